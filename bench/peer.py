@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""The workloads of workloads.lua in PyTorch, eager mode, for a side-by-side.
+
+usage: peer.py [--threads 2] [--seconds 6] [NAME ...]
+"""
+
+import argparse
+import resource
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def lenet(norm=False, drop=0.0, batch=64):
+    def bn(make, n):
+        return [make(n)] if norm else []
+
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), *bn(nn.BatchNorm2d, 6), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), *bn(nn.BatchNorm2d, 16), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), *bn(nn.BatchNorm1d, 120), nn.ReLU(), nn.Dropout(drop),
+        nn.Linear(120, 84), nn.ReLU(), nn.Dropout(drop), nn.Linear(84, 10))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    x, y = torch.rand(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step, batch
+
+
+class LanguageModel(nn.Module):
+    def __init__(self, cell, drop, words=10000, n=200, layers=2):
+        super().__init__()
+        self.embedding = nn.Embedding(words, n)
+        self.drop = nn.Dropout(drop)
+        self.rnn = getattr(nn, cell)(n, n, layers, dropout=drop)
+        self.out = nn.Linear(n, words)
+
+    def forward(self, x, state):
+        y, state = self.rnn(self.drop(self.embedding(x)), state)
+        return self.out(self.drop(y)), state
+
+
+def ptb(cell, drop=0.0, batch=20, steps=35, words=10000):
+    net = LanguageModel(cell, drop)
+    parameters = list(net.parameters())
+    optimizer = torch.optim.SGD(parameters, 0.01)
+    x, y = torch.randint(0, words, (steps, batch)), torch.randint(0, words, (steps, batch))
+    state = None
+
+    def step():
+        nonlocal state
+        optimizer.zero_grad(set_to_none=True)
+        logits, last = net(x, state)
+        loss = F.cross_entropy(logits.view(-1, words), y.view(-1))
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 5.0)
+        optimizer.step()
+        state = tuple(t.detach() for t in last) if cell == "LSTM" else last.detach()
+        return loss.item()
+
+    return step, batch * steps
+
+
+WORKLOADS = {
+    "lenet": lenet,
+    "lenet-bn": lambda: lenet(norm=True),
+    "lenet-drop": lambda: lenet(drop=0.5),
+    "lstm": lambda: ptb("LSTM"),
+    "lstm-drop": lambda: ptb("LSTM", drop=0.25),
+    "gru": lambda: ptb("GRU"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    print("torch", torch.__version__, "threads", torch.get_num_threads())
+    for name in options.names or WORKLOADS:
+        step, n = WORKLOADS[name]()
+        for _ in range(3):
+            step()
+        start, k = time.perf_counter(), 0
+        while time.perf_counter() - start < options.seconds:
+            step()
+            k += 1
+        dt = time.perf_counter() - start
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"{name:12s} {k/dt:9.2f} steps/s {k*n/dt:11.0f} samples/s  {1e3*dt/k:9.3f} ms/step"
+              f"  rss {rss} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+--- What dropout, weight decay (L2) and batch normalisation do to LeNet-5 on Fashion-MNIST.
+--
+-- perilune experiments/lenet5/run.lua --help
+
+local pl = require "perilune"
+local data, experiment, optim = pl.data, pl.experiment, pl.optim
+local figures = require "figures"
+local model = require "model"
+local variants = require "variants"
+
+local NAMES <const> = {"plain", "dropout", "weight-decay", "batch-norm", "best"}
+local MEAN <const>, STD <const> = 0.2860, 0.3530 -- of the training pixels
+
+local options = experiment.options(arg, {
+  name = "lenet5",
+  summary = "Trains LeNet-5 on Fashion-MNIST, plain and with three kinds of regularisation.",
+  options = {
+    {"variant", default = NAMES, many = true, choices = NAMES, help = "settings to train"},
+    {"seed", default = {1, 2, 3}, quick = {1}},
+    {"epochs", default = 20, quick = 2, help = "passes over the training images"},
+    {"best-epochs", type = "integer", default = variants.best.epochs, quick = 2, min = 1,
+     help = "passes of the variant best"},
+    {"batch-size", type = "integer", min = 1, help = "images in a step (default: the variant's)"},
+    {"lr", type = "number", help = "highest learning rate (default: the variant's)"},
+    {"weight-decay", type = "number", min = 0, help = "decoupled L2 (default: the variant's)"},
+    {"dropout", type = "number", min = 0, max = 0.99, help = "probability (default: the variant's)"},
+    {"shift", type = "integer", min = 0, max = 14, help = "pixels (default: the variant's)"},
+    {"validation", type = "integer", default = 0, min = 0, value = "N",
+     help = "hold back the last N training images and test on them, to choose options"},
+    {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
+    {"from", value = "FILE", free = true,
+     help = "the network for --classify: VARIANT-SEED.safetensors of a run"},
+  },
+  notes = "A run leaves behind: metrics.jsonl, the plots as PNG and SVG, the trained networks as\n"
+    .. "VARIANT-SEED.safetensors, and table.txt.",
+})
+
+-- A variant's own value of an option, unless the command line gives one.
+local function setting(variant, name, default)
+  local given = options[name]
+  if given ~= nil then return given end
+  return variants[variant][name] or default
+end
+
+local function make_network(variant)
+  return model.lenet5 {
+    batch_norm = variants[variant].batch_norm, dropout = setting(variant, "dropout", 0),
+  }
+end
+
+--
+-- Data
+--
+
+local function load_data()
+  local function get(split)
+    return experiment.must(data.fashion_mnist {data = options.data, split = split})
+  end
+  local train, test = get "train", get "test"
+  if options.validation > 0 then
+    if options.validation >= #train.labels then
+      experiment.fail("--validation %d leaves none of the %d images", options.validation,
+                      #train.labels)
+    end
+    train, test = data.split(train, #train.labels - options.validation)
+  end
+  return train, test
+end
+
+--- The mean loss and accuracy of a network in evaluation mode, and what it says of each image.
+local function evaluate(net, set)
+  local loss, right, logits = 0, 0, {}
+  net:eval()
+  pl.no_grad(function()
+    local batches = data.batches(set, {batch_size = 1000, shuffle = false, mean = MEAN, std = STD})
+    for x, y in batches do
+      logits[#logits + 1] = pl.tidy(function()
+        local out = net(x)
+        loss = loss + pl.cross_entropy(out, y):item() * #y
+        right = right + pl.eq(out:argmax(), y):to("real"):sum():item()
+        return out
+      end)
+    end
+  end)
+  net:train()
+  return {loss = loss / #set.labels, accuracy = 100 * right / #set.labels, logits = pl.cat(logits, 1)}
+end
+
+--
+-- Training
+--
+
+local function train_epoch(job, net, optimizer, schedule, set)
+  local batches = job:batches(set, {
+    batch_size = setting(job.variant, "batch_size"), mean = MEAN, std = STD,
+    flip = variants[job.variant].flip, shift = setting(job.variant, "shift", 0),
+  })
+  for x, y in batches do
+    pl.tidy(function()
+      optimizer:zero_grad()
+      local loss = pl.cross_entropy(net(x), y)
+      loss:backward()
+      optimizer:step()
+      schedule:step()
+      job:add("loss", loss:item(), #y)
+    end)
+  end
+end
+
+local function train(job, train_set, test_set)
+  local variant = job.variant
+  local epochs = variant == "best" and options.best_epochs or options.epochs
+  local net = make_network(variant)
+  local decay = setting(variant, "weight_decay", 0)
+  local optimizer = optim.AdamW(optim.groups(net, {weight_decay = decay}),
+                                {lr = setting(variant, "lr"), weight_decay = decay})
+  local steps = epochs * data.batch_count(train_set, {batch_size = setting(variant, "batch_size")})
+  local schedule = optim.CosineAnnealingLR(optimizer, {T_max = steps, warmup = steps // 20})
+  for epoch in job:epochs(epochs, {model = net, optimizer = optimizer, schedule = schedule}) do
+    train_epoch(job, net, optimizer, schedule, train_set)
+    local on_train, on_test = evaluate(net, train_set), evaluate(net, test_set)
+    job:report {
+      train_loss = job:mean "loss", test_loss = on_test.loss,
+      train_accuracy = on_train.accuracy, test_accuracy = on_test.accuracy,
+    }
+  end
+  return net
+end
+
+--
+-- The whole
+--
+
+local function classify()
+  if not options.from then experiment.fail "--classify needs --from VARIANT-SEED.safetensors" end
+  local variant = options.from:match "([%w-]+)%-%d+%.safetensors$"
+  if not variants[variant] then
+    experiment.fail("%s: the name of a network is VARIANT-SEED.safetensors", options.from)
+  end
+  local picture = experiment.must(pl.image.read(options.classify))
+  if picture:dim() ~= 2 or picture:size(1) ~= 28 or picture:size(2) ~= 28 then
+    experiment.fail("%s: a grey picture of 28 x 28 pixels expected, got %s", options.classify,
+                    table.concat(picture:size(), " x "))
+  end
+  local net = make_network(variant)
+  net:load_state_dict(experiment.must(pl.load(options.from)).model):eval()
+  local x = (picture:to("real") / 255 - MEAN) / STD
+  local p, class = net(x:reshape(1, 1, 28, 28)):softmax():reshape(-1):topk(3)
+  for i = 1, 3 do print(("%-12s %5.1f %%"):format(data.fashion_classes[class[i]], 100 * p[i])) end
+end
+
+local function main()
+  if options.classify then return classify() end
+  local train_set, test_set = load_data()
+  local run = experiment.open(options)
+  print(("%s, %d images to train and %d to test"):format(train_set.name, #train_set.labels,
+                                                         #test_set.labels))
+  for job in run:jobs(options) do
+    local net = train(job, train_set, test_set)
+    if job.seed == options.seed[1] then
+      figures.mistakes(run, job.variant, evaluate(net, test_set).logits, test_set)
+    end
+  end
+  figures.curves(run, variants, NAMES)
+  local where = options.validation > 0 and "validation" or "test"
+  run:table(run:summary {"train_accuracy", "test_accuracy", "epoch", "seconds"}, {
+    "variant", {"train_accuracy", title = "train accuracy %", format = "%.2f"},
+    {"test_accuracy", title = where .. " accuracy %", format = "%.2f"},
+    {"epoch", title = "epochs", format = "%d"}, {"seconds", format = "%.1f"},
+  })
+end
+
+main()

@@ -1,0 +1,98 @@
+--- The pictures of the Penn Treebank experiment.
+
+local pl = require "perilune"
+local experiment, plot = pl.experiment, pl.plot
+
+local figures = {}
+
+local function save(run, figure, name)
+  experiment.must(figure:save(run:path(name .. ".png"), run:path(name .. ".svg")))
+end
+
+-- The epochs in which a field was measured, and its mean, least and greatest value over seeds.
+local function over_seeds(run, variant, field)
+  local values, epochs = {}, {}
+  for _, record in ipairs(run:records {variant = variant}) do
+    if record[field] then
+      local list = values[record.epoch]
+      if not list then
+        list, epochs[#epochs + 1] = {}, record.epoch
+        values[record.epoch] = list
+      end
+      list[#list + 1] = record[field]
+    end
+  end
+  table.sort(epochs)
+  local mean, low, high = {}, {}, {}
+  for i, epoch in ipairs(epochs) do
+    local list = values[epoch]
+    mean[i] = experiment.mean_spread(list)
+    low[i], high[i] = math.min(table.unpack(list)), math.max(table.unpack(list))
+  end
+  return epochs, mean, low, high
+end
+
+local function draw_curve(panel, run, variant, field, options)
+  local epochs, mean, low, high = over_seeds(run, variant, field)
+  if #epochs == 0 then return end
+  panel:line(epochs, mean, options)
+  panel:band(epochs, low, high, {alpha = 0.18})
+end
+
+-- A line at what a perfect model reaches, if that is known.
+local function draw_limit(panel, corpus)
+  if not corpus.perplexity then return end
+  panel:hline(corpus.perplexity, {label = "a perfect model", style = "dotted"})
+end
+
+local function setting_text(settings)
+  return ("learning rate %g, keep probability %.2g"):format(settings.lr, 1 - settings.dropout)
+end
+
+--- The perplexities of one setting over the epochs.
+-- @param run of the experiment
+-- @param name of the variant
+-- @param settings of the variant
+-- @param corpus that it was trained on
+function figures.setting(run, name, settings, corpus)
+  local figure = plot.figure {width = 560, height = 360}
+  local panel = figure:panel {
+    title = ("%s: %s"):format(settings.title, setting_text(settings)),
+    x_label = "epoch", y_label = "perplexity", y_scale = "log",
+  }
+  draw_curve(panel, run, name, "train_perplexity", {label = "train", color = 1, marker = "circle"})
+  draw_curve(panel, run, name, "learning_perplexity",
+             {label = "train, as it learns", color = 1, style = "dashed"})
+  draw_curve(panel, run, name, "valid_perplexity", {label = "validation", color = 3})
+  draw_curve(panel, run, name, "test_perplexity", {label = "test", color = 2})
+  draw_limit(panel, corpus)
+  save(run, figure, name)
+end
+
+--- A picture of each setting, and one of all together.
+-- @param run of the experiment
+-- @param names in the order of the legend
+-- @param settings_of function(name) that gives the settings
+-- @param corpus that they were trained on
+function figures.curves(run, names, settings_of, corpus)
+  local all = plot.figure {columns = 2, width = 860, height = 360,
+                           title = "Language models of " .. corpus.name}
+  local axes = {x_label = "epoch", y_label = "perplexity", y_scale = "log"}
+  for _, split in ipairs {{"valid", "Validation"}, {"test", "Test"}} do
+    axes.title = split[2]
+    local panel = all:panel(axes)
+    for i, name in ipairs(names) do
+      draw_curve(panel, run, name, split[1] .. "_perplexity",
+                 {label = settings_of(name).title, color = i})
+    end
+    draw_limit(panel, corpus)
+  end
+  save(run, all, "all")
+  for _, name in ipairs(names) do
+    if #run:records {variant = name} > 0 then
+      figures.setting(run, name, settings_of(name), corpus)
+    end
+  end
+end
+
+return figures

@@ -1,0 +1,273 @@
+/*
+** perilune.h: tensors, gradients of any order, and layer primitives, in plain C.
+**
+** Three rules hold for the whole engine.
+**
+** Errors are values. A function that fails returns NULL or false and leaves one
+** message in the error slot of the thread; the first message stays until
+** pl_error_clear. A builder called while the slot is set returns NULL at once, so
+** expressions nest without tests and one look at the end is enough. An absent
+** optional input is NULL too, with the slot clear.
+**
+** Results belong to scopes. Every tensor that a function returns belongs to the
+** innermost open scope of the thread and lives until pl_scope_end; pl_retain makes
+** it outlive the scope, pl_release ends that.
+**
+** Indices stored in tensors (labels, token ids, what argmax gives) count from 1, as
+** the scripts do. Dimensions and positions passed as C arguments count from 0;
+** negative ones count from the end.
+**
+** One thread at a time may use the engine; it runs its own OpenMP threads inside.
+*/
+#ifndef PERILUNE_H
+#define PERILUNE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PL_VERSION  "0.1.0"
+#define PL_MAX_RANK 8 /* dimensions of a tensor */
+
+/* `real` is fixed when the library is built; an installed copy of this header says which:
+   @PL_REAL_IS_FIXED@ */
+#ifdef PL_REAL_IS_DOUBLE
+typedef double pl_real;
+#else
+typedef float pl_real;
+#endif
+
+#if defined(__GNUC__)
+#define PL_API          __attribute__((visibility("default")))
+#define PL_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define PL_API
+#define PL_PRINTF(f, a)
+#endif
+
+typedef struct pl_tensor pl_tensor;
+typedef struct pl_op pl_op;
+
+typedef enum { PL_REAL, PL_INT32, PL_UINT8 } pl_kind;
+
+/* A list of sizes or dimensions passed by value: pl_list(2, 3, 4). */
+typedef struct {
+  int n;
+  int64_t v[PL_MAX_RANK];
+} pl_ints;
+#define pl_list(...) \
+  ((pl_ints){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define pl_none ((pl_ints){0, {0}}) /* for reductions: all dimensions */
+
+/*
+** Errors, interruption, threads
+*/
+
+/* The message in the slot, or NULL. */
+PL_API const char *pl_error(void);
+PL_API void pl_error_clear(void);
+/* Puts a message into the slot unless one is there; always returns false. */
+PL_API bool pl_fail(const char *format, ...) PL_PRINTF(1, 2);
+/* Asks the computation to stop: every op fails with "interrupted" until cleared. Async-signal-safe.
+ */
+PL_API void pl_interrupt(void);
+PL_API bool pl_interrupted(void);
+PL_API void pl_interrupt_clear(void);
+/* Number of OpenMP threads of the kernels; n < 1 only asks. Returns the number in use. */
+PL_API int pl_threads(int n);
+/* "avx512", "avx2" or "generic": the kernels in use (environment variable PERILUNE_ISA overrides).
+ */
+PL_API const char *pl_isa(void);
+/* The BLAS library and the core that it was tuned for, for instance "OpenBLAS 0.3.21 (Zen)". */
+PL_API const char *pl_blas(void);
+
+/*
+** Memory
+*/
+
+PL_API void pl_scope_begin(void);
+PL_API void pl_scope_end(void);
+PL_API pl_tensor *pl_retain(pl_tensor *t);
+/* Accepts NULL. */
+PL_API void pl_release(pl_tensor *t);
+
+typedef struct {
+  int64_t tensors;      /* live tensors */
+  int64_t live_bytes;   /* bytes of their storage, shared storage counted once */
+  int64_t cached_bytes; /* freed storage kept for reuse */
+} pl_memory;
+PL_API pl_memory pl_memory_now(void);
+/* Gives the cached storage back to the system. */
+PL_API void pl_memory_trim(void);
+/* Called with the bytes that could not be had, before any op changes state; may free tensors. */
+PL_API void pl_memory_on_shortage(void (*reclaim)(size_t bytes));
+/* Test aid: the n-th storage allocation from now fails, as do all after it; n < 0 turns it off. */
+PL_API void pl_memory_fail_after(int64_t n);
+
+/*
+** Tensors
+*/
+
+PL_API pl_tensor *pl_empty(pl_kind kind, pl_ints size);
+PL_API pl_tensor *pl_full(pl_kind kind, pl_ints size, double value);
+/* Copies `data`, sizes in row-major order. */
+PL_API pl_tensor *pl_from(pl_kind kind, pl_ints size, const void *data);
+/* start, start + step, ... : n values. */
+PL_API pl_tensor *pl_arange(pl_kind kind, double start, double step, int64_t n);
+
+PL_API pl_kind pl_kind_of(const pl_tensor *t);
+PL_API const char *pl_kind_name(pl_kind kind);
+PL_API pl_ints pl_size(const pl_tensor *t);
+PL_API int pl_rank(const pl_tensor *t);
+PL_API int64_t pl_numel(const pl_tensor *t);
+PL_API pl_ints pl_strides(const pl_tensor *t);
+PL_API bool pl_is_contiguous(const pl_tensor *t);
+/* The first element. Elements follow pl_strides. Writing? call pl_touch afterwards. */
+PL_API void *pl_data(const pl_tensor *t);
+/* Notes that the values changed in place, so that a gradient which saved them refuses. */
+PL_API void pl_touch(pl_tensor *t);
+/* The element at position i in row-major order, whatever the kind. */
+PL_API double pl_at(const pl_tensor *t, int64_t i);
+PL_API bool pl_set_at(pl_tensor *t, int64_t i, double value);
+/* The single value of a tensor with one element. */
+PL_API bool pl_item(const pl_tensor *t, double *value);
+/* t itself if it is contiguous, else a copy in row-major order; no gradient. */
+PL_API pl_tensor *pl_packed(pl_tensor *t);
+/* Copies values of any kind and broadcastable shape into dst, in place. */
+PL_API bool pl_copy(pl_tensor *dst, pl_tensor *src);
+PL_API bool pl_fill(pl_tensor *dst, double value);
+/* A copy of its own, dense, without history. */
+PL_API pl_tensor *pl_clone(pl_tensor *t);
+/* Converts to another kind, rounding towards zero; t itself if it has it. No gradient but to
+ * itself. */
+PL_API pl_tensor *pl_to(pl_tensor *t, pl_kind kind);
+/* The values in row-major order, as doubles: out has room for pl_numel. */
+PL_API void pl_values(const pl_tensor *t, double *out);
+/* Writes "real[2,3]" style text; returns buf. */
+PL_API char *pl_describe(const pl_tensor *t, char *buf, size_t n);
+/* Writes the shape, the kind and the rounded values, as snprintf does. */
+PL_API size_t pl_print(const pl_tensor *t, char *buf, size_t n);
+
+/*
+** Random numbers: Philox 4x32-10 (Salmon et al. 2011), one stream for the process
+*/
+
+PL_API void pl_seed(uint64_t seed);
+typedef struct {
+  uint64_t key, counter;
+} pl_random_state;
+PL_API pl_random_state pl_random_get(void);
+PL_API void pl_random_set(pl_random_state s);
+/* A uniform integer in [0, n); advances the stream. */
+PL_API int64_t pl_random_int(int64_t n);
+/* Fill in place: uniform in [low, high), normal, 1 with probability p else 0. */
+PL_API bool pl_uniform(pl_tensor *t, double low, double high);
+PL_API bool pl_normal(pl_tensor *t, double mean, double std);
+PL_API bool pl_bernoulli(pl_tensor *t, double p);
+/* int32 [n]: a random order of 1..n. */
+PL_API pl_tensor *pl_randperm(int64_t n);
+/* int32 [n]: positions, from 1, drawn with probabilities that are proportional to weights [k]. */
+PL_API pl_tensor *pl_multinomial(pl_tensor *weights, int64_t n, bool replacement);
+
+/*
+** Gradients
+*/
+
+PL_API bool pl_requires_grad(const pl_tensor *t);
+/* Whether no op made it, as far as gradients know. */
+PL_API bool pl_is_leaf(const pl_tensor *t);
+/* Only real tensors that no op made may be changed. */
+PL_API bool pl_set_requires_grad(pl_tensor *t, bool on);
+/* The accumulated gradient of a leaf, or NULL; borrowed. */
+PL_API pl_tensor *pl_grad_of(const pl_tensor *t);
+PL_API void pl_set_grad(pl_tensor *t, pl_tensor *grad);
+/* Turns recording on or off for this thread; returns what it was. */
+PL_API bool pl_grad_mode(bool on);
+/* The same values without their history. */
+PL_API pl_tensor *pl_detach(pl_tensor *t);
+/* Adds d output / d leaf, times `seed` (NULL: ones, output must have one element), to every leaf's
+ * grad. */
+PL_API bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool create_graph);
+/*
+** grads[i] = sum over o of seeds[o] * d outputs[o] / d inputs[i], NULL where there is no path.
+** seeds may be NULL. create_graph makes the results differentiable and keeps the graph.
+*/
+PL_API bool pl_grad(int n_out, pl_tensor *const *outputs, pl_tensor *const *seeds, int n_in,
+                    pl_tensor *const *inputs, pl_tensor **grads, bool retain_graph,
+                    bool create_graph);
+
+/*
+** A function with a gradient of its own. `values` are what it gave (computed without recording);
+** out[i] are these with a history, whose gradient `backward` gives: gin[i] for the bits of need
+** from gout[j] (NULL: nothing flows back), by ops, so that it has a gradient itself where one
+** is asked for. pl_custom_call takes the reference that refs = 1 stands for; `release` is
+** called when no graph needs the function any more.
+*/
+typedef struct pl_custom {
+  int refs;
+  void *context;
+  bool (*backward)(void *context, pl_tensor *const *gout, unsigned need, pl_tensor **gin);
+  void (*release)(struct pl_custom *custom);
+  pl_tensor *values[4]; /* the unused ones NULL */
+} pl_custom;
+PL_API bool pl_custom_call(pl_custom *custom, int n_in, pl_tensor *const *in, pl_tensor **out);
+
+/*
+** Ops: a table of rows. perilune_ops.h, included below, has one C function a row.
+*/
+
+typedef enum {
+  PL_ATTR_INT,
+  PL_ATTR_REAL,
+  PL_ATTR_BOOL,
+  PL_ATTR_DIM,    /* a dimension */
+  PL_ATTR_INDEX,  /* a position in a dimension */
+  PL_ATTR_DIMS,   /* a list of dimensions; empty: all */
+  PL_ATTR_INTS,   /* a list of integers; may be empty */
+  PL_ATTR_PAIR,   /* two integers: height and width */
+  PL_ATTR_CHOICE, /* one of some words; its position is stored in i */
+} pl_attr_type;
+
+typedef union {
+  int64_t i;
+  double d;
+  pl_ints ints;
+} pl_attr;
+
+typedef struct {
+  char name[24];
+  pl_attr_type type;
+  bool optional; /* `fallback` is used when it is not given */
+  pl_attr fallback;
+  char text[64]; /* as written: default or the words of a choice */
+} pl_attr_spec;
+
+enum { PL_MAX_IN = 8, PL_MAX_OUT = 4, PL_MAX_ATTR = 8 };
+
+/* The table, in the order in which the reference page lists it; NULL past the end. */
+PL_API const pl_op *pl_op_at(int i);
+PL_API const pl_op *pl_op_find(const char *name);
+PL_API const char *pl_op_name(const pl_op *op);
+PL_API const char *pl_op_doc(const pl_op *op);
+/* "x weight bias?": names of the inputs, those with ? optional; "xs..." takes any number. */
+PL_API const char *pl_op_inputs(const pl_op *op);
+PL_API int pl_op_attrs(const pl_op *op, const pl_attr_spec **specs);
+/* Argument lists that the gradient tests use; see docs/ops.md for the notation. */
+PL_API const char *pl_op_samples(const pl_op *op);
+PL_API bool pl_op_differentiable(const pl_op *op);
+PL_API int pl_op_outputs(const pl_op *op);
+/* Calls an op; out has room for pl_op_outputs(op) tensors. attrs: one a spec, or NULL for the
+ * defaults. */
+PL_API bool pl_call(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attrs,
+                    pl_tensor **out);
+
+#include "perilune_ops.h"
+
+#ifdef __cplusplus
+}
+#endif
+#endif

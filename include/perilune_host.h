@@ -1,0 +1,68 @@
+/*
+** perilune_host.h: Lua 5.4 with everything of Perilune in it, for C programs.
+**
+**   pl_host *host = pl_host_open(NULL);
+**   if (!pl_host_run_string(host, "print(require('perilune').ones(2, 3))", "=demo"))
+**     fprintf(stderr, "%s\n", pl_host_error(host));
+**   pl_host_close(host);
+**
+** Nothing here raises, exits or installs a signal handler. The engine is one per
+** process and used by one thread at a time, and so are hosts.
+*/
+#ifndef PERILUNE_HOST_H
+#define PERILUNE_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "perilune.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lua_State;
+typedef struct pl_host pl_host;
+
+/* Takes what the script writes: stream is 1 for output, 2 for errors and warnings. Must not raise.
+ */
+typedef void (*pl_host_writer)(void *user, int stream, const char *text, size_t size);
+
+typedef struct {
+  int argc; /* the script's global table `arg`: arg[0] = argv[0], arg[1] = argv[1]... */
+  const char *const *argv; /* NULL: no such table */
+  pl_host_writer write;    /* NULL: stdout and stderr of the process */
+  void *user;              /* passed to write */
+} pl_host_options;
+
+/* Opens a state with Lua's libraries and `require "perilune"`; NULL options: the defaults. NULL if
+ * memory is short. */
+PL_API pl_host *pl_host_open(const pl_host_options *options);
+/* Accepts NULL. Tensors that C code retained stay valid. */
+PL_API void pl_host_close(pl_host *host);
+/* The state, for everything that Lua's own C interface can do. */
+PL_API struct lua_State *pl_host_lua(pl_host *host);
+
+/* Runs a file (NULL: standard input) with arg[1], arg[2]... as its `...`. */
+PL_API bool pl_host_run_file(pl_host *host, const char *path);
+/* Runs a string; `name` is its chunk name, "=demo" style, for messages. */
+PL_API bool pl_host_run_string(pl_host *host, const char *code, const char *name);
+/* Calls the function below `nargs` arguments on the stack, as lua_pcall does; on failure leaves
+ * nothing. */
+PL_API bool pl_host_call(pl_host *host, int nargs, int nresults);
+/* The message of the last of these three that failed, with a traceback; valid until the next. */
+PL_API const char *pl_host_error(const pl_host *host);
+
+/* Sends everything that scripts write from now on to `write`; NULL: stdout and stderr again. */
+PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
+
+/* Stops what is running: Lua code, coroutines and long C calls raise an error. Async-signal-safe.
+ */
+PL_API void pl_host_interrupt(void);
+/* Whether pl_host_interrupt ended the last run. */
+PL_API bool pl_host_interrupted(const pl_host *host);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,294 @@
+--- A job: the training of one variant with one seed, which can be stopped at any step and
+-- goes on to the same bits (internal; `run:jobs` makes them).
+--
+-- A job has the fields `variant`, `seed`, `key` ("lstm-1"), `epoch`, `step` (how many steps
+-- of the epoch are done) and `state`, a plain table for whatever else must outlive a stop:
+-- tensors, numbers, texts and tables of these.
+-- @module perilune.experiment.job
+
+local pl = require "perilune"
+local core = require "perilune.core"
+local check = require "perilune.check"
+local data = require "perilune.data"
+local progress = require "perilune.progress"
+
+local job = {}
+
+local Job = {__name = "job"}
+Job.__index = Job
+
+--- The name of a job, of its checkpoint and of its networks.
+-- @param variant name
+-- @param seed integer
+-- @return string
+function job.key_of(variant, seed)
+  return ("%s-%s"):format(variant, seed)
+end
+
+local function list_of(value)
+  return type(value) == "table" and value or {value}
+end
+
+--- The pairs of variants and seeds.
+-- @param what `variant` and `seed`, values or lists
+-- @return list of pairs
+function job.queue(what)
+  local queue = {}
+  for _, variant in ipairs(list_of(what.variant)) do
+    for _, seed in ipairs(list_of(what.seed)) do queue[#queue + 1] = {variant, seed} end
+  end
+  return queue
+end
+
+--- Makes a job.
+-- @param run that it is part of
+-- @param variant name
+-- @param seed integer
+-- @return the job
+function job.new(run, variant, seed)
+  return setmetatable({
+    run = run, variant = variant, seed = seed, key = job.key_of(variant, seed),
+    epoch = 1, step = 0, state = {}, _parts = {}, _sums = {}, _seconds = 0,
+    _since = core.clock(),
+  }, Job)
+end
+
+--
+-- Saving
+--
+
+local function snapshot(self)
+  local parts = {}
+  for name, part in next, self._parts do parts[name] = part:state_dict() end
+  return {
+    epoch = self.epoch, step = self.step, order = self._order, sums = self._sums,
+    seconds = self:seconds(), state = self.state, parts = parts,
+  }
+end
+
+local function restore(self)
+  local saved = self.run:restore(self.key)
+  if not saved then return end
+  for _, name in ipairs(check.names(self._parts)) do
+    self._parts[name]:load_state_dict(saved.parts[name])
+  end
+  self.epoch, self.step, self._order = saved.epoch, saved.step, saved.order
+  self._sums, self.state = saved.sums, saved.state
+  self._seconds, self._since = saved.seconds, core.clock()
+end
+
+--- Writes a checkpoint of the job; no step may be half done. The loops do so after each
+-- epoch, every ten minutes, and when Ctrl-C was pressed.
+function Job:save()
+  self.run:checkpoint(self.key, snapshot(self))
+end
+
+-- After each step: writes a checkpoint if it is time for one; after Ctrl-C it stops, too.
+local function poll(self, bar)
+  local stopped = pl.interrupted()
+  if stopped or self.run:due() then self:save() end
+  if not stopped then return end
+  bar:close()
+  self.run:stop()
+end
+
+-- The seconds that the job has worked, those before a stop included.
+function Job:seconds()
+  return self._seconds + core.clock() - self._since
+end
+
+local function is_module(value)
+  local meta = getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "is_module") or false
+end
+
+--- Notes that the job is finished and saves its networks, `{model = state_dict}`, under
+-- `<key>.safetensors`. `run:jobs` does so before it gives the next job.
+function Job:finish()
+  local networks
+  for name, part in next, self._parts do
+    if is_module(part) then
+      networks = networks or {}
+      networks[name] = part:state_dict()
+    end
+  end
+  self.run:finish(self.key, networks)
+end
+
+--
+-- Loops
+--
+
+local function check_parts(parts)
+  for _, name in ipairs(check.names(parts)) do
+    local part = parts[name]
+    if type(part) ~= "table" or not (part.state_dict and part.load_state_dict) then
+      error(("epochs: %s has no state_dict and load_state_dict"):format(name), 3)
+    end
+  end
+end
+
+local function end_epoch(self)
+  self.epoch, self.step, self._order, self._sums = self.epoch + 1, 0, nil, {}
+  self._looped = false
+  self:save()
+  if pl.interrupted() then self.run:stop() end
+end
+
+-- Asks for Ctrl-C to be told instead of stopping the script; what was before comes back when
+-- the result is closed.
+local function polite()
+  local before = pl.handle_interrupts(true)
+  return setmetatable({}, {__close = function() pl.handle_interrupts(before) end})
+end
+
+--- The epochs that are still to do: `for epoch in job:epochs(15, {model = net}) do`. A job
+-- that was stopped takes up the states of the parts, the random numbers and its place.
+--
+-- Everything that uses random numbers before the loop, such as the initial weights, is made
+-- anew and alike, for the job's seed was set.
+-- @param n number of epochs
+-- @param[opt] parts what is to be saved, by name: networks, optimisers, schedules, anything
+--   with `state_dict` and `load_state_dict`
+-- @return iterator over the numbers of the epochs
+function Job:epochs(n, parts)
+  check.count("epochs", "number of epochs", n)
+  check_parts(parts or {})
+  self._parts, self.last_epoch = parts or {}, n
+  restore(self)
+  local begun = false
+  return function()
+    if begun then end_epoch(self) end
+    begun = true
+    return self.epoch <= n and self.epoch or nil
+  end, nil, nil, polite()
+end
+
+-- One loop an epoch, for a checkpoint holds one place in it.
+local function begin_loop(self, who)
+  if not self.last_epoch then error(who .. ": to be used inside of job:epochs", 3) end
+  if self._looped then error(who .. ": this epoch has had its loop", 3) end
+  self._looped = true
+end
+
+local function means(self)
+  local values = {}
+  for name in next, self._sums do values[name] = self:mean(name) end
+  return values
+end
+
+-- A loop over n steps that counts `size` units each on its bar, `total` in all.
+local function loop(self, n, unit, size, total)
+  local function shown() return means(self) end
+  local bar = progress.new {
+    total = total, unit = unit, done = math.min(self.step * size, total),
+    title = ("%s epoch %d/%d"):format(self.key, self.epoch, self.last_epoch),
+  }
+  local begun = false
+  return function()
+    if begun then
+      self.step = self.step + 1
+      bar:update(math.min(size, total - bar.done), shown)
+      poll(self, bar)
+    end
+    begun = self.step < n
+    return begun and self.step + 1 or nil
+  end, nil, nil, bar
+end
+
+--- The steps of this epoch that are still to do: `for i in job:steps(n) do`, with a progress
+-- bar, and a checkpoint when it is time for one.
+-- @param n number of steps in an epoch
+-- @param[opt] options `unit` of the progress bar ("steps"), `size`, how many units a step has
+-- @return iterator over the numbers of the steps
+function Job:steps(n, options)
+  check.count("steps", "number of steps", n)
+  local o = check.options("steps", options, {unit = "steps", size = 1})
+  begin_loop(self, "steps")
+  return loop(self, n, o.unit, o.size, n * o.size)
+end
+
+-- The order of the images in this epoch; nil: as they are.
+local function order_of(self, set, options)
+  if options.shuffle == false then return nil end
+  self._order = self._order or pl.keep(pl.randperm(#set.labels))
+  return self._order
+end
+
+--- The batches of this epoch that are still to do: `for x, y in job:batches(set) do`.
+-- @param set of images and labels
+-- @param[opt] options as for `data.batches`
+-- @return iterator over images and labels
+function Job:batches(set, options)
+  begin_loop(self, "batches")
+  local o = {}
+  for name, value in next, options or {} do o[name] = value end
+  o.order, o.skip = order_of(self, set, o), self.step
+  local next_batch = data.batches(set, o)
+  local size, count = o.batch_size or 64, data.batch_count(set, o)
+  local total = math.min(#set.labels, count * size)
+  local next_step, _, _, bar = loop(self, count, "images", size, total)
+  return function()
+    if next_step() then return next_batch() end
+  end, nil, nil, bar
+end
+
+--
+-- Numbers
+--
+
+--- Takes a number into the mean of this epoch. NaN and infinity end the run.
+-- @param name of the number, "loss"
+-- @param value of it
+-- @param[opt=1] weight how much it counts, for instance the size of the batch
+function Job:add(name, value, weight)
+  weight = weight or 1
+  self.run:check_finite(name, value, {
+    variant = self.variant, seed = self.seed, epoch = self.epoch, step = self.step + 1})
+  local sum = self._sums[name] or {0, 0}
+  self._sums[name] = {sum[1] + weight * value, sum[2] + weight}
+end
+
+--- The mean of what was added in this epoch.
+-- @param name of the number
+-- @return number, or nil if nothing was added
+function Job:mean(name)
+  local sum = self._sums[name]
+  return sum and sum[1] / sum[2] or nil
+end
+
+-- After the loop over the epochs, the last is still the current one.
+local function current_epoch(self)
+  return math.min(self.epoch, self.last_epoch or 1)
+end
+
+-- The record with what every record has.
+local function complete(self, record)
+  local all = {variant = self.variant, seed = self.seed, epoch = current_epoch(self),
+               seconds = self:seconds()}
+  for name, value in next, record do all[name] = value end
+  return all
+end
+
+--- Appends a record to metrics.jsonl, with the job's variant, seed, epoch and seconds.
+-- @param record plain table
+function Job:log(record)
+  self.run:log(complete(self, record))
+end
+
+--- Like `log`, and prints the record as a line.
+-- @param record plain table
+function Job:report(record)
+  self:log(record)
+  local texts = {("%s epoch %d/%d"):format(self.key, current_epoch(self), self.last_epoch or 1)}
+  for _, name in ipairs(check.names(record)) do
+    local value = record[name]
+    local format = math.type(value) == "float" and "%s %.5g" or "%s %s"
+    texts[#texts + 1] = format:format(name, value)
+  end
+  texts[#texts + 1] = ("%.1f s"):format(self:seconds())
+  progress.hide()
+  print(table.concat(texts, "  "))
+end
+
+return job

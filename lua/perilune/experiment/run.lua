@@ -1,0 +1,344 @@
+--- A run and its folder (internal; use `perilune.experiment.open`).
+--
+-- The folder holds
+--
+-- - `options.json`: the task and the options that determine the numbers;
+-- - `metrics.jsonl`: one JSON object a line, appended by `run:log`;
+-- - `checkpoint.safetensors`: how far the run is: the length of the metrics, the finished
+--   jobs, the random numbers, and the state of the job that is not finished;
+-- - `<key>.safetensors`: the networks of a finished job;
+-- - `table.txt` and whatever else the experiment writes.
+--
+-- The checkpoint is replaced as a whole, so it is the one truth about the run: a run that
+-- goes on cuts the metrics back to what the checkpoint knows of.
+-- @module perilune.experiment.run
+
+local pl = require "perilune"
+local core = require "perilune.core"
+local store = require "perilune.store"
+local check = require "perilune.check"
+local failure = require "perilune.experiment.failure"
+local job = require "perilune.experiment.job"
+local options = require "perilune.experiment.options"
+local progress = require "perilune.progress"
+local report = require "perilune.experiment.report"
+
+local fail, must = failure.fail, failure.must
+local run = {}
+
+local INTERVAL <const> = 600 -- seconds between two checkpoints inside of an epoch
+
+local Run = {__name = "run"}
+Run.__index = Run
+
+--
+-- Opening
+--
+
+local function exists(path)
+  return core.file_size(path) ~= nil
+end
+
+-- A folder under runs/ that is not there yet.
+local function new_folder(task)
+  local stem = ("runs/%s-%s"):format(task, os.date "%Y%m%d-%H%M%S")
+  local folder, n = stem, 1
+  while exists(folder) do
+    n = n + 1
+    folder = ("%s-%d"):format(stem, n)
+  end
+  return folder
+end
+
+-- What the bits depend on besides the options.
+local function build()
+  return {version = core.version, instructions = core.isa(), blas = core.blas(),
+          real = core.real}
+end
+
+local function begin(self, behind)
+  self.folder = self.options.out or new_folder(behind.task)
+  for _, name in ipairs {"options.json", "metrics.jsonl", "checkpoint.safetensors"} do
+    if exists(self:path(name)) then
+      fail("%s holds a run already; --resume %s goes on with it", self.folder, self.folder)
+    end
+  end
+  must(core.mkdir(self.folder))
+  self:write("options.json", core.json_encode {
+    task = behind.task, options = options.determining(self.options), build = build(),
+  } .. "\n")
+end
+
+-- Says so if the same bits cannot be expected.
+local function compare_builds(self, saved)
+  local now = build()
+  for _, name in ipairs(check.names(now)) do
+    if saved and saved[name] ~= now[name] then
+      progress.hide()
+      io.stderr:write(("note: %s was begun with %s %s, this is %s; numbers may differ\n"):format(
+        self.folder, name, tostring(saved[name]), tostring(now[name])))
+    end
+  end
+end
+
+local function read_checkpoint(self)
+  local path = self:path "checkpoint.safetensors"
+  if not exists(path) then return end
+  local saved = must(store.load(path))
+  self._bytes, self._finished, self._pending = saved.metrics_bytes, saved.finished, saved
+end
+
+local function read_metrics(self)
+  local path = self:path "metrics.jsonl"
+  if not exists(path) then
+    if self._bytes > 0 then fail("%s is missing", path) end
+    return
+  end
+  must(core.truncate_file(path, self._bytes))
+  for line in io.lines(path) do
+    local record, message = core.json_decode(line)
+    if not record then fail("%s: %s", path, message) end
+    self._records[#self._records + 1] = record
+  end
+end
+
+local function go_on(self, behind)
+  self.folder = behind.folder
+  compare_builds(self, behind.saved.build)
+  read_checkpoint(self)
+  read_metrics(self)
+end
+
+--- Opens the folder of a run; see `perilune.experiment.open`.
+-- @param values what `perilune.experiment.options` gave
+-- @return the run
+function run.open(values)
+  local behind = options.behind(values)
+  if not behind then error("open: the table that experiment.options gave expected", 2) end
+  local self = setmetatable({
+    options = values, task = behind.task, interval = INTERVAL, _command = behind.command,
+    _bytes = 0, _finished = {}, _records = {}, _saved_at = core.clock(),
+  }, Run)
+  if behind.folder then go_on(self, behind) else begin(self, behind) end
+  print(("%s: %s%s"):format(self.task, self.folder, behind.folder and ", going on" or ""))
+  return self
+end
+
+--
+-- Files
+--
+
+--- The path of a file in the run's folder.
+-- @param name of the file
+-- @return string
+function Run:path(name)
+  return self.folder .. "/" .. name
+end
+
+--- Writes a file in the run's folder, whole or not at all.
+-- @param name of the file
+-- @param text what to write
+function Run:write(name, text)
+  must(core.write_file(self:path(name), text))
+end
+
+--
+-- Metrics
+--
+
+--- Appends a record to metrics.jsonl. Infinities and NaN are written as null.
+-- @param record plain table with at least `variant`, `seed`, `epoch` and `seconds`
+function Run:log(record)
+  for _, name in ipairs {"variant", "seed", "epoch", "seconds"} do
+    if record[name] == nil then error(("log: the record has no %s"):format(name), 2) end
+  end
+  local line = core.json_encode(record, {nan = "null"})
+  self._bytes = must(core.append_file(self:path "metrics.jsonl", line .. "\n"))
+  self._records[#self._records + 1] = core.json_decode(line)
+end
+
+local function fits(record, filter)
+  if type(filter) == "function" then return filter(record) end
+  for name, value in next, filter or {} do
+    if record[name] ~= value then return false end
+  end
+  return true
+end
+
+--- The records so far, those from before the run was resumed included.
+-- @param[opt] filter a table, whose fields the records must have, or a function
+-- @return list of tables
+function Run:records(filter)
+  local list = {}
+  for _, record in ipairs(self._records) do
+    if fits(record, filter) then list[#list + 1] = record end
+  end
+  return list
+end
+
+--- The last value of a field, for each variant and seed: what the closing table shows.
+-- @param field name in the records
+-- @param[opt] filter as for `records`
+-- @return list of values, in the order in which the variants and seeds were run
+function Run:last(field, filter)
+  local list, place = {}, {}
+  for _, record in ipairs(self:records(filter)) do
+    local key = job.key_of(record.variant, record.seed)
+    if record[field] ~= nil then
+      place[key] = place[key] or #list + 1
+      list[place[key]] = record[field]
+    end
+  end
+  return list
+end
+
+--- A row for each variant, for the closing table: the field `variant`, and for each of the
+-- given fields the list of its last values with all seeds.
+-- @param fields list of names in the records
+-- @return list of tables
+function Run:summary(fields)
+  local rows, seen = {}, {}
+  for _, record in ipairs(self._records) do
+    local variant = record.variant
+    if not seen[variant] then
+      local row = {variant = variant}
+      for _, field in ipairs(fields) do row[field] = self:last(field, {variant = variant}) end
+      rows[#rows + 1], seen[variant] = row, true
+    end
+  end
+  return rows
+end
+
+--- Ends the run with a message if a number is NaN or infinite.
+-- @param name what the number is
+-- @param value the number
+-- @param[opt] where `variant`, `seed`, `epoch`, `step`, for the message
+-- @return the number
+function Run:check_finite(name, value, where)
+  if value == value and math.abs(value) < math.huge then return value end
+  local at = {}
+  for _, part in ipairs {"variant", "seed", "epoch", "step"} do
+    if where and where[part] then at[#at + 1] = ("%s %s"):format(part, where[part]) end
+  end
+  fail("%s is %s%s%s", name, tostring(value), #at > 0 and " at " or "", table.concat(at, ", "))
+end
+
+--- Prints a table and writes it to table.txt.
+-- @param rows list of tables; a value that is a list of numbers is shown as mean ± spread
+-- @param columns list of names, or of `{name, title = ..., format = "%.2f"}`
+-- @return the table as text
+function Run:table(rows, columns)
+  local text = report.table(rows, columns)
+  self:write("table.txt", text)
+  progress.hide()
+  io.write(text)
+  return text
+end
+
+--
+-- Checkpoints
+--
+
+local function save(self, key, state)
+  must(store.save(self:path "checkpoint.safetensors", {
+    metrics_bytes = self._bytes, finished = self._finished, random = pl.random_state(),
+    key = key, state = state,
+  }))
+  self._saved_at, self._current, self._pending = core.clock(), key, nil
+end
+
+--- Writes a checkpoint: the state of the job that runs, with what every checkpoint has. One
+-- job runs at a time.
+-- @param key of the job
+-- @param state plain table for `perilune.save`, or a function that gives one
+function Run:checkpoint(key, state)
+  local other = self._current or (self._pending and self._pending.key)
+  if other and other ~= key then
+    error(("checkpoint: %s is not finished, so there can be none of %s"):format(other, key), 2)
+  end
+  if type(state) == "function" then state = state() end
+  save(self, key, state)
+end
+
+--- Whether it is time for a checkpoint inside of an epoch: `interval` seconds, ten minutes,
+-- have passed since the last.
+-- @return boolean
+function Run:due()
+  return core.clock() - self._saved_at >= self.interval
+end
+
+--- The state of an unfinished job in a resumed run; sets the random numbers too.
+-- @param key of the job
+-- @return what `checkpoint` was given, or nil if there is none of this job
+function Run:restore(key)
+  local saved = self._pending
+  if not saved or saved.key ~= key then return nil end
+  pl.set_random_state(saved.random)
+  self._pending, self._current = nil, key
+  return saved.state
+end
+
+--- Whether a job is finished.
+-- @param key of the job
+-- @return boolean
+function Run:finished(key)
+  for _, finished in ipairs(self._finished) do
+    if finished == key then return true end
+  end
+  return false
+end
+
+--- Notes that a job is finished; of its state only the networks are kept.
+-- @param key of the job
+-- @param[opt] networks plain table to save as `<key>.safetensors`
+function Run:finish(key, networks)
+  if networks then must(store.save(self:path(key .. ".safetensors"), networks)) end
+  self._finished[#self._finished + 1] = key
+  save(self)
+end
+
+--
+-- Jobs
+--
+
+--- The jobs of a run: each variant with each seed. Those that are finished are left out; the
+-- random numbers start from the job's seed. A job is finished when the next one is asked for.
+--
+--     for job in run:jobs(options) do train(job) end
+--
+-- @param what `variant` and `seed`, values or lists of values
+-- @return iterator over jobs
+function Run:jobs(what)
+  local queue, i, current = job.queue(what), 0, nil
+  return function()
+    if current then current:finish() end
+    repeat
+      i = i + 1
+    until not queue[i] or not self:finished(job.key_of(table.unpack(queue[i])))
+    current = queue[i] and job.new(self, table.unpack(queue[i]))
+    if current then pl.manual_seed(current.seed) end
+    return current
+  end
+end
+
+local function quoted(word)
+  if word:match "^[%w_@%%+=:,./-]+$" then return word end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- The command that goes on with this run.
+-- @return string
+function Run:resume_command()
+  local words = {}
+  for i, word in ipairs(self._command) do words[i] = quoted(word) end
+  return ("%s --resume %s"):format(table.concat(words, " "), quoted(self.folder))
+end
+
+--- Stops the program after Ctrl-C, with exit status 130; save a checkpoint before.
+function Run:stop()
+  progress.hide()
+  io.stderr:write("Stopped. This goes on: ", self:resume_command(), "\n")
+  os.exit(130, true)
+end
+
+return run

@@ -1,0 +1,71 @@
+--- Activations as layers. ReLU and LeakyReLU say which attributes of linear, conv2d and
+-- batch_norm do the same in one pass, and Sequential makes use of that.
+-- @module perilune.nn.activations
+
+local pl = require "perilune"
+local module = require "perilune.nn.module"
+
+local class = module.class
+local activations = {}
+
+--- max(x, 0).
+activations.ReLU = class "ReLU"
+local ReLU = activations.ReLU
+
+function ReLU:forward(x)
+  return pl.relu(x)
+end
+
+function ReLU:attributes()
+  return {activation = "relu"}
+end
+
+--- x where x > 0, else slope * x.
+-- @param[opt=0.01] slope number
+activations.LeakyReLU = class "LeakyReLU"
+local LeakyReLU = activations.LeakyReLU
+
+function LeakyReLU:init(slope)
+  self.slope = slope or 0.01
+  if type(self.slope) ~= "number" then
+    error(("LeakyReLU: slope: number expected, got %s"):format(type(slope)), 3)
+  end
+end
+
+function LeakyReLU:forward(x)
+  return pl.leaky_relu(x, self.slope)
+end
+
+function LeakyReLU:attributes()
+  return {activation = "leaky_relu", slope = self.slope}
+end
+
+function LeakyReLU:extra()
+  return ("%g"):format(self.slope)
+end
+
+--- tanh(x).
+activations.Tanh = class "Tanh"
+function activations.Tanh:forward(x) return pl.tanh(x) end
+
+--- 1 / (1 + exp(-x)).
+activations.Sigmoid = class "Sigmoid"
+function activations.Sigmoid:forward(x) return pl.sigmoid(x) end
+
+--- log(1 + exp(x)).
+activations.Softplus = class "Softplus"
+function activations.Softplus:forward(x) return pl.softplus(x) end
+
+--- exp(x) / sum exp(x) over a dimension.
+-- @param[opt=-1] dim dimension
+activations.Softmax = class "Softmax"
+function activations.Softmax:init(dim) self.dim = dim or -1 end
+function activations.Softmax:forward(x) return pl.softmax(x, self.dim) end
+function activations.Softmax:extra() return tostring(self.dim) end
+
+--- log softmax(x) over a dimension.
+-- @param[opt=-1] dim dimension
+activations.LogSoftmax = class("LogSoftmax", activations.Softmax)
+function activations.LogSoftmax:forward(x) return pl.log_softmax(x, self.dim) end
+
+return activations

@@ -1,0 +1,239 @@
+--- Layers with parameters or with a mode: linear, convolution, pooling, normalisation,
+-- dropout. Names, arguments and initial values are PyTorch's.
+-- @module perilune.nn.layers
+
+local pl = require "perilune"
+local check = require "perilune.check"
+local init = require "perilune.nn.initializers"
+local module = require "perilune.nn.module"
+
+local class, parameter = module.class, module.parameter
+local layers = {}
+
+-- The weight and the bias of a layer with fan_in inputs to each output.
+local function weight_and_bias(self, size, fan_in, bias)
+  local bound = 1 / math.sqrt(fan_in)
+  self.weight = parameter(init.kaiming_uniform_(pl.empty(size), {a = math.sqrt(5)}))
+  if bias then self.bias = parameter(pl.empty(size[1]):uniform_(-bound, bound)) end
+end
+
+-- Two integers from one or from a pair; `level` as in `error`.
+local function pair(who, what, value, least, level)
+  if math.type(value) then value = {value, value} end
+  local a, b
+  if type(value) == "table" and #value == 2 then
+    a, b = math.tointeger(value[1]), math.tointeger(value[2])
+  end
+  if not a or not b or a < least or b < least then
+    error(("%s: %s: integer of at least %d, or two of them, expected"):format(who, what, least),
+          level or 4)
+  end
+  return {a, b}
+end
+
+local function pair_text(p)
+  return p[1] == p[2] and tostring(p[1]) or ("{%d, %d}"):format(p[1], p[2])
+end
+
+-- ", name=value" for a pair that is not the usual one.
+local function unless(p, usual, name)
+  if p[1] == usual[1] and p[2] == usual[2] then return "" end
+  return (", %s=%s"):format(name, pair_text(p))
+end
+
+--- y = x W' + b, over the last dimension.
+-- @param n_in number of inputs
+-- @param n_out number of outputs
+-- @param[opt={bias=true}] options
+layers.Linear = class "Linear"
+local Linear = layers.Linear
+Linear.fuses_activation = true
+
+function Linear:init(n_in, n_out, options)
+  check.count("Linear", "number of inputs", n_in, 4)
+  check.count("Linear", "number of outputs", n_out, 4)
+  local o = check.options("Linear", options, {bias = true}, 4)
+  weight_and_bias(self, {n_out, n_in}, n_in, o.bias)
+end
+
+function Linear:forward(x, activation)
+  if not activation then return pl.linear(x, self.weight, self.bias) end
+  return pl.linear(x, self.weight, self.bias, activation:attributes())
+end
+
+function Linear:extra()
+  return ("%d, %d%s"):format(self.weight:size(2), self.weight:size(1),
+                             self.bias and "" or ", bias=false")
+end
+
+--- Convolution of images [N, channels, height, width].
+-- @param n_in number of input channels
+-- @param n_out number of output channels
+-- @param kernel_size integer, or {height, width}; so are the options
+-- @param[opt={stride=1, padding=0, dilation=1, bias=true}] options
+layers.Conv2d = class "Conv2d"
+local Conv2d = layers.Conv2d
+Conv2d.fuses_activation = true
+
+function Conv2d:init(n_in, n_out, kernel_size, options)
+  check.count("Conv2d", "number of input channels", n_in, 4)
+  check.count("Conv2d", "number of output channels", n_out, 4)
+  local k = pair("Conv2d", "kernel size", kernel_size, 1)
+  local o = check.options("Conv2d", options,
+                          {stride = 1, padding = 0, dilation = 1, bias = true}, 4)
+  self._stride = pair("Conv2d", "stride", o.stride, 1)
+  self._padding = pair("Conv2d", "padding", o.padding, 0)
+  self._dilation = pair("Conv2d", "dilation", o.dilation, 1)
+  weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_in * k[1] * k[2], o.bias)
+end
+
+function Conv2d:forward(x, activation)
+  local attributes = activation and activation:attributes() or {}
+  attributes.stride, attributes.padding = self._stride, self._padding
+  attributes.dilation = self._dilation
+  return pl.conv2d(x, self.weight, self.bias, attributes)
+end
+
+function Conv2d:extra()
+  local size = self.weight:size()
+  return ("%d, %d, %s%s%s%s%s"):format(
+    size[2], size[1], pair_text {size[3], size[4]}, unless(self._stride, {1, 1}, "stride"),
+    unless(self._padding, {0, 0}, "padding"), unless(self._dilation, {1, 1}, "dilation"),
+    self.bias and "" or ", bias=false")
+end
+
+local function init_pool(self, name, kernel_size, options)
+  local o = check.options(name, options, {stride = check.absent, padding = 0}, 5)
+  self._kernel_size = pair(name, "kernel size", kernel_size, 1, 5)
+  self._stride = o.stride and pair(name, "stride", o.stride, 1, 5) or self._kernel_size
+  self._padding = pair(name, "padding", o.padding, 0, 5)
+end
+
+local function pool_extra(self)
+  return pair_text(self._kernel_size) .. unless(self._stride, self._kernel_size, "stride")
+    .. unless(self._padding, {0, 0}, "padding")
+end
+
+--- The greatest value of each window.
+-- @param kernel_size integer, or {height, width}
+-- @param[opt={stride=kernel_size, padding=0}] options
+layers.MaxPool2d = class "MaxPool2d"
+local MaxPool2d = layers.MaxPool2d
+
+function MaxPool2d:init(kernel_size, options)
+  init_pool(self, "MaxPool2d", kernel_size, options)
+end
+
+function MaxPool2d:forward(x)
+  return pl.max_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
+end
+
+MaxPool2d.extra = pool_extra
+
+--- The mean of each window.
+-- @param kernel_size integer, or {height, width}
+-- @param[opt={stride=kernel_size, padding=0}] options
+layers.AvgPool2d = class "AvgPool2d"
+local AvgPool2d = layers.AvgPool2d
+
+function AvgPool2d:init(kernel_size, options)
+  init_pool(self, "AvgPool2d", kernel_size, options)
+end
+
+function AvgPool2d:forward(x)
+  return pl.avg_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
+end
+
+AvgPool2d.extra = pool_extra
+
+-- What BatchNorm1d and BatchNorm2d share; they differ in the ranks that they accept.
+local BatchNorm = class "BatchNorm"
+BatchNorm.fuses_activation = true
+
+function BatchNorm:init(n, options)
+  local who = getmetatable(self).class_name
+  check.count(who, "number of features", n, 4)
+  local o = check.options(who, options, {eps = 1e-5, momentum = 0.1, affine = true}, 4)
+  self._eps, self._momentum, self._features = o.eps, o.momentum, n
+  if o.affine then
+    self.weight, self.bias = parameter(pl.ones(n)), parameter(pl.zeros(n))
+  end
+  self.running_mean, self.running_var = pl.zeros(n), pl.ones(n)
+end
+
+function BatchNorm:forward(x, activation)
+  if not self.ranks[x:dim()] then
+    error(("%s: input with %s dimensions expected, got %s"):format(
+      getmetatable(self).class_name, self.ranks.text, check.shape(x)))
+  end
+  local attributes = activation and activation:attributes() or {}
+  attributes.training, attributes.momentum = self.training, self._momentum
+  attributes.eps = self._eps
+  return pl.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
+                       attributes)
+end
+
+function BatchNorm:extra()
+  return ("%d%s"):format(self._features, self.weight and "" or ", affine=false")
+end
+
+--- Batch normalisation (Ioffe and Szegedy 2015) of features: [N, n] or [N, n, length].
+-- @param n number of features
+-- @param[opt={eps=1e-5, momentum=0.1, affine=true}] options
+layers.BatchNorm1d = class("BatchNorm1d", BatchNorm)
+layers.BatchNorm1d.ranks = {[2] = true, [3] = true, text = "2 or 3"}
+
+--- Batch normalisation of the channels of images [N, n, height, width].
+-- @param n number of channels
+-- @param[opt={eps=1e-5, momentum=0.1, affine=true}] options
+layers.BatchNorm2d = class("BatchNorm2d", BatchNorm)
+layers.BatchNorm2d.ranks = {[4] = true, text = "4"}
+
+--- Sets values to zero with probability p during training, and scales the others so that
+-- the mean stays; in evaluation mode it does nothing.
+-- @param[opt=0.5] p probability
+layers.Dropout = class "Dropout"
+local Dropout = layers.Dropout
+
+function Dropout:init(p)
+  p = p or 0.5
+  if type(p) ~= "number" or not (p >= 0 and p < 1) then
+    error(("Dropout: p: number in [0, 1) expected, got %s"):format(tostring(p)), 3)
+  end
+  self.p = p
+end
+
+function Dropout:forward(x)
+  if not self.training or self.p == 0 then return x end
+  return pl.dropout(x, self.p, true)
+end
+
+function Dropout:extra()
+  return ("%g"):format(self.p)
+end
+
+--- Joins all dimensions from a given one on into one.
+-- @param[opt=2] from dimension
+layers.Flatten = class "Flatten"
+local Flatten = layers.Flatten
+
+function Flatten:init(from)
+  self._from = from or 2
+end
+
+function Flatten:forward(x)
+  return x:flatten(self._from)
+end
+
+function Flatten:extra()
+  return self._from == 2 and "" or tostring(self._from)
+end
+
+--- Gives back what it gets.
+layers.Identity = class "Identity"
+
+function layers.Identity:forward(x)
+  return x
+end
+
+return layers

@@ -1,0 +1,466 @@
+--- Modules: what all layers and networks are made of.
+--
+-- A module is a table with a `forward`. Parameters are found, not registered: every tensor
+-- field that requires a gradient is a parameter, every other tensor field a buffer, and
+-- modules and plain tables inside a module are searched too. The search goes through
+-- integer keys in order and then through names in alphabetical order, so it is the same in
+-- every run. Fields whose names begin with `_` are private and left out.
+-- @module perilune.nn.module
+
+local pl = require "perilune"
+local check = require "perilune.check"
+
+local is_tensor = pl.is_tensor
+local module = {}
+
+-- Tensors that were parameters before requires_grad_(false); they stay parameters.
+local frozen = setmetatable({}, {__mode = "k"})
+
+local function is_parameter(tensor)
+  return tensor.requires_grad or frozen[tensor] or false
+end
+
+--
+-- Walking
+--
+
+local function is_module(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return meta and rawget(meta, "is_module") or false
+end
+
+local function is_searched(value)
+  return type(value) == "table" and (getmetatable(value) == nil or is_module(value))
+end
+
+-- The keys of a table that are searched: 1, 2, ..., then names in alphabetical order.
+local function sorted_keys(t)
+  local numbers, names = {}, {}
+  for key in next, t do
+    if math.type(key) == "integer" then
+      numbers[#numbers + 1] = key
+    elseif type(key) == "string" and key:byte() ~= 95 then
+      names[#names + 1] = key
+    end
+  end
+  table.sort(numbers)
+  table.sort(names)
+  return table.move(names, 1, #names, #numbers + 1, numbers)
+end
+
+-- Calls visit(path, value) for each tensor and module below t, each once.
+local function walk(t, prefix, seen, visit)
+  for _, key in ipairs(sorted_keys(t)) do
+    local value = rawget(t, key)
+    local searched = is_searched(value)
+    if (searched or is_tensor(value)) and not seen[value] then
+      seen[value] = true
+      local path = prefix .. key
+      if not searched or is_module(value) then visit(path, value) end
+      if searched then walk(value, path .. ".", seen, visit) end
+    end
+  end
+end
+
+local function collect(self, wanted)
+  local list = {}
+  walk(self, "", {[self] = true}, function(path, value)
+    if wanted(value) then list[#list + 1] = {name = path, value = value} end
+  end)
+  return list
+end
+
+local function is_buffer(value)
+  return is_tensor(value) and not is_parameter(value)
+end
+
+local function iterate(list)
+  local i = 0
+  return function()
+    i = i + 1
+    if list[i] then return list[i].name, list[i].value end
+  end
+end
+
+local function values(list)
+  local result = {}
+  for i, entry in ipairs(list) do result[i] = entry.value end
+  return result
+end
+
+-- The module's own name if it has a field `name`, else that of its class.
+local function name_of(self)
+  local own = rawget(self, "name")
+  return type(own) == "string" and own or getmetatable(self).class_name or "Module"
+end
+
+--
+-- Calling. The modules that are running lie on a stack, which is looked at only when an
+-- error happens; only the outermost call of a network is protected.
+--
+
+local running, depth = setmetatable({}, {__mode = "v"}), 0
+
+-- The path of `child` inside `parent`, or nil.
+local function path_of(parent, child)
+  for _, entry in ipairs(collect(parent, is_module)) do
+    if entry.value == child then return entry.name end
+  end
+end
+
+local function place_of_error(modules)
+  local path = name_of(modules[1])
+  for i = 2, #modules do
+    local step = path_of(modules[i - 1], modules[i])
+    if step then path = path .. "." .. step end
+  end
+  local last = modules[#modules]
+  return #modules == 1 and last:signature() or path .. " " .. last:signature()
+end
+
+local library = debug.getinfo(1, "S").source:match("^(.*)nn[/\\]module%.lua$")
+
+-- "file:line: " of the innermost function that is not part of the library.
+local function blame()
+  for level = 3, 60 do
+    local info = debug.getinfo(level, "Sl")
+    if not info then break end
+    local ours = library and info.source:sub(1, #library) == library
+    if info.what ~= "C" and not ours and info.currentline > 0 then
+      return ("%s:%d: "):format(info.short_src, info.currentline)
+    end
+  end
+  return ""
+end
+
+-- Adds to a message where in the network it happened, and blames the user's line.
+local function locate(message)
+  local modules = table.move(running, 1, depth, 1, {})
+  depth = 0
+  if type(message) ~= "string" or #modules == 0 then return message end
+  local found, place = pcall(place_of_error, modules)
+  if not found then return message end
+  local bare = message:match("^[^\n:]*perilune/[%w_/]+%.lua:%d+: (.*)$")
+  if bare then message = blame() .. bare end
+  return ("%s (in %s)"):format(message, place)
+end
+
+local function leave(level, ...)
+  depth = level - 1
+  return ...
+end
+
+local function finish(ok, ...)
+  if not ok then error(..., 0) end
+  return leave(1, ...)
+end
+
+local function call(self, ...)
+  local level = depth + 1
+  depth, running[level] = level, self
+  if level == 1 then return finish(xpcall(self.forward, locate, self, ...)) end
+  return leave(level, self:forward(...))
+end
+
+--
+-- The methods of every module
+--
+
+--- The class above all classes of modules: what every layer and network can do.
+local Module = {is_module = true, training = true, class_name = "Module"}
+Module.__index = Module
+Module.__call = call
+
+--- Computes the result of the module; each kind of module has its own. Call the module,
+-- `net(x)`, rather than `net:forward(x)`: then errors say where in the network they arose.
+function Module:forward()
+  error(("%s has no forward function"):format(name_of(self)), 2)
+end
+
+--- What stands between the brackets in the module's description.
+-- @return string
+function Module:extra()
+  return ""
+end
+
+--- The module as one would write it: `Linear(400, 120)`.
+-- @return string
+function Module:signature()
+  return ("%s(%s)"):format(name_of(self), self:extra())
+end
+
+--- The parameters, as a list of tensors: the argument of an optimiser.
+-- @return list
+function Module:parameters()
+  return values(collect(self, function(v) return is_tensor(v) and is_parameter(v) end))
+end
+
+--- The parameters with their names: `for name, p in net:named_parameters() do ... end`.
+-- @return iterator
+function Module:named_parameters()
+  return iterate(collect(self, function(v) return is_tensor(v) and is_parameter(v) end))
+end
+
+--- The tensors that are kept but not trained, such as running means.
+-- @return list
+function Module:buffers()
+  return values(collect(self, is_buffer))
+end
+
+--- The buffers with their names.
+-- @return iterator
+function Module:named_buffers()
+  return iterate(collect(self, is_buffer))
+end
+
+--- The module and all modules inside it.
+-- @return list
+function Module:modules()
+  local list = values(collect(self, is_module))
+  table.insert(list, 1, self)
+  return list
+end
+
+--- The modules inside with their names, outer ones first.
+-- @return iterator
+function Module:named_modules()
+  return iterate(collect(self, is_module))
+end
+
+--- Calls a function with every module inside, and with this one last.
+-- @param f function(module)
+-- @return the module
+function Module:apply(f)
+  local list = self:modules()
+  for i = 2, #list do f(list[i]) end
+  f(self)
+  return self
+end
+
+--- Sets training mode, in which dropout drops and batch norm uses the batch's statistics.
+-- @param[opt=true] on boolean
+-- @return the module
+function Module:train(on)
+  if on == nil then on = true end
+  return self:apply(function(m) m.training = on end)
+end
+
+--- Sets evaluation mode, the opposite of `train`.
+-- @return the module
+function Module:eval()
+  return self:train(false)
+end
+
+--- Forgets the gradients of all parameters.
+function Module:zero_grad()
+  for _, p in ipairs(self:parameters()) do p.grad = nil end
+end
+
+--- Turns the training of all parameters on or off, to freeze a part of a network.
+-- @param[opt=true] on boolean
+-- @return the module
+function Module:requires_grad_(on)
+  if on == nil then on = true end
+  for _, p in ipairs(self:parameters()) do
+    p:requires_grad_(on)
+    frozen[p] = not on or nil
+  end
+  return self
+end
+
+--- The number of values in all parameters.
+-- @return integer
+function Module:parameter_count()
+  local n = 0
+  for _, p in ipairs(self:parameters()) do n = n + p:numel() end
+  return n
+end
+
+--
+-- State
+--
+
+--- All parameters and buffers by name: `{["1.weight"] = tensor, ...}`. The tensors are not
+-- copies. `perilune.save("net.safetensors", net:state_dict())` writes them to a file.
+-- @return table
+function Module:state_dict()
+  local state = {}
+  for _, entry in ipairs(collect(self, is_tensor)) do
+    state[entry.name] = entry.value:detach()
+  end
+  return state
+end
+
+local function same_shape(a, b)
+  return check.shape(a) == check.shape(b)
+end
+
+-- What is wrong with a state for these tensors: a text, or nil.
+local function misfit(own, state)
+  local missing, wrong, unexpected, known = {}, {}, {}, {}
+  for _, entry in ipairs(own) do
+    local name, there = entry.name, state[entry.name]
+    known[name] = true
+    if not is_tensor(there) then
+      missing[#missing + 1] = name
+    elseif not same_shape(there, entry.value) then
+      wrong[#wrong + 1] = ("%s (%s here, %s there)"):format(
+        name, check.shape(entry.value), check.shape(there))
+    end
+  end
+  for _, name in ipairs(check.names(state)) do
+    if not known[name] then unexpected[#unexpected + 1] = name end
+  end
+  local parts = {}
+  if #missing > 0 then parts[#parts + 1] = "missing " .. check.some(missing) end
+  if #unexpected > 0 then parts[#parts + 1] = "unexpected " .. check.some(unexpected) end
+  if #wrong > 0 then parts[#parts + 1] = "other shapes: " .. check.some(wrong) end
+  return #parts > 0 and table.concat(parts, "; ") or nil
+end
+
+--- Copies the values of a state into the parameters and buffers. Every name and shape must
+-- fit, or an error names those that do not and nothing is changed.
+-- @param state what `state_dict` gave, or a loaded file
+-- @return the module
+function Module:load_state_dict(state)
+  if type(state) ~= "table" then
+    error(("load_state_dict: table of tensors expected, got %s"):format(type(state)), 2)
+  end
+  local own = collect(self, is_tensor)
+  local problem = misfit(own, state)
+  if problem then
+    error(("load_state_dict: the state is not one of this %s: %s"):format(
+      name_of(self), problem), 2)
+  end
+  pl.no_grad(function()
+    for _, entry in ipairs(own) do entry.value:copy_(state[entry.name]) end
+  end)
+  return self
+end
+
+--
+-- Description
+--
+
+local function thousands(n)
+  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (text:gsub("^,", ""))
+end
+
+-- The tensors that lie directly in a module: "weight [6,1,5,5], bias [6]".
+local function own_tensors(m)
+  local texts, n = {}, 0
+  for _, key in ipairs(sorted_keys(m)) do
+    local value = rawget(m, key)
+    if is_tensor(value) and is_parameter(value) then
+      texts[#texts + 1] = ("%s %s"):format(key, check.shape(value))
+      n = n + value:numel()
+    end
+  end
+  return table.concat(texts, ", "), n
+end
+
+local function describe_rows(self)
+  local rows = {}
+  for path, m in self:named_modules() do
+    local tensors, n = own_tensors(m)
+    rows[#rows + 1] = {path, m:signature(), tensors, n > 0 and thousands(n) or ""}
+  end
+  return rows
+end
+
+local function widths(rows)
+  local width = {0, 0, 0, 0}
+  for _, row in ipairs(rows) do
+    for i = 1, 4 do width[i] = math.max(width[i], #row[i]) end
+  end
+  return width
+end
+
+--- A table of the layers with the shapes and the number of their parameters.
+-- @return string
+function Module:__tostring()
+  local rows = describe_rows(self)
+  if #rows == 0 then return self:signature() end
+  local w = widths(rows)
+  local format = ("  %%-%ds  %%-%ds  %%-%ds  %%%ds"):format(w[1], w[2], w[3], w[4])
+  local lines = {("%s, %s parameters"):format(self:signature(), thousands(self:parameter_count()))}
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = (format:format(table.unpack(row)):gsub("%s+$", ""))
+  end
+  return table.concat(lines, "\n")
+end
+
+--
+-- Classes
+--
+
+--- Makes a class of modules. Give it an `init`, which fills `self`, and a `forward`:
+--
+--     local Scale = nn.class "Scale"
+--     function Scale:init(n) self.factor = nn.parameter(pl.ones(n)) end
+--     function Scale:forward(x) return x * self.factor end
+--     local layer = Scale(10)
+--
+-- @param name of the class, for messages
+-- @param[opt] parent class whose methods are inherited
+-- @return the class, a function that makes modules
+function module.class(name, parent)
+  if type(name) ~= "string" then
+    error(("class: name expected, got %s"):format(type(name)), 2)
+  end
+  parent = parent or Module
+  local class = {
+    class_name = name, is_module = true, __call = call, __tostring = Module.__tostring,
+  }
+  class.__index = class
+  return setmetatable(class, {
+    __index = parent,
+    __name = "class " .. name,
+    __call = function(_, ...)
+      local self = setmetatable({}, class)
+      if self.init then self:init(...) end
+      return self
+    end,
+  })
+end
+
+--- Makes a single module from a table with its tensors, its layers and a `forward`:
+--
+--     local net = nn.module {
+--       a = nn.Linear(2, 8), b = nn.Linear(8, 1),
+--       forward = function(self, x) return self.b(self.a(x):tanh()) end,
+--     }
+--
+-- @param fields table, which becomes the module
+-- @return the module
+function module.module(fields)
+  if type(fields) ~= "table" then
+    error(("module: table expected, got %s"):format(type(fields)), 2)
+  end
+  if type(fields.forward) ~= "function" then
+    error("module: the table needs a function forward(self, ...)", 2)
+  end
+  return setmetatable(fields, Module)
+end
+
+--- Marks a tensor as a parameter, to be trained.
+-- @param tensor of kind real
+-- @return the same tensor
+function module.parameter(tensor)
+  if not is_tensor(tensor) or tensor:kind() ~= "real" then
+    error(("parameter: real tensor expected, got %s"):format(
+      is_tensor(tensor) and tensor:kind() or type(tensor)), 2)
+  end
+  return tensor:requires_grad_(true)
+end
+
+--- Whether a value is a module.
+-- @param value anything
+-- @return boolean
+function module.is_module(value)
+  return is_module(value)
+end
+
+module.Module = Module
+return module

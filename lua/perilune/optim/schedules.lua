@@ -1,0 +1,120 @@
+--- Learning-rate schedules. Each sets the rate of every group to a function of the group's
+-- rate at the beginning and of t, the number of calls of `step` so far, so that rounding
+-- does not add up and a restored schedule gives the same bits.
+-- @module perilune.optim.schedules
+
+local check = require "perilune.check"
+local optimizer = require "perilune.optim.optimizer"
+
+local schedules = {}
+
+local Schedule = {__name = "schedule"}
+Schedule.__index = Schedule
+
+local function apply(self)
+  for i, group in ipairs(self.optimizer.groups) do
+    group.lr = self._rate(self.steps, self.initial_lr[i])
+  end
+end
+
+--- Goes on by one epoch, or by one batch, whichever the schedule counts.
+function Schedule:step()
+  self.steps = self.steps + 1
+  apply(self)
+end
+
+--- Where the schedule stands, as a plain table.
+-- @return table
+function Schedule:state_dict()
+  return {schedule = self.name, steps = self.steps,
+          initial_lr = table.move(self.initial_lr, 1, #self.initial_lr, 1, {})}
+end
+
+--- Takes over what `state_dict` gave, and sets the rates that belong to it.
+-- @param state of the same kind of schedule for as many groups
+-- @return the schedule
+function Schedule:load_state_dict(state)
+  if type(state) ~= "table" or state.schedule ~= self.name then
+    error(("load_state_dict of %s: the state is one of %s"):format(
+      self.name, tostring(type(state) == "table" and state.schedule or type(state))), 2)
+  elseif #state.initial_lr ~= #self.initial_lr then
+    error(("load_state_dict of %s: %d groups here, %d there"):format(
+      self.name, #self.initial_lr, #state.initial_lr), 2)
+  end
+  self.steps = state.steps
+  self.initial_lr = table.move(state.initial_lr, 1, #state.initial_lr, 1, {})
+  apply(self)
+  return self
+end
+
+-- rate(t, lr) gives the rate after t steps of a group that began with lr.
+local function new(name, opt, rate)
+  if not optimizer.is_optimizer(opt) then
+    error(("%s: optimiser expected, got %s"):format(name, type(opt)), 2) -- a tail call
+  end
+  local self = setmetatable({name = name, optimizer = opt, steps = 0, _rate = rate}, Schedule)
+  self.initial_lr = {}
+  for i, group in ipairs(opt.groups) do self.initial_lr[i] = group.lr end
+  apply(self)
+  return self
+end
+
+local function check_number(who, name, value, least)
+  if type(value) ~= "number" or not (value >= least and value < math.huge) then
+    error(("%s: %s: number of at least %d expected, got %s"):format(
+      who, name, least, tostring(value)), 3)
+  end
+end
+
+--- Multiplies the rate by gamma after every step_size steps: lr gamma^(t // step_size).
+-- @param opt the optimiser
+-- @param options `step_size`; `gamma` (0.1)
+-- @return the schedule
+function schedules.StepLR(opt, options)
+  local o = check.options("StepLR", options, {step_size = check.required, gamma = 0.1})
+  local size = check.count("StepLR", "step_size", o.step_size)
+  check_number("StepLR", "gamma", o.gamma, 0)
+  return new("StepLR", opt, function(t, lr) return lr * o.gamma ^ (t // size) end)
+end
+
+--- Half a cosine from the rate down to eta_min at t = T_max, where it stays:
+-- eta_min + (lr - eta_min) (1 + cos(pi (t - warmup) / (T_max - warmup))) / 2, after a linear
+-- rise lr (t + 1) / (warmup + 1) during the first `warmup` steps.
+-- @param opt the optimiser
+-- @param options `T_max`, the number of steps; `eta_min` (0); `warmup` (0)
+-- @return the schedule
+function schedules.CosineAnnealingLR(opt, options)
+  local who = "CosineAnnealingLR"
+  local o = check.options(who, options, {T_max = check.required, eta_min = 0, warmup = 0})
+  local last, low, warmup = check.count(who, "T_max", o.T_max), o.eta_min, o.warmup
+  check_number(who, "eta_min", low, 0)
+  check_number(who, "warmup", warmup, 0)
+  if warmup >= last then
+    error(("%s: warmup of %g steps in a T_max of %d"):format(who, warmup, last), 2)
+  end
+  return new(who, opt, function(t, lr)
+    if t < warmup then return lr * (t + 1) / (warmup + 1) end
+    local part = math.min(1, (t - warmup) / (last - warmup))
+    return low + (lr - low) * (1 + math.cos(math.pi * part)) / 2
+  end)
+end
+
+--- Multiplies the rate by a function of t, which is 0 at first: lr f(t).
+-- @param opt the optimiser
+-- @param f function(t) that gives a number
+-- @return the schedule
+function schedules.LambdaLR(opt, f)
+  if type(f) ~= "function" then
+    error(("LambdaLR: function expected, got %s"):format(type(f)), 2)
+  end
+  return new("LambdaLR", opt, function(t, lr)
+    local factor = f(t)
+    if type(factor) ~= "number" then
+      error(("LambdaLR: the function gave a %s for %d; number expected"):format(
+        type(factor), t), 0)
+    end
+    return lr * factor
+  end)
+end
+
+return schedules

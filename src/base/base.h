@@ -1,0 +1,24 @@
+/*
+** base.h: what every floor may use: the error slot, storage, scratch memory, threads.
+** This floor knows libc and OpenMP, nothing of tensors.
+*/
+#ifndef PERILUNE_BASE_H
+#define PERILUNE_BASE_H
+
+#include "perilune.h"
+
+#include "memory.h"
+
+#define PL_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define PL_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Elements below which a loop over memory stays on one thread. */
+enum { PL_GRAIN = 16384 };
+
+/* False, with "interrupted" in the slot, once pl_interrupt was called. */
+bool pl_check_interrupt(void);
+
+/* From now on each BLAS call runs on the thread that makes it. */
+void pl_blas_one_thread(void);
+
+#endif

@@ -1,0 +1,410 @@
+/*
+** ops.c: every row of the op table as a function and a method, bound by one C function that
+** reads its arguments as the row says: first the inputs, then the attributes by position,
+** then a table with attributes by name.
+*/
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind.h"
+
+/*
+** Attributes
+*/
+
+typedef struct {
+  lua_State *L;
+  const pl_op *op;
+  const pl_attr_spec *spec;
+  int n;
+  pl_attr attr[PL_MAX_ATTR];
+  bool given[PL_MAX_ATTR];
+} reader;
+
+static int bad(const reader *r, int k, const char *expected, int i) {
+  return luaL_error(r->L, "%s: %s: %s expected, got %s", pl_op_name(r->op), r->spec[k].name,
+                    expected, plb_shown(r->L, i));
+}
+
+static int64_t integer(const reader *r, int k, int i) {
+  int exact;
+  lua_Integer v = lua_tointegerx(r->L, i, &exact);
+  if (!exact || lua_type(r->L, i) != LUA_TNUMBER) bad(r, k, "integer", i);
+  return v;
+}
+
+/* Lua counts dims and positions from 1, C from 0; negative ones mean the same to both. */
+static int64_t from_zero(const reader *r, int k, int64_t v) {
+  if (v == 0)
+    luaL_error(r->L, "%s: %s: 0 given; they count from 1, -1 is the last", pl_op_name(r->op),
+               r->spec[k].name);
+  return v < 0 ? v : v - 1;
+}
+
+static int64_t choice(const reader *r, int k, int i) {
+  const char *at = r->spec[k].text;
+  const char *word = lua_type(r->L, i) == LUA_TSTRING ? lua_tostring(r->L, i) : "";
+  for (int64_t c = 0; *at; c++) {
+    size_t n = strcspn(at, "|");
+    if (strlen(word) == n && memcmp(at, word, n) == 0) return c;
+    at += n + (at[n] == '|');
+  }
+  lua_pushfstring(r->L, "one of %s", r->spec[k].text);
+  return bad(r, k, lua_tostring(r->L, -1), i);
+}
+
+static void no_names(const reader *r, int k, int i) {
+  for (lua_pushnil(r->L); lua_next(r->L, i); lua_pop(r->L, 1))
+    if (lua_type(r->L, -2) == LUA_TSTRING)
+      luaL_error(r->L, "%s: %s: list of integers expected, got a table with the name '%s' in it",
+                 pl_op_name(r->op), r->spec[k].name, lua_tostring(r->L, -2));
+}
+
+static pl_ints list(const reader *r, int k, int i) {
+  if (lua_type(r->L, i) != LUA_TTABLE && lua_type(r->L, i) != LUA_TNUMBER)
+    bad(r, k, "integer or list of integers", i);
+  if (lua_istable(r->L, i)) no_names(r, k, i);
+  lua_pushfstring(r->L, "%s: %s", pl_op_name(r->op), r->spec[k].name);
+  pl_ints v = plb_ints(r->L, i, lua_tostring(r->L, -1));
+  lua_pop(r->L, 1);
+  return v;
+}
+
+static pl_attr value(const reader *r, int k, int i) {
+  pl_attr a = {0};
+  switch (r->spec[k].type) {
+    case PL_ATTR_INT: a.i = integer(r, k, i); break;
+    case PL_ATTR_DIM:
+    case PL_ATTR_INDEX: a.i = from_zero(r, k, integer(r, k, i)); break;
+    case PL_ATTR_CHOICE: a.i = choice(r, k, i); break;
+    case PL_ATTR_INTS: a.ints = list(r, k, i); break;
+    case PL_ATTR_REAL:
+      if (lua_type(r->L, i) != LUA_TNUMBER) bad(r, k, "number", i);
+      a.d = lua_tonumber(r->L, i);
+      break;
+    case PL_ATTR_BOOL:
+      if (!lua_isboolean(r->L, i)) bad(r, k, "boolean", i);
+      a.i = lua_toboolean(r->L, i);
+      break;
+    case PL_ATTR_DIMS:
+      a.ints = list(r, k, i);
+      for (int d = 0; d < a.ints.n; d++) a.ints.v[d] = from_zero(r, k, a.ints.v[d]);
+      break;
+    case PL_ATTR_PAIR:
+      a.ints = list(r, k, i);
+      if (a.ints.n == 1) a.ints = pl_list(a.ints.v[0], a.ints.v[0]);
+      if (a.ints.n != 2) bad(r, k, "one or two integers", i);
+      break;
+  }
+  return a;
+}
+
+static bool is_list_type(pl_attr_type t) {
+  return t == PL_ATTR_INTS || t == PL_ATTR_DIMS || t == PL_ATTR_PAIR;
+}
+
+/* Whether the argument at i is a table of attributes by name, and not a list for attribute k. */
+static bool is_named(const reader *r, int k, int i) {
+  if (!lua_istable(r->L, i)) return false;
+  bool may_be_empty = k < r->n && is_list_type(r->spec[k].type) && r->spec[k].type != PL_ATTR_PAIR;
+  lua_pushnil(r->L);
+  if (!lua_next(r->L, i)) return !may_be_empty;
+  bool by_name = lua_type(r->L, -2) == LUA_TSTRING;
+  lua_pop(r->L, 2);
+  return by_name;
+}
+
+static void read_named(reader *r, int i) {
+  for (lua_pushnil(r->L); lua_next(r->L, i); lua_pop(r->L, 1)) {
+    const char *name = lua_type(r->L, -2) == LUA_TSTRING ? lua_tostring(r->L, -2) : "?";
+    int k = 0;
+    while (k < r->n && strcmp(r->spec[k].name, name) != 0) k++;
+    if (k < r->n && r->given[k]) luaL_error(r->L, "%s: %s is given twice", pl_op_name(r->op), name);
+    if (k == r->n)
+      luaL_error(r->L, "%s: there is no attribute '%s'; see help(\"%s\")", pl_op_name(r->op), name,
+                 pl_op_name(r->op));
+    r->attr[k] = value(r, k, lua_gettop(r->L));
+    r->given[k] = true;
+  }
+}
+
+/* x:reshape(2, -1): the integers of a lone list attribute may stand side by side. */
+static int read_spread(reader *r, int i, int top) {
+  pl_ints v = {0};
+  for (; i <= top && lua_type(r->L, i) == LUA_TNUMBER; i++) {
+    if (v.n == PL_MAX_RANK)
+      luaL_error(r->L, "%s: at most %d integers", pl_op_name(r->op), PL_MAX_RANK);
+    v.v[v.n++] =
+        r->spec[0].type == PL_ATTR_DIMS ? from_zero(r, 0, integer(r, 0, i)) : integer(r, 0, i);
+  }
+  r->attr[0].ints = v;
+  r->given[0] = true;
+  return i;
+}
+
+static void read_attributes(reader *r, int i, int top) {
+  bool spread = r->n == 1 && (r->spec[0].type == PL_ATTR_INTS || r->spec[0].type == PL_ATTR_DIMS);
+  if (spread && i <= top && lua_type(r->L, i) == LUA_TNUMBER) i = read_spread(r, i, top);
+  for (int k = r->given[0] ? 1 : 0; i <= top; i++, k++) {
+    if (is_named(r, k, i)) {
+      read_named(r, i);
+      if (i < top)
+        luaL_error(r->L, "%s: nothing may follow the table of attributes", pl_op_name(r->op));
+      break;
+    }
+    if (lua_isnil(r->L, i)) continue;
+    if (k >= r->n) luaL_error(r->L, "%s: too many arguments", pl_op_name(r->op));
+    r->attr[k] = value(r, k, i);
+    r->given[k] = true;
+  }
+  for (int k = 0; k < r->n; k++)
+    if (!r->given[k] && !r->spec[k].optional)
+      luaL_error(r->L, "%s: %s is missing", pl_op_name(r->op), r->spec[k].name);
+}
+
+/*
+** Inputs. A number stands for a tensor of rank 0, made inside the scope.
+*/
+
+typedef struct {
+  int n;
+  pl_tensor **t;
+  pl_tensor *few[PL_MAX_IN];
+  bool is_number[PL_MAX_IN];
+  double number[PL_MAX_IN];
+} inputs;
+
+/* A list of tensors, or tensors side by side. */
+static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
+  int next = 2;
+  if (lua_istable(L, 1)) {
+    in->n = (int)lua_rawlen(L, 1);
+    luaL_checkstack(L, in->n + LUA_MINSTACK, pl_op_name(op));
+    for (int k = 1; k <= in->n; k++) lua_rawgeti(L, 1, k);
+  } else {
+    while (in->n < top && plb_test(L, in->n + 1)) in->n++;
+    next = in->n + 1;
+    for (int k = 1; k <= in->n; k++) lua_pushvalue(L, k);
+  }
+  int first = lua_gettop(L) - in->n + 1;
+  in->t = lua_newuserdatauv(L, ((size_t)in->n + 1) * sizeof *in->t, 0);
+  for (int k = 0; k < in->n; k++)
+    if (!(in->t[k] = plb_test(L, first + k)))
+      luaL_error(L, "%s: element %d of the list is a %s; tensor expected", pl_op_name(op), k + 1,
+                 luaL_typename(L, first + k));
+  return next;
+}
+
+static void bad_input(lua_State *L, const pl_op *op, const char *name, int i) {
+  const char *got = luaL_typename(L, i);
+  lua_pushlstring(L, name, strcspn(name, " ?."));
+  luaL_error(L, "%s: %s: tensor expected, got %s", pl_op_name(op), lua_tostring(L, -1), got);
+}
+
+/* Returns the index of the first argument that is no input. */
+static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
+  const char *at = pl_op_inputs(op);
+  int i = 1;
+  in->t = in->few;
+  if (strstr(at, "..."))
+    return luaL_checkstack(L, top + LUA_MINSTACK, pl_op_name(op)), read_many(L, op, in, top);
+  for (; *at; in->n++) {
+    size_t n = strcspn(at, " ");
+    bool optional = at[n - 1] == '?';
+    int k = in->n;
+    in->few[k] = i <= top ? plb_test(L, i) : NULL;
+    in->is_number[k] = !in->few[k] && !optional && lua_type(L, i) == LUA_TNUMBER;
+    if (in->is_number[k]) in->number[k] = lua_tonumber(L, i);
+    if (in->few[k] || in->is_number[k] || (optional && i <= top && lua_isnil(L, i))) i++;
+    else if (!optional) bad_input(L, op, at, i);
+    at += n + (at[n] == ' ');
+  }
+  return i;
+}
+
+/*
+** Calling
+*/
+
+/* Beside int32 tensors whole numbers are int32 too: a real may not hold them. */
+static pl_tensor *number(const inputs *in, int k) {
+  const double v = in->number[k];
+  bool whole = v >= INT32_MIN && v <= INT32_MAX && v == floor(v), among_ints = false;
+  for (int i = 0; i < in->n; i++) among_ints |= in->few[i] && pl_kind_of(in->few[i]) == PL_INT32;
+  return pl_full(whole && among_ints ? PL_INT32 : PL_REAL, pl_none, v);
+}
+
+static int call_op(lua_State *L) {
+  const pl_op *op = lua_touserdata(L, lua_upvalueindex(1));
+  reader r = {.L = L, .op = op};
+  inputs in = {0};
+  pl_tensor *out[PL_MAX_OUT], **box[PL_MAX_OUT];
+  int top = lua_gettop(L), n_out = pl_op_outputs(op);
+  r.n = pl_op_attrs(op, &r.spec);
+  for (int k = 0; k < r.n; k++) r.attr[k] = r.spec[k].fallback;
+  read_attributes(&r, read_inputs(L, op, &in, top), top);
+  plb_make_room(L, 0);
+  for (int k = 0; k < n_out; k++) box[k] = plb_newbox(L);
+  pl_scope_begin();
+  for (int k = 0; k < in.n && in.t == in.few; k++)
+    if (in.is_number[k]) in.t[k] = number(&in, k);
+  bool ok = !pl_error() && pl_call(op, in.n, in.t, r.attr, out);
+  for (int k = 0; ok && k < n_out; k++) plb_fill(L, box[k], out[k]);
+  pl_scope_end();
+  return ok ? n_out : plb_raise(L);
+}
+
+/*
+** Texts
+*/
+
+static void add_default(luaL_Buffer *b, const pl_attr_spec *s) {
+  char text[48];
+  if (s->type == PL_ATTR_CHOICE) {
+    luaL_addstring(b, "=\"");
+    for (const char *p = s->text; *p; p++) {
+      if (*p == '|') luaL_addstring(b, "\"|\"");
+      else luaL_addchar(b, *p);
+    }
+    luaL_addstring(b, "\"");
+  } else if (!s->text[0]) {
+    luaL_addstring(b, s->optional ? "?" : "");
+  } else if (s->type == PL_ATTR_DIM && s->fallback.i >= 0) {
+    snprintf(text, sizeof text, "=%d", (int)s->fallback.i + 1);
+    luaL_addstring(b, text);
+  } else {
+    luaL_addstring(b, "=");
+    luaL_addstring(b, s->text);
+  }
+}
+
+/* Pushes "conv2d(x, weight, bias?, stride=1, ...)\nwhat it does". */
+static void push_doc(lua_State *L, const pl_op *op) {
+  const pl_attr_spec *spec;
+  int n = pl_op_attrs(op, &spec);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, pl_op_name(op));
+  luaL_addchar(&b, '(');
+  for (const char *p = pl_op_inputs(op); *p; p++) {
+    if (*p == ' ') luaL_addchar(&b, ',');
+    luaL_addchar(&b, *p);
+  }
+  for (int k = 0; k < n; k++) {
+    luaL_addstring(&b, ", ");
+    luaL_addstring(&b, spec[k].name);
+    add_default(&b, &spec[k]);
+  }
+  luaL_addstring(&b, ")\n");
+  luaL_addstring(&b, pl_op_doc(op));
+  luaL_pushresult(&b);
+}
+
+static int ops_list(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; pl_op_at(i); i++) {
+    lua_pushstring(L, pl_op_name(pl_op_at(i)));
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static void push_default(lua_State *L, const pl_attr_spec *s) {
+  switch (s->type) {
+    case PL_ATTR_REAL: lua_pushnumber(L, s->fallback.d); break;
+    case PL_ATTR_BOOL: lua_pushboolean(L, (int)s->fallback.i); break;
+    case PL_ATTR_DIM:
+    case PL_ATTR_INDEX: lua_pushinteger(L, s->fallback.i + (s->fallback.i >= 0)); break;
+    case PL_ATTR_INT: lua_pushinteger(L, s->fallback.i); break;
+    case PL_ATTR_CHOICE: lua_pushstring(L, s->text); break;
+    default: plb_push_ints(L, s->fallback.ints);
+  }
+}
+
+static void push_attrs(lua_State *L, const pl_op *op) {
+  static const char *const types[] = {"int",  "real", "bool", "dim",   "index",
+                                      "dims", "ints", "pair", "choice"}; /* as pl_attr_type */
+  const pl_attr_spec *spec;
+  int n = pl_op_attrs(op, &spec);
+  lua_createtable(L, n, 0);
+  for (int k = 0; k < n; k++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, spec[k].name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, types[spec[k].type]);
+    lua_setfield(L, -2, "type");
+    if (spec[k].optional) {
+      push_default(L, &spec[k]);
+      lua_setfield(L, -2, "default");
+    }
+    lua_rawseti(L, -2, k + 1);
+  }
+}
+
+/* op(name) -> {name=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or nil */
+static int ops_row(lua_State *L) {
+  const pl_op *op = pl_op_find(luaL_checkstring(L, 1));
+  if (!op) return lua_pushnil(L), 1;
+  const char *const texts[][2] = {{"name", pl_op_name(op)},
+                                  {"inputs", pl_op_inputs(op)},
+                                  {"samples", pl_op_samples(op)},
+                                  {"doc", pl_op_doc(op)}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    lua_pushstring(L, texts[i][1]);
+    lua_setfield(L, -2, texts[i][0]);
+  }
+  push_attrs(L, op);
+  lua_setfield(L, -2, "attrs");
+  lua_pushinteger(L, pl_op_outputs(op));
+  lua_setfield(L, -2, "outputs");
+  lua_pushboolean(L, pl_op_differentiable(op));
+  lua_setfield(L, -2, "differentiable");
+  return 1;
+}
+
+static const plb_function functions[] = {
+    {"ops", ops_list, "()\nThe names of all ops, in the order of the reference page."},
+    {"op", ops_row,
+     "(name)\nThe row of an op: name, inputs, attrs, samples, doc, outputs, differentiable."},
+    {NULL, NULL, NULL}};
+
+static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"},
+                                           {"div", "__div"}, {"pow", "__pow"}, {"neg", "__unm"}};
+
+/* -x passes its operand twice. */
+static int negate(lua_State *L) {
+  lua_settop(L, 1);
+  return call_op(L);
+}
+
+static void set_operator(lua_State *L, const pl_op *op) {
+  for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
+    if (strcmp(operators[i][0], pl_op_name(op)) != 0) continue;
+    luaL_getmetatable(L, PLB_TENSOR);
+    lua_pushlightuserdata(L, (void *)op);
+    lua_pushcclosure(L, strcmp(operators[i][1], "__unm") == 0 ? negate : call_op, 1);
+    lua_setfield(L, -2, operators[i][1]);
+    lua_pop(L, 1);
+  }
+}
+
+void plb_open_ops(lua_State *L) {
+  const pl_op *op;
+  for (int i = 0; (op = pl_op_at(i)) != NULL; i++) {
+    lua_pushlightuserdata(L, (void *)op);
+    lua_pushcclosure(L, call_op, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 1, pl_op_name(op));
+    if (!strstr(pl_op_inputs(op), "...")) {
+      lua_pushvalue(L, -1);
+      lua_setfield(L, 2, pl_op_name(op));
+    }
+    lua_pop(L, 1);
+    push_doc(L, op);
+    lua_setfield(L, 3, pl_op_name(op));
+    set_operator(L, op);
+  }
+  plb_add(L, functions, NULL);
+}

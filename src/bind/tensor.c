@@ -1,0 +1,636 @@
+/*
+** tensor.c: the tensor userdata: its box, creation, and what can be asked of it.
+*/
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind.h"
+
+/*
+** Boxes
+*/
+
+static lua_State *last_used; /* a thread whose stack is in use, for the engine's call back */
+
+static lua_State *releasing; /* the thread in which a box ends; last_used may be dead by then */
+
+void plb_enter(lua_State *L) {
+  if (L == last_used) return;
+  last_used = L;
+  plb_end_dead(L);
+}
+
+pl_tensor **plb_newbox(lua_State *L) {
+  plb_enter(L);
+  plb_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (plb_box){NULL, false};
+  luaL_setmetatable(L, PLB_TENSOR);
+  plb_note_box(L);
+  return &box->tensor;
+}
+
+void plb_fill(lua_State *L, pl_tensor **box, pl_tensor *t) {
+  (void)L;
+  *box = pl_retain(t);
+}
+
+#define RELEASED "this tensor was released (return it from tidy, or keep it)"
+
+pl_tensor *plb_test(lua_State *L, int i) {
+  plb_enter(L);
+  pl_tensor **box = luaL_testudata(L, i, PLB_TENSOR);
+  if (box && !*box) luaL_error(L, RELEASED);
+  return box ? *box : NULL;
+}
+
+pl_tensor *plb_check(lua_State *L, int i) {
+  plb_enter(L);
+  pl_tensor **box = luaL_testudata(L, i, PLB_TENSOR);
+  if (!box) luaL_typeerror(L, i, "tensor");
+  if (!*box) luaL_argerror(L, i, RELEASED);
+  return *box;
+}
+
+void plb_let_go(lua_State *L, pl_tensor **box) {
+  lua_State *outer = releasing;
+  releasing = L;
+  pl_release(*box);
+  *box = NULL;
+  releasing = outer;
+}
+
+static int tensor_gc(lua_State *L) {
+  plb_let_go(L, luaL_checkudata(L, 1, PLB_TENSOR));
+  return 0;
+}
+
+/*
+** Errors
+*/
+
+int plb_raise(lua_State *L) {
+  const char *message = pl_error();
+  luaL_where(L, 1);
+  lua_pushstring(L, message ? message : "unknown error");
+  pl_error_clear();
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int plb_nil(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushstring(L, pl_error() ? pl_error() : "unknown error");
+  pl_error_clear();
+  return 2;
+}
+
+int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : plb_raise(L); }
+
+/*
+** Memory. Lua's collector sees boxes of 8 bytes, so it is run when the tensors that are alive
+** pass a limit, which then becomes twice of what is left.
+*/
+
+enum { SMALLEST_LIMIT = 64 << 20 };
+static int64_t limit = SMALLEST_LIMIT;
+
+void plb_make_room(lua_State *L, size_t want) {
+  if (pl_memory_now().live_bytes + (int64_t)want <= limit) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
+  limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
+}
+
+lua_State *plb_running(void) { return releasing ? releasing : last_used; }
+
+static void reclaim(size_t bytes) {
+  (void)bytes;
+  if (last_used) lua_gc(last_used, LUA_GCCOLLECT);
+}
+
+/* The state ends: its threads must not be used any more. */
+static int forget_state(lua_State *L) {
+  (void)L;
+  last_used = NULL;
+  plb_forget_modes();
+  return 0;
+}
+
+/*
+** Reading arguments
+*/
+
+const char *plb_shown(lua_State *L, int i) {
+  if (lua_type(L, i) == LUA_TNUMBER) return luaL_tolstring(L, i, NULL);
+  if (lua_type(L, i) != LUA_TSTRING) return luaL_typename(L, i);
+  return lua_pushfstring(L, "'%s'", lua_tostring(L, i));
+}
+
+static int64_t integer_of(lua_State *L, int i, const char *what) {
+  int exact;
+  lua_Integer v = lua_tointegerx(L, i, &exact);
+  if (!exact || lua_type(L, i) != LUA_TNUMBER)
+    luaL_error(L, "%s: integer expected, got %s", what, plb_shown(L, i));
+  return v;
+}
+
+pl_ints plb_ints(lua_State *L, int i, const char *what) {
+  pl_ints list = {0};
+  if (lua_type(L, i) != LUA_TTABLE) {
+    list.v[list.n++] = integer_of(L, i, what);
+    return list;
+  }
+  lua_Unsigned n = lua_rawlen(L, i);
+  if (n > PL_MAX_RANK)
+    luaL_error(L, "%s: at most %d integers expected, got %d", what, PL_MAX_RANK, (int)n);
+  for (lua_Unsigned k = 1; k <= n; k++) {
+    lua_rawgeti(L, i, (lua_Integer)k);
+    list.v[list.n++] = integer_of(L, -1, what);
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
+void plb_push_ints(lua_State *L, pl_ints ints) {
+  lua_createtable(L, ints.n, 0);
+  for (int d = 0; d < ints.n; d++) {
+    lua_pushinteger(L, ints.v[d]);
+    lua_rawseti(L, -2, d + 1);
+  }
+}
+
+pl_kind plb_kind(lua_State *L, int i, pl_kind fallback) {
+  if (lua_isnoneornil(L, i)) return fallback;
+  const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "";
+  for (int k = PL_REAL; k <= PL_UINT8; k++)
+    if (strcmp(name, pl_kind_name((pl_kind)k)) == 0) return (pl_kind)k;
+  luaL_error(L, "kind: 'real', 'int32' or 'uint8' expected, got %s", plb_shown(L, i));
+  return fallback;
+}
+
+double plb_number_option(lua_State *L, int i, const char *name, double fallback) {
+  if (lua_isnoneornil(L, i)) return fallback;
+  luaL_checktype(L, i, LUA_TTABLE);
+  int type = lua_getfield(L, i, name);
+  if (type != LUA_TNIL && type != LUA_TNUMBER)
+    luaL_error(L, "option %s: number expected, got %s", name, luaL_typename(L, -1));
+  double v = type == LUA_TNIL ? fallback : lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+bool plb_bool_option(lua_State *L, int i, const char *name, bool fallback) {
+  if (lua_isnoneornil(L, i)) return fallback;
+  luaL_checktype(L, i, LUA_TTABLE);
+  bool v = lua_getfield(L, i, name) == LUA_TNIL ? fallback : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+/*
+** Creation. Sizes are integers or one table of them; a kind may follow.
+*/
+
+static pl_ints read_sizes(lua_State *L, const char *what, pl_kind *kind) {
+  pl_ints size = {0};
+  int i = 1, top = lua_gettop(L);
+  if (lua_istable(L, 1)) {
+    size = plb_ints(L, i++, what);
+  } else {
+    for (; i <= top && lua_type(L, i) != LUA_TSTRING && !lua_isnil(L, i); i++) {
+      if (size.n == PL_MAX_RANK) luaL_error(L, "%s: at most %d sizes expected", what, PL_MAX_RANK);
+      size.v[size.n++] = integer_of(L, i, what);
+    }
+  }
+  *kind = plb_kind(L, i, PL_REAL);
+  if (top > i)
+    luaL_error(L, "%s: argument %d is %s; integer sizes, then a kind, expected", what, i,
+               plb_shown(L, i));
+  return size;
+}
+
+static size_t bytes_of(pl_ints size) {
+  double n = sizeof(pl_real);
+  for (int d = 0; d < size.n; d++) n *= (double)size.v[d];
+  return n > 0 && n < 1e15 ? (size_t)n : 0;
+}
+
+static int create(lua_State *L, const char *what, bool fill, double value,
+                  bool (*random)(pl_tensor *t, double a, double b), double a, double b) {
+  pl_kind kind;
+  pl_ints size = read_sizes(L, what, &kind);
+  plb_make_room(L, bytes_of(size));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  pl_tensor *t = fill ? pl_full(kind, size, value) : pl_empty(kind, size);
+  if (t && random && !random(t, a, b)) t = NULL;
+  plb_fill(L, box, t);
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int new_empty(lua_State *L) { return create(L, "empty", false, 0, NULL, 0, 0); }
+static int new_zeros(lua_State *L) { return create(L, "zeros", true, 0, NULL, 0, 0); }
+static int new_ones(lua_State *L) { return create(L, "ones", true, 1, NULL, 0, 0); }
+static int new_rand(lua_State *L) { return create(L, "rand", false, 0, pl_uniform, 0, 1); }
+static int new_randn(lua_State *L) { return create(L, "randn", false, 0, pl_normal, 0, 1); }
+
+static int new_full(lua_State *L) {
+  pl_ints size = plb_ints(L, 1, "full");
+  double value = luaL_checknumber(L, 2);
+  pl_kind kind = plb_kind(L, 3, PL_REAL);
+  plb_make_room(L, bytes_of(size));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_full(kind, size, value));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+/* first, first + step, ... as far as last, like a for loop. */
+static int new_arange(lua_State *L) {
+  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  int next = lua_type(L, 3) == LUA_TSTRING ? 3 : 4;
+  double step = next == 4 ? luaL_optnumber(L, 3, 1) : 1;
+  pl_kind kind = plb_kind(L, next, PL_REAL);
+  luaL_argcheck(L, step != 0, 3, "the step is 0");
+  double n = (last - first) / step * (1 + 1e-12) + 1;
+  luaL_argcheck(L, n < 2e9, 2, "too many values");
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_arange(kind, first, step, n >= 1 ? (int64_t)n : 0));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int new_linspace(lua_State *L) {
+  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  lua_Integer n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, n >= 1, 3, "at least 1 value expected");
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_arange(PL_REAL, first, n > 1 ? (last - first) / (double)(n - 1) : 0, n));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int new_randperm(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_randperm(n));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int new_multinomial(lua_State *L) {
+  pl_tensor *weights = plb_check(L, 1);
+  lua_Integer n = luaL_optinteger(L, 2, 1);
+  bool replacement = lua_toboolean(L, 3);
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_multinomial(weights, n, replacement));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+/*
+** pl.tensor: from nested tables
+*/
+
+/* The sizes that the first elements of a nested table have. */
+static pl_ints nested_size(lua_State *L, int i) {
+  pl_ints size = {0};
+  luaL_checkstack(L, PL_MAX_RANK + 4, "tensor");
+  lua_pushvalue(L, i);
+  while (lua_istable(L, -1)) {
+    if (size.n == PL_MAX_RANK) luaL_error(L, "tensor: nested deeper than %d tables", PL_MAX_RANK);
+    size.v[size.n++] = (int64_t)lua_rawlen(L, -1);
+    if (!lua_rawlen(L, -1)) break;
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  }
+  lua_pop(L, 1);
+  return size;
+}
+
+/* Copies the table on top of the stack from dimension d on into t, element *at and following. */
+static void read_nested(lua_State *L, pl_tensor *t, const pl_ints *size, int d, int64_t *at) {
+  if (d == size->n) {
+    int is_number;
+    double v = lua_tonumberx(L, -1, &is_number);
+    if (lua_isboolean(L, -1)) v = lua_toboolean(L, -1);
+    else if (!is_number || lua_type(L, -1) != LUA_TNUMBER)
+      luaL_error(L, "tensor: element %d is a %s; number expected", (int)*at + 1,
+                 luaL_typename(L, -1));
+    pl_set_at(t, (*at)++, v);
+    return;
+  }
+  if (!lua_istable(L, -1))
+    luaL_error(L, "tensor: a table of %d elements expected in dim %d, got %s", (int)size->v[d],
+               d + 1, luaL_typename(L, -1));
+  if ((int64_t)lua_rawlen(L, -1) != size->v[d])
+    luaL_error(L, "tensor: a table of %d elements expected in dim %d, got one of %d",
+               (int)size->v[d], d + 1, (int)lua_rawlen(L, -1));
+  for (lua_Integer k = 1; k <= size->v[d]; k++) {
+    lua_rawgeti(L, -1, k);
+    read_nested(L, t, size, d + 1, at);
+    lua_pop(L, 1);
+  }
+}
+
+static int new_tensor(lua_State *L) {
+  if (plb_test(L, 1))
+    return luaL_argerror(L, 1, "table or number expected, got tensor; use clone()");
+  if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER)
+    return luaL_typeerror(L, 1, "table or number");
+  pl_kind kind = plb_kind(L, 2, PL_REAL);
+  pl_ints size = nested_size(L, 1);
+  plb_make_room(L, bytes_of(size));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_empty(kind, size));
+  pl_scope_end();
+  if (!*box) return plb_raise(L);
+  int64_t at = 0;
+  luaL_checkstack(L, size.n + 4, "tensor");
+  lua_pushvalue(L, 1);
+  read_nested(L, *box, &size, 0, &at);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/*
+** Queries
+*/
+
+/* A dimension counted from 1, as C counts it. */
+static int dim_of(lua_State *L, const char *what, int i, int rank) {
+  lua_Integer d = luaL_checkinteger(L, i), from0 = d < 0 ? d + rank : d - 1;
+  if (from0 < 0 || from0 >= rank)
+    luaL_error(L, "%s: there is no dim %d in a tensor of %d dims", what, (int)d, rank);
+  return (int)from0;
+}
+
+static int tensor_size(lua_State *L) {
+  pl_ints size = pl_size(plb_check(L, 1));
+  if (lua_isnoneornil(L, 2)) plb_push_ints(L, size);
+  else lua_pushinteger(L, size.v[dim_of(L, "size", 2, size.n)]);
+  return 1;
+}
+
+static int tensor_stride(lua_State *L) {
+  plb_push_ints(L, pl_strides(plb_check(L, 1)));
+  return 1;
+}
+
+static int tensor_dim(lua_State *L) {
+  lua_pushinteger(L, pl_rank(plb_check(L, 1)));
+  return 1;
+}
+
+static int tensor_numel(lua_State *L) {
+  lua_pushinteger(L, pl_numel(plb_check(L, 1)));
+  return 1;
+}
+
+static int tensor_kind(lua_State *L) {
+  lua_pushstring(L, pl_kind_name(pl_kind_of(plb_check(L, 1))));
+  return 1;
+}
+
+static int tensor_is_contiguous(lua_State *L) {
+  lua_pushboolean(L, pl_is_contiguous(plb_check(L, 1)));
+  return 1;
+}
+
+static int tensor_length(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1);
+  if (!pl_rank(t)) return luaL_error(L, "a tensor without dims has no length");
+  lua_pushinteger(L, pl_size(t).v[0]);
+  return 1;
+}
+
+/* Integers for int32 and uint8, floats for real. */
+static void push_value(lua_State *L, const pl_tensor *t, double v) {
+  if (pl_kind_of(t) == PL_REAL) lua_pushnumber(L, v);
+  else lua_pushinteger(L, (lua_Integer)v);
+}
+
+static int tensor_item(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1);
+  double v;
+  if (!pl_item(t, &v)) return plb_raise(L);
+  push_value(L, t, v);
+  return 1;
+}
+
+/* Pushes dimension d and those below it as nested tables. */
+static void push_nested(lua_State *L, const pl_tensor *t, pl_ints size, int d, int64_t *at) {
+  if (d == size.n) {
+    push_value(L, t, pl_at(t, (*at)++));
+    return;
+  }
+  lua_createtable(L, (int)size.v[d], 0);
+  for (lua_Integer k = 1; k <= size.v[d]; k++) {
+    push_nested(L, t, size, d + 1, at);
+    lua_rawseti(L, -2, k);
+  }
+}
+
+static int tensor_totable(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1);
+  int64_t at = 0;
+  luaL_checkstack(L, PL_MAX_RANK + 4, "totable");
+  push_nested(L, t, pl_size(t), 0, &at);
+  return 1;
+}
+
+static int tensor_tostring(lua_State *L) {
+  pl_tensor **box = luaL_checkudata(L, 1, PLB_TENSOR);
+  if (!*box) return lua_pushliteral(L, "tensor (released)"), 1;
+  luaL_Buffer b;
+  size_t n = pl_print(*box, NULL, 0);
+  char *text = luaL_buffinitsize(L, &b, n + 1);
+  pl_print(*box, text, n + 1);
+  luaL_pushresultsize(&b, n);
+  return 1;
+}
+
+static int tensor_equal(lua_State *L) {
+  pl_tensor **a = luaL_testudata(L, 1, PLB_TENSOR), **b = luaL_testudata(L, 2, PLB_TENSOR);
+  lua_pushboolean(L, a && b && *a && *a == *b);
+  return 1;
+}
+
+static int no_order(lua_State *L) {
+  return luaL_error(
+      L, "tensors have no order; a:lt(b), a:le(b), a:gt(b) and a:ge(b) compare elements");
+}
+
+/*
+** Other tensors
+*/
+
+typedef pl_tensor *maker(pl_tensor *t);
+
+static int made_by(lua_State *L, maker *f) {
+  pl_tensor *t = plb_check(L, 1);
+  plb_make_room(L, (size_t)pl_numel(t) * sizeof(pl_real));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, f(t));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+/* Copies keep the history of gradients, except of those kinds that have none. */
+static pl_tensor *cloned(pl_tensor *t) {
+  return pl_requires_grad(t) ? pl_affine(t, 1, 0) : pl_clone(t);
+}
+
+static pl_tensor *contiguous(pl_tensor *t) { return pl_is_contiguous(t) ? t : cloned(t); }
+
+static int tensor_detach(lua_State *L) { return made_by(L, pl_detach); }
+static int tensor_clone(lua_State *L) { return made_by(L, cloned); }
+static int tensor_contiguous(lua_State *L) { return made_by(L, contiguous); }
+
+static int tensor_to(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1);
+  if (lua_isnoneornil(L, 2))
+    return luaL_error(L, "kind: 'real', 'int32' or 'uint8' expected, got %s", luaL_typename(L, 2));
+  pl_kind kind = plb_kind(L, 2, PL_REAL);
+  plb_make_room(L, (size_t)pl_numel(t) * sizeof(pl_real));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_to(t, kind));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int tensor_t(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1);
+  if (pl_rank(t) != 2) return luaL_error(L, "t: a matrix expected, got %d dims", pl_rank(t));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_transpose(t, 0, 1));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int tensor_flatten(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1);
+  pl_ints size = pl_size(t);
+  int from = size.n && !lua_isnoneornil(L, 2) ? dim_of(L, "flatten", 2, size.n) : 0;
+  int64_t last = 1;
+  for (int d = from; d < size.n; d++) last *= size.v[d];
+  size.n = from + 1;
+  size.v[from] = last;
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_reshape(t, size));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+/*
+** Rows
+*/
+
+static const plb_function functions[] = {
+    {"empty", new_empty,
+     "(sizes..., kind=\"real\")\nA tensor whose values are not set. The sizes may be one table."},
+    {"zeros", new_zeros,
+     "(sizes..., kind=\"real\")\nA tensor of zeros. The sizes may be one table."},
+    {"ones", new_ones, "(sizes..., kind=\"real\")\nA tensor of ones. The sizes may be one table."},
+    {"rand", new_rand, "(sizes..., kind=\"real\")\nUniform random numbers in [0, 1)."},
+    {"randn", new_randn,
+     "(sizes..., kind=\"real\")\nNormal random numbers of mean 0 and standard deviation 1."},
+    {"full", new_full, "({sizes}, value, kind=\"real\")\nA tensor of one value."},
+    {"tensor", new_tensor,
+     "(table, kind=\"real\")\nA tensor from nested tables, or from one number: pl.tensor{{1, 2}, "
+     "{3, 4}}."},
+    {"arange", new_arange,
+     "(first, last, step=1, kind=\"real\")\nfirst, first + step, ... as far as last, which is "
+     "included as in a for loop."},
+    {"linspace", new_linspace, "(first, last, n)\nn evenly spaced values, both ends included."},
+    {"randperm", new_randperm, "(n)\nint32 [n]: 1..n in random order."},
+    {"multinomial", new_multinomial,
+     "(weights, n=1, replacement=false)\nint32 [n]: positions, from 1, drawn with probabilities "
+     "proportional to the weights [k]."},
+    {NULL, NULL, NULL}};
+
+static const plb_function methods[] = {
+    {"size", tensor_size, "(dim?)\nThe list of sizes, or the size of one dim."},
+    {"stride", tensor_stride, "()\nThe list of strides, in elements."},
+    {"dim", tensor_dim, "()\nHow many dims the tensor has."},
+    {"numel", tensor_numel, "()\nHow many elements it has."},
+    {"kind", tensor_kind, "()\n\"real\", \"int32\" or \"uint8\"."},
+    {"is_contiguous", tensor_is_contiguous,
+     "()\nWhether the elements lie in row-major order without gaps."},
+    {"item", tensor_item, "()\nThe number in a tensor of one element."},
+    {"totable", tensor_totable, "()\nThe values as nested tables."},
+    {"to", tensor_to, "(kind)\nThe values in another kind, rounded towards zero. Has no gradient."},
+    {"detach", tensor_detach,
+     "()\nThe same values without their history: no gradient flows through."},
+    {"clone", tensor_clone, "()\nA copy; gradients flow through it."},
+    {"contiguous", tensor_contiguous,
+     "()\nThe tensor itself if it is contiguous, else a copy that is."},
+    {"t", tensor_t, "()\nThe transposed matrix, without copying."},
+    {"flatten", tensor_flatten, "(from=1)\nAll dims from one on joined into one."},
+    {NULL, NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__gc", tensor_gc},
+                                       {"__close", tensor_gc},
+                                       {"__tostring", tensor_tostring},
+                                       {"__len", tensor_length},
+                                       {"__eq", tensor_equal},
+                                       {"__lt", no_order},
+                                       {"__le", no_order},
+                                       {NULL, NULL}};
+
+/* Sets the rows as fields of the table at `to`, and their texts under prefix .. name at 3. */
+static void add_rows(lua_State *L, const plb_function *rows, int to, const char *prefix) {
+  for (; rows && rows->name; rows++) {
+    lua_pushcfunction(L, rows->f);
+    lua_setfield(L, to, rows->name);
+    lua_pushfstring(L, "%s%s", prefix, rows->name);
+    lua_pushfstring(L, "%s%s%s", prefix, rows->name, rows->doc);
+    lua_rawset(L, 3);
+  }
+}
+
+void plb_add(lua_State *L, const plb_function *functions_, const plb_function *methods_) {
+  add_rows(L, functions_, 1, "");
+  add_rows(L, methods_, 2, "tensor:");
+}
+
+static void set_indexers(lua_State *L) {
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, plb_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, plb_newindex, 1);
+  lua_setfield(L, -2, "__newindex");
+}
+
+/* A value in the registry whose end is the state's end. */
+static void watch_state(lua_State *L) {
+  static const char key = 0;
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushcfunction(L, forget_state);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
+void plb_open_tensor(lua_State *L) {
+  luaL_newmetatable(L, PLB_TENSOR);
+  luaL_setfuncs(L, metamethods, 0);
+  set_indexers(L);
+  lua_pop(L, 1);
+  plb_add(L, functions, methods);
+  watch_state(L);
+  pl_memory_on_shortage(reclaim);
+}

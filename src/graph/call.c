@@ -1,0 +1,224 @@
+/*
+** call.c: calling an op: the interrupt, the checks, the outputs, and, where a gradient
+** may be asked for, the node that remembers the call.
+*/
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node.h"
+
+static _Thread_local bool recording_off;
+
+bool pl_grad_enabled(void) { return !recording_off; }
+
+bool pl_grad_mode(bool on) {
+  bool was = !recording_off;
+  recording_off = !on;
+  return was;
+}
+
+/*
+** Nodes. Letting go of the last output of a long chain must not recurse along it, so
+** dying nodes queue up and the outermost release works the queue off.
+*/
+
+static uint64_t serial;
+static _Thread_local pl_node *dying;
+static _Thread_local bool draining;
+
+void pl_node_forget(pl_node *node) {
+  for (int i = 0; i < node->n_in; i++) pl_release(node->in[i]), node->in[i] = NULL;
+  for (int i = 0; i < PL_MAX_OUT; i++) pl_release(node->out[i]), node->out[i] = NULL;
+  for (int i = 0; i < PL_MAX_SAVED; i++) pl_release(node->saved[i]), node->saved[i] = NULL;
+  pl_custom_release(node->custom);
+  node->custom = NULL;
+  node->forgotten = true;
+}
+
+void pl_node_release(pl_node *node) {
+  if (!node || --node->refs) return;
+  node->next = dying;
+  dying = node;
+  if (draining) return;
+  draining = true;
+  while ((node = dying)) {
+    dying = node->next;
+    pl_node_forget(node);
+    free(node);
+  }
+  draining = false;
+}
+
+static void drop_history(pl_tensor *t) {
+  pl_node_release(t->node);
+  t->node = NULL;
+}
+
+static bool wants_gradient(const pl_tensor *t) { return t && t->requires_grad; }
+
+/* The input as the node keeps it: itself, or its shape and history if its values are not needed. */
+static pl_tensor *kept_input(const pl_op *op, pl_tensor *t) {
+  if (!t) return NULL;
+  bool leaf = t->requires_grad && !t->node;
+  if (!(op->forget & PL_FORGET_IN) || leaf || t->kind != PL_REAL) return pl_retain(t);
+  pl_tensor *ghost = pl_ghost(t);
+  if (!ghost) return NULL;
+  ghost->requires_grad = t->requires_grad;
+  ghost->slot = t->slot;
+  if ((ghost->node = t->node)) ghost->node->refs++;
+  return ghost;
+}
+
+static pl_node *node_new(const pl_args *c, int n_out) {
+  size_t bytes = sizeof(pl_node) + (size_t)c->n_in * (sizeof(pl_tensor *) + sizeof(unsigned));
+  pl_node *node = pl_new_object(bytes);
+  if (!node) return NULL;
+  node->refs = 1; /* the builder's, until the outputs hold it */
+  node->serial = ++serial;
+  node->op = c->op;
+  node->n_in = c->n_in;
+  node->n_out = n_out;
+  node->version = (unsigned *)(node->in + c->n_in);
+  memcpy(node->attr, c->attr, sizeof node->attr);
+  for (int i = 0; i < c->n_in; i++) {
+    node->in[i] = kept_input(c->op, c->in[i]);
+    if (node->in[i] && node->in[i]->storage) node->version[i] = node->in[i]->storage->version;
+  }
+  for (int i = 0; i < n_out; i++) {
+    pl_tensor *y = c->out[i];
+    pl_tensor *kept = !(c->op->forget & PL_FORGET_OUT)
+                          ? pl_retain(pl_alias(y, pl_size(y), y->stride, y->offset))
+                          : pl_ghost(y);
+    node->out[i] = kept;
+    node->out_version[i] = y->storage->version;
+  }
+  for (int i = 0; i < PL_MAX_SAVED; i++) node->saved[i] = pl_retain(c->saved[i]);
+  if ((node->custom = c->custom)) c->custom->refs++;
+  return node;
+}
+
+static bool record(pl_args *c, int n_out) {
+  bool wanted = false;
+  for (int i = 0; i < c->n_in; i++) wanted |= wants_gradient(c->in[i]);
+  if (!wanted || recording_off || c->op->nograd) return true;
+  pl_history_drop = drop_history;
+  pl_node *node = node_new(c, n_out);
+  if (!node) return false;
+  for (int i = 0; i < n_out && !pl_error(); i++) {
+    if (c->out[i]->kind != PL_REAL) continue;
+    c->out[i]->node = node;
+    c->out[i]->slot = i;
+    c->out[i]->requires_grad = true;
+    node->refs++;
+  }
+  pl_node_release(node);
+  return !pl_error();
+}
+
+/*
+** Calling
+*/
+
+bool pl_out(pl_args *c, int i, pl_kind kind, pl_ints size) {
+  c->out[i] = pl_empty(kind, size);
+  return c->out[i] != NULL;
+}
+
+bool pl_save(pl_args *c, int i, pl_tensor *t) {
+  c->saved[i] = t;
+  return t != NULL;
+}
+
+/* A missing required input is a caller's mistake, or the NULL of an expression that failed. */
+static bool check_inputs(const pl_args *c) {
+  const char *at = c->op->inputs;
+  for (int i = 0; i < c->n_in; i++) {
+    size_t n = strcspn(at, " ");
+    bool optional = at[n - 1] == '?';
+    if (!c->in[i] && !optional)
+      return pl_op_fail(c, "%s is missing", pl_input_name(c->op, i, (char[32]){0}, 32));
+    if (at[n] && at[n - 1] != '.') at += n + 1;
+  }
+  return true;
+}
+
+static bool run(pl_args *c, int n_out) {
+  const pl_op *op = c->op;
+  if (!check_inputs(c)) return false;
+  pl_tensor *prepared[PL_MAX_IN];
+  if (op->prepare) {
+    memcpy(prepared, c->in, (size_t)c->n_in * sizeof *prepared);
+    if (!op->prepare(c, prepared)) return false;
+    c->in = prepared;
+  }
+  if (!op->forward) return op->compose(c);
+  if (op->shape && !op->shape(c)) return false;
+  return op->forward(c) && record(c, n_out);
+}
+
+static bool apply(pl_args *c, int n_out, pl_tensor **out) {
+  for (int i = 0; i < n_out; i++) out[i] = NULL;
+  if (pl_error() || !pl_check_interrupt()) return false;
+  pl_scope_begin();
+  bool ok = run(c, n_out);
+  for (int i = 0; ok && i < n_out; i++) pl_retain(out[i] = c->out[i]);
+  pl_scope_end();
+  for (int i = 0; ok && i < n_out; i++)
+    if (!pl_scope_own(out[i])) ok = false;
+  return ok && !pl_error();
+}
+
+static const pl_attr no_attr[PL_MAX_ATTR];
+
+bool pl_apply_all(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
+                  pl_tensor **out) {
+  pl_args c = {.op = op, .n_in = n_in, .in = in, .attr = attr ? attr : no_attr};
+  return apply(&c, pl_op_outputs(op), out);
+}
+
+bool pl_apply_custom(const pl_op *op, int n_in, pl_tensor *const *in, pl_custom *custom,
+                     pl_tensor **out) {
+  pl_args c = {.op = op, .n_in = n_in, .in = in, .attr = no_attr, .custom = custom};
+  int n_out = 0;
+  while (n_out < PL_MAX_OUT && custom->values[n_out]) n_out++;
+  return apply(&c, n_out, out);
+}
+
+pl_tensor *pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr) {
+  pl_tensor *out[PL_MAX_OUT];
+  return pl_apply_all(op, n_in, in, attr, out) ? out[0] : NULL;
+}
+
+/*
+** Messages
+*/
+
+bool pl_op_fail(const pl_args *c, const char *format, ...) {
+  char text[400];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return pl_fail("%s: %s", c->op->name, text);
+}
+
+const char *pl_input_name(const pl_op *op, int i, char *buf, size_t n) {
+  const char *at = op->inputs;
+  for (; i > 0 && strchr(at, ' '); i--) at = strchr(at, ' ') + 1;
+  snprintf(buf, n, "%.*s", (int)strcspn(at, " ?."), at);
+  return buf;
+}
+
+bool pl_need_real(const pl_args *c, int i) {
+  if (c->in[i]->kind == PL_REAL) return true;
+  return pl_op_fail(c, "%s is %s, expected a real tensor; convert it with to(\"real\")",
+                    pl_input_name(c->op, i, (char[32]){0}, 32), PL_DESCRIBE(c->in[i]));
+}
+
+bool pl_need_rank(const pl_args *c, int i, int rank) {
+  if (c->in[i]->rank == rank) return true;
+  return pl_op_fail(c, "%s is %s, expected %d dims", pl_input_name(c->op, i, (char[32]){0}, 32),
+                    PL_DESCRIBE(c->in[i]), rank);
+}

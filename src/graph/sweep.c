@@ -1,0 +1,431 @@
+/*
+** sweep.c: gradients. The nodes that outputs depend on are collected with a work list,
+** sorted by creation and visited from the newest to the oldest; nothing recurses. The
+** sweep itself uses two ops only, add and full. It knows no other by name.
+*/
+#include <stdlib.h>
+#include <string.h>
+
+#include "node.h"
+
+/* One visited node and what has flowed back to its outputs. */
+typedef struct {
+  pl_node *node;
+  pl_tensor *gout[PL_MAX_OUT];
+  bool useful; /* a target lies at or behind one of its inputs */
+} visit;
+
+/* A tensor whose gradient is asked for. */
+typedef struct {
+  pl_tensor *t;
+  pl_tensor *grad;
+} target;
+
+typedef struct {
+  visit *v;
+  size_t n, room;
+  size_t *slot; /* hash of node pointers: index + 1 into v, 0 is free */
+  size_t slots; /* a power of two */
+  target *targets;
+  size_t n_targets, target_room;
+  bool leaves;     /* every leaf that requires a gradient is a target */
+  uint64_t oldest; /* nodes made before it cannot lead to a target */
+  bool create_graph, retain_graph;
+} sweep;
+
+static size_t hash(const void *p, size_t slots) {
+  return (size_t)(((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 20) & (slots - 1);
+}
+
+static visit *find(const sweep *s, const pl_node *node) {
+  if (!s->slots) return NULL;
+  for (size_t h = hash(node, s->slots);; h = (h + 1) & (s->slots - 1)) {
+    if (!s->slot[h]) return NULL;
+    if (s->v[s->slot[h] - 1].node == node) return &s->v[s->slot[h] - 1];
+  }
+}
+
+static void rehash(sweep *s) {
+  memset(s->slot, 0, s->slots * sizeof *s->slot);
+  for (size_t i = 0; i < s->n; i++) {
+    size_t h = hash(s->v[i].node, s->slots);
+    while (s->slot[h]) h = (h + 1) & (s->slots - 1);
+    s->slot[h] = i + 1;
+  }
+}
+
+static bool no_memory(void) { return pl_fail("not enough memory for the gradient's work list"); }
+
+static bool grow(sweep *s) {
+  size_t room = s->room ? 2 * s->room : 64;
+  visit *v = realloc(s->v, room * sizeof *v);
+  if (!v) return no_memory();
+  s->v = v;
+  s->room = room;
+  size_t *slot = realloc(s->slot, 2 * room * sizeof *slot);
+  if (!slot) return no_memory();
+  s->slot = slot;
+  s->slots = 2 * room;
+  rehash(s);
+  return true;
+}
+
+static bool add_visit(sweep *s, pl_node *node) {
+  if (!node || node->serial < s->oldest || find(s, node)) return true;
+  if (s->n == s->room && !grow(s)) return false;
+  node->refs++;
+  s->v[s->n++] = (visit){.node = node};
+  size_t h = hash(node, s->slots);
+  while (s->slot[h]) h = (h + 1) & (s->slots - 1);
+  s->slot[h] = s->n;
+  return true;
+}
+
+static int newest_last(const void *a, const void *b) {
+  uint64_t x = ((const visit *)a)->node->serial, y = ((const visit *)b)->node->serial;
+  return (x > y) - (x < y);
+}
+
+static bool collect(sweep *s, int n, pl_tensor *const *outputs) {
+  for (int i = 0; i < n; i++)
+    if (!add_visit(s, outputs[i]->node)) return false;
+  for (size_t i = 0; i < s->n; i++) {
+    pl_node *node = s->v[i].node;
+    for (int j = 0; j < node->n_in; j++)
+      if (node->in[j] && !add_visit(s, node->in[j]->node)) return false;
+  }
+  if (!s->n) return true;
+  qsort(s->v, s->n, sizeof *s->v, newest_last);
+  rehash(s);
+  return true;
+}
+
+/*
+** Targets: a leaf is known by its tensor, what an op made by its node and slot.
+*/
+
+static bool is_target(const pl_tensor *t, const pl_tensor *x) {
+  return t->node ? t->node == x->node && t->slot == x->slot : t == x;
+}
+
+static target *find_target(const sweep *s, const pl_tensor *x) {
+  for (size_t i = 0; i < s->n_targets; i++)
+    if (is_target(s->targets[i].t, x)) return &s->targets[i];
+  return NULL;
+}
+
+static bool add_target(sweep *s, pl_tensor *t) {
+  if (s->n_targets == s->target_room) {
+    size_t room = s->target_room ? 2 * s->target_room : 32;
+    target *v = realloc(s->targets, room * sizeof *v);
+    if (!v) return no_memory();
+    s->targets = v;
+    s->target_room = room;
+  }
+  s->targets[s->n_targets++] = (target){pl_retain(t), NULL};
+  return true;
+}
+
+static void find_oldest(sweep *s) {
+  s->oldest = s->n_targets ? UINT64_MAX : 0;
+  for (size_t i = 0; i < s->n_targets; i++) {
+    uint64_t serial = s->targets[i].t->node ? s->targets[i].t->node->serial : 0;
+    s->oldest = PL_MIN(s->oldest, serial);
+  }
+}
+
+static bool leads_to_target(const sweep *s, const pl_tensor *x) {
+  if (!x || !x->requires_grad) return false;
+  if (!x->node) return s->leaves || find_target(s, x);
+  const visit *v = find(s, x->node);
+  return (v && v->useful) || (!s->leaves && find_target(s, x));
+}
+
+/* A swept node no longer knows its inputs: it counts, and is refused when a gradient reaches it. */
+static void mark_useful(sweep *s) {
+  for (size_t i = 0; i < s->n; i++) {
+    s->v[i].useful = s->v[i].node->forgotten && s->v[i].node->serial > s->oldest;
+    for (int j = 0; j < s->v[i].node->n_in && !s->v[i].useful; j++)
+      s->v[i].useful = leads_to_target(s, s->v[i].node->in[j]);
+  }
+}
+
+/*
+** Flow
+*/
+
+static bool accumulate(pl_tensor **sum, pl_tensor *g) {
+  pl_scope_begin();
+  pl_tensor *total = pl_retain(*sum ? pl_add(*sum, g) : g);
+  pl_scope_end();
+  if (!total) return false;
+  pl_release(*sum);
+  *sum = total;
+  return true;
+}
+
+static bool flow(sweep *s, pl_tensor *x, pl_tensor *g) {
+  if (!x->node) {
+    target *t = find_target(s, x);
+    if (!t) {
+      if (!s->leaves) return true;
+      if (!add_target(s, x)) return false;
+      t = &s->targets[s->n_targets - 1];
+    }
+    return accumulate(&t->grad, g);
+  }
+  visit *v = find(s, x->node);
+  return !v || accumulate(&v->gout[x->slot], g);
+}
+
+static bool check_node(const pl_node *node) {
+  if (node->forgotten)
+    return pl_fail("%s: the graph was already swept; pass retain_graph=true to sweep it again",
+                   node->op->name);
+  for (int i = 0; i < node->n_in && !(node->op->forget & PL_FORGET_IN); i++)
+    if (node->in[i] && node->in[i]->storage && node->in[i]->storage->version != node->version[i])
+      return pl_fail(
+          "%s: input %d, %s, was changed in place since; its gradient needs the old values",
+          node->op->name, i + 1, PL_DESCRIBE(node->in[i]));
+  for (int i = 0; i < node->n_out && !(node->op->forget & PL_FORGET_OUT); i++)
+    if (node->out[i]->storage->version != node->out_version[i])
+      return pl_fail(
+          "%s: its result %s was changed in place since; its gradient needs the old values",
+          node->op->name, PL_DESCRIBE(node->out[i]));
+  return true;
+}
+
+/* The outputs with their history, as a differentiable rule needs them. */
+static bool attach(pl_node *node, pl_args *c) {
+  for (int i = 0; i < node->n_out; i++) {
+    pl_tensor *y = node->out[i];
+    c->out[i] = pl_alias(y, pl_size(y), y->stride, y->offset);
+    if (!c->out[i]) return false;
+    if (y->kind != PL_REAL) continue;
+    c->out[i]->node = node;
+    c->out[i]->slot = i;
+    c->out[i]->requires_grad = true;
+    node->refs++;
+  }
+  return true;
+}
+
+/* The gradient of an op by way of its composition: build it again on aliases, then sweep that. */
+static bool by_composition(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin,
+                           bool create_graph) {
+  pl_tensor *in[PL_MAX_IN], *wanted[PL_MAX_IN], *got[PL_MAX_IN];
+  pl_tensor *outs[PL_MAX_OUT], *seeds[PL_MAX_OUT];
+  int n_wanted = 0, n_outs = 0, n_out = pl_op_outputs(c->op);
+  bool was = pl_grad_mode(true);
+  for (int i = 0; i < c->n_in; i++) {
+    in[i] = need >> i & 1 ? pl_reshape(c->in[i], pl_size(c->in[i])) : c->in[i];
+    if (need >> i & 1) wanted[n_wanted++] = in[i];
+  }
+  pl_args again = {.op = c->op, .n_in = c->n_in, .in = in, .attr = c->attr};
+  memcpy(again.saved, c->saved, sizeof again.saved);
+  bool ok = !pl_error() && c->op->compose(&again);
+  pl_grad_mode(was);
+  for (int i = 0; ok && i < n_out; i++)
+    if (gout[i]) outs[n_outs] = again.out[i], seeds[n_outs++] = gout[i];
+  ok = ok && pl_grad(n_outs, outs, seeds, n_wanted, wanted, got, true, create_graph);
+  for (int i = 0, k = 0; ok && i < c->n_in; i++)
+    if (need >> i & 1) gin[i] = got[k++];
+  return ok;
+}
+
+static bool call_rule(const sweep *s, pl_args *c, pl_node *node, pl_tensor *const *gout,
+                      unsigned need, pl_tensor **gin) {
+  const pl_op *op = node->op;
+  if (op->fast && !s->create_graph) return op->fast(c, gout, need, gin);
+  if (s->create_graph && !attach(node, c)) return false;
+  if (op->gradient) return op->gradient(c, gout, need, gin);
+  return by_composition(c, gout, need, gin, s->create_graph);
+}
+
+static bool deliver(sweep *s, pl_node *node, unsigned need, pl_tensor **gin) {
+  for (int i = 0; i < node->n_in; i++) {
+    if (!(need >> (i & 31) & 1) || !gin[i]) continue;
+    if (!pl_same_size(gin[i], node->in[i]))
+      return pl_fail("%s: the gradient of input %d is %s, the input %s", node->op->name, i + 1,
+                     PL_DESCRIBE(gin[i]), PL_DESCRIBE(node->in[i]));
+    if (!flow(s, node->in[i], gin[i])) return false;
+  }
+  return true;
+}
+
+static bool step(sweep *s, visit *v) {
+  pl_node *node = v->node;
+  bool any = false;
+  for (int i = 0; i < node->n_out; i++) any |= v->gout[i] != NULL;
+  if (!any || !v->useful) return true;
+  if (!pl_check_interrupt() || !check_node(node)) return false;
+  unsigned need = 0;
+  for (int i = 0; i < node->n_in && i < 32; i++)
+    if (leads_to_target(s, node->in[i])) need |= 1u << i;
+  pl_tensor *few[PL_MAX_IN] = {0}, **gin = few;
+  if (node->n_in > PL_MAX_IN && !(gin = calloc((size_t)node->n_in, sizeof *gin)))
+    return no_memory();
+  if (node->n_in > 32) need = ~0u;
+  pl_args c = {.op = node->op,
+               .n_in = node->n_in,
+               .in = node->in,
+               .attr = node->attr,
+               .custom = node->custom};
+  memcpy(c.out, node->out, sizeof c.out);
+  memcpy(c.saved, node->saved, sizeof c.saved);
+  pl_scope_begin();
+  bool ok =
+      call_rule(s, &c, node, v->gout, need, gin) && !pl_error() && deliver(s, node, need, gin);
+  pl_scope_end();
+  if (gin != few) free(gin);
+  return ok;
+}
+
+static void release_gouts(const sweep *s, visit *v) {
+  for (int i = 0; i < v->node->n_out; i++) {
+    pl_tensor probe = {.node = v->node, .slot = i};
+    target *t = s->leaves ? NULL : find_target(s, &probe);
+    if (t && v->gout[i] && !t->grad) t->grad = pl_retain(v->gout[i]);
+    pl_release(v->gout[i]);
+    v->gout[i] = NULL;
+  }
+}
+
+static bool flow_back(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
+  for (int i = 0; i < n; i++)
+    if (!flow(s, outputs[i], seeds[i])) return false;
+  for (size_t i = s->n; i-- > 0;) {
+    bool ok = step(s, &s->v[i]);
+    release_gouts(s, &s->v[i]);
+    if (!ok) return false;
+    if (!s->retain_graph && s->v[i].useful) pl_node_forget(s->v[i].node);
+  }
+  return true;
+}
+
+static void sweep_free(sweep *s) {
+  for (size_t i = 0; i < s->n; i++) {
+    for (int j = 0; j < PL_MAX_OUT; j++) pl_release(s->v[i].gout[j]);
+    pl_node_release(s->v[i].node);
+  }
+  for (size_t i = 0; i < s->n_targets; i++) {
+    pl_release(s->targets[i].t);
+    pl_release(s->targets[i].grad);
+  }
+  free(s->v);
+  free(s->slot);
+  free(s->targets);
+}
+
+/* The seeds: those given, or ones for outputs of one element. */
+static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
+  if (!output) return pl_fail("gradient: an output is missing");
+  if (output->kind != PL_REAL || !output->requires_grad)
+    return pl_fail("gradient: the output %s does not depend on a tensor that requires a gradient",
+                   PL_DESCRIBE(output));
+  if (given && !pl_same_size(given, output))
+    return pl_fail("gradient: the seed is %s, the output %s", PL_DESCRIBE(given),
+                   PL_DESCRIBE(output));
+  if (!given && pl_numel(output) != 1)
+    return pl_fail("gradient: the output is %s; only one element needs no seed",
+                   PL_DESCRIBE(output));
+  *seed = given ? given : pl_full(PL_REAL, pl_size(output), 1);
+  return *seed != NULL;
+}
+
+static bool run_sweep(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
+  pl_tensor *few[PL_MAX_IN];
+  if (n > PL_MAX_IN) return pl_fail("gradient: at most %d outputs at once", PL_MAX_IN);
+  for (int i = 0; i < n; i++)
+    if (!make_seed(outputs[i], seeds ? seeds[i] : NULL, &few[i])) return false;
+  bool was = pl_grad_mode(s->create_graph);
+  find_oldest(s);
+  bool ok = collect(s, n, outputs);
+  if (ok) mark_useful(s);
+  ok = ok && flow_back(s, n, outputs, few);
+  pl_grad_mode(was);
+  return ok && !pl_error();
+}
+
+bool pl_grad(int n_out, pl_tensor *const *outputs, pl_tensor *const *seeds, int n_in,
+             pl_tensor *const *inputs, pl_tensor **grads, bool retain_graph, bool create_graph) {
+  if (pl_error()) return false;
+  sweep s = {.create_graph = create_graph, .retain_graph = retain_graph || create_graph};
+  bool ok = true;
+  for (int i = 0; i < n_in; i++) {
+    grads[i] = NULL;
+    if (!inputs[i]) ok = pl_fail("grad: input %d is missing", i + 1);
+    else if (!inputs[i]->requires_grad)
+      ok =
+          pl_fail("grad: input %d, %s, does not require a gradient", i + 1, PL_DESCRIBE(inputs[i]));
+    ok = ok && (find_target(&s, inputs[i]) || add_target(&s, inputs[i]));
+  }
+  pl_scope_begin();
+  ok = ok && run_sweep(&s, n_out, outputs, seeds);
+  pl_scope_end();
+  for (int i = 0; ok && i < n_in; i++) {
+    target *t = find_target(&s, inputs[i]);
+    if (t->grad && !(grads[i] = pl_scope_own(pl_retain(t->grad)))) ok = false;
+  }
+  sweep_free(&s);
+  return ok;
+}
+
+/* A gradient that nobody else can see, so that changing it in place is safe. */
+static pl_tensor *own_copy(pl_tensor *g) {
+  if (g->refs == 1 && g->storage->refs == 1 && pl_is_contiguous(g)) return g;
+  pl_tensor *copy = pl_empty(g->kind, pl_size(g));
+  return copy && pl_copy(copy, g) ? copy : NULL;
+}
+
+static bool add_to_grad(target *x, bool create_graph) {
+  pl_tensor *g = x->grad, *old = x->t->grad;
+  if (old) {
+    g = pl_add(old, g);
+  } else if (!create_graph) {
+    g = own_copy(g);
+  }
+  if (!g) return false;
+  pl_set_grad(x->t, g);
+  return true;
+}
+
+bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool create_graph) {
+  if (pl_error()) return false;
+  sweep s = {
+      .leaves = true, .create_graph = create_graph, .retain_graph = retain_graph || create_graph};
+  pl_scope_begin();
+  bool ok = run_sweep(&s, 1, &output, &seed);
+  bool was = pl_grad_mode(create_graph);
+  for (size_t i = 0; ok && i < s.n_targets; i++)
+    ok = !s.targets[i].grad || add_to_grad(&s.targets[i], create_graph);
+  pl_grad_mode(was);
+  pl_scope_end();
+  sweep_free(&s);
+  return ok;
+}
+
+/*
+** Leaves
+*/
+
+bool pl_requires_grad(const pl_tensor *t) { return t->requires_grad; }
+
+bool pl_is_leaf(const pl_tensor *t) { return !t->node; }
+
+bool pl_set_requires_grad(pl_tensor *t, bool on) {
+  if (!t) return false;
+  if (t->node)
+    return pl_fail("requires_grad: %s is the result of an op; detach it first", PL_DESCRIBE(t));
+  if (on && t->kind != PL_REAL) return pl_fail("requires_grad: %s is not real", PL_DESCRIBE(t));
+  t->requires_grad = on;
+  return true;
+}
+
+pl_tensor *pl_grad_of(const pl_tensor *t) { return t->grad; }
+
+void pl_set_grad(pl_tensor *t, pl_tensor *grad) {
+  pl_retain(grad);
+  pl_release(t->grad);
+  t->grad = grad;
+}

@@ -1,0 +1,328 @@
+/*
+** host.c: a Lua state with everything in it, for the program and for embedding. Every
+** entry that could raise runs protected; messages are kept outside of Lua, so that even
+** "not enough memory" can be reported.
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* fopencookie */
+#endif
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "interrupt.h"
+#include "module.h"
+#include "perilune_host.h"
+
+typedef struct {
+  pl_host *host;
+  int number; /* 1 or 2 */
+  FILE *file; /* what io.stdout or io.stderr became; NULL before the first redirection */
+} stream;
+
+struct pl_host {
+  lua_State *L;
+  char *error;
+  bool interrupted;
+  bool warnings; /* are on */
+  bool warning;  /* is in the middle of one */
+  pl_host_writer write;
+  void *user;
+  stream streams[2];
+};
+
+/*
+** Errors
+*/
+
+static void keep_error(pl_host *h, const char *message) {
+  free(h->error);
+  h->error = message ? strdup(message) : NULL;
+}
+
+/* Errors made for a person's mistake are tables with traceback = false. */
+static bool wants_traceback(lua_State *L, int i) {
+  bool no;
+  if (!lua_istable(L, i)) return true;
+  lua_pushliteral(L, "traceback");
+  no = lua_rawget(L, i) == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return !no;
+}
+
+/* Pushes the text of the error object at 1; false if it must stand alone, without a traceback. */
+static bool push_message(lua_State *L) {
+  if (lua_tostring(L, 1) != NULL) {
+    lua_pushvalue(L, 1);
+    return true;
+  }
+  if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return false;
+  if (lua_istable(L, 1) && lua_getfield(L, 1, "message") == LUA_TSTRING)
+    return wants_traceback(L, 1);
+  lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  return true;
+}
+
+static int message_handler(lua_State *L) {
+  if (push_message(L)) luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  return 1;
+}
+
+/* Keeps and pops the message on the stack; always false. */
+static bool fail(pl_host *h) {
+  const char *message = lua_tostring(h->L, -1);
+  keep_error(h, message ? message : "(error without a message)");
+  lua_pop(h->L, 1);
+  return false;
+}
+
+/*
+** Running
+*/
+
+bool pl_host_call(pl_host *h, int nargs, int nresults) {
+  lua_State *L = h->L, *before;
+  int base = lua_gettop(L) - nargs, status;
+  lua_pushcfunction(L, message_handler);
+  lua_insert(L, base);
+  before = pl_stop_enter(L);
+  status = lua_pcall(L, nargs, nresults, base);
+  h->interrupted = pl_stop_leave(L, before);
+  lua_remove(L, base);
+  return status == LUA_OK || fail(h);
+}
+
+typedef struct {
+  const char *path, *code, *name; /* code == NULL: the file at path */
+} chunk;
+
+static int push_args(lua_State *L) {
+  int n;
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) return lua_pop(L, 1), 0;
+  n = (int)luaL_len(L, -1);
+  luaL_checkstack(L, n + 3, "too many arguments to the script");
+  for (int i = 1; i <= n; i++) lua_rawgeti(L, -i, i);
+  lua_remove(L, -n - 1);
+  return n;
+}
+
+/* Makes files beside the script loadable: `require "model"` next to run.lua. */
+static void search_beside(lua_State *L, const char *path) {
+  const char *slash = strrchr(path, '/');
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (slash != NULL) lua_pushlstring(L, path, (size_t)(slash - path) + 1);
+  else lua_pushliteral(L, "./");
+  lua_pushliteral(L, "?.lua;");
+  lua_getfield(L, -3, "path");
+  lua_concat(L, 3);
+  lua_setfield(L, -2, "path");
+  lua_pop(L, 1);
+}
+
+/* Returns the function and, for a file, its arguments; an error here needs no traceback. */
+static int load(lua_State *L) {
+  const chunk *c = lua_touserdata(L, 1);
+  int status;
+  lua_settop(L, 0);
+  if (c->code != NULL)
+    status = luaL_loadbufferx(L, c->code, strlen(c->code), c->name ? c->name : c->code, "bt");
+  else status = luaL_loadfile(L, c->path);
+  if (status != LUA_OK) return lua_error(L);
+  if (c->code != NULL) return 1;
+  if (c->path != NULL) search_beside(L, c->path);
+  return 1 + push_args(L);
+}
+
+static bool run(pl_host *h, chunk *c) {
+  lua_State *L = h->L;
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, load);
+  lua_pushlightuserdata(L, c);
+  h->interrupted = false;
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) return fail(h);
+  return pl_host_call(h, lua_gettop(L) - top - 1, 0);
+}
+
+bool pl_host_run_file(pl_host *h, const char *path) { return run(h, &(chunk){.path = path}); }
+
+bool pl_host_run_string(pl_host *h, const char *code, const char *name) {
+  return run(h, &(chunk){.code = code, .name = name});
+}
+
+const char *pl_host_error(const pl_host *h) { return h->error; }
+
+bool pl_host_interrupted(const pl_host *h) { return h->interrupted; }
+
+void pl_host_interrupt(void) { pl_stop_request(); }
+
+/*
+** Output. Redirected streams are C files with our write function, so print, io.write,
+** file methods and warnings all go the same way.
+*/
+
+static void emit(pl_host *h, int number, const char *text, size_t size) {
+  FILE *file = number == 1 ? stdout : stderr;
+  if (h->write != NULL) {
+    h->write(h->user, number, text, size);
+    return;
+  }
+  fwrite(text, 1, size, file);
+  fflush(file);
+}
+
+static ssize_t cookie_write(void *cookie, const char *text, size_t size) {
+  stream *s = cookie;
+  emit(s->host, s->number, text, size);
+  return (ssize_t)size;
+}
+
+static void warn(void *user, const char *text, int to_continue) {
+  pl_host *h = user;
+  bool control = !h->warning && !to_continue && *text == '@';
+  if (control) {
+    if (strcmp(text, "@on") == 0) h->warnings = true;
+    if (strcmp(text, "@off") == 0) h->warnings = false;
+  } else if (h->warnings) {
+    if (!h->warning) emit(h, 2, "warning: ", 9);
+    emit(h, 2, text, strlen(text));
+    if (!to_continue) emit(h, 2, "\n", 1);
+  }
+  h->warning = to_continue;
+}
+
+static int redirected_print(lua_State *L) {
+  stream *s = lua_touserdata(L, lua_upvalueindex(1));
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&b, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, '\n');
+  luaL_pushresult(&b);
+  fwrite(lua_tostring(L, -1), 1, lua_rawlen(L, -1), s->file);
+  return 0;
+}
+
+static int keep_open(lua_State *L) {
+  luaL_Stream *p = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  p->closef = keep_open;
+  luaL_pushfail(L);
+  lua_pushliteral(L, "cannot close standard file");
+  return 2;
+}
+
+/* Makes io[field] a file that writes to the stream, and leaves it on the stack. */
+static void install_file(lua_State *L, stream *s, const char *field) {
+  luaL_Stream *p = lua_newuserdatauv(L, sizeof *p, 0);
+  p->f = s->file;
+  p->closef = keep_open;
+  luaL_setmetatable(L, LUA_FILEHANDLE);
+  lua_getglobal(L, LUA_IOLIBNAME);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+static int install_streams(lua_State *L) {
+  stream *s = lua_touserdata(L, 1);
+  install_file(L, &s[1], "stderr");
+  lua_getglobal(L, LUA_IOLIBNAME);
+  lua_getfield(L, -1, "output");
+  install_file(L, &s[0], "stdout");
+  lua_call(L, 1, 0); /* io.output(io.stdout) */
+  lua_pushlightuserdata(L, &s[0]);
+  lua_pushcclosure(L, redirected_print, 1);
+  lua_setglobal(L, "print");
+  return 0;
+}
+
+static bool open_streams(pl_host *h) {
+  for (int i = 0; i < 2; i++) {
+    stream *s = &h->streams[i];
+    if (s->file != NULL) continue;
+    s->file = fopencookie(s, "w", (cookie_io_functions_t){.write = cookie_write});
+    if (s->file == NULL) return false;
+    setvbuf(s->file, NULL, _IONBF, 0);
+  }
+  return true;
+}
+
+bool pl_host_redirect(pl_host *h, pl_host_writer write, void *user) {
+  bool first = h->streams[1].file == NULL;
+  if (first && write != NULL) {
+    if (!open_streams(h)) return keep_error(h, "cannot open the output streams"), false;
+    lua_pushcfunction(h->L, install_streams);
+    lua_pushlightuserdata(h->L, h->streams);
+    if (lua_pcall(h->L, 1, 0, 0) != LUA_OK) return fail(h);
+  }
+  h->write = write;
+  h->user = user;
+  return true;
+}
+
+/*
+** Opening and closing
+*/
+
+static void set_args(lua_State *L, const pl_host_options *o) {
+  if (o->argv == NULL) return;
+  lua_createtable(L, o->argc, 1);
+  for (int i = 0; i < o->argc; i++) {
+    lua_pushstring(L, o->argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/* math.random starts from the same seed in every run, as the engine's generator does. */
+static void seed(lua_State *L) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, 0);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
+static int open_all(lua_State *L) {
+  luaL_checkversion(L);
+  lua_gc(L, LUA_GCSTOP);
+  luaL_openlibs(L);
+  pl_modules_install(L);
+  pl_stop_watch(L);
+  seed(L);
+  set_args(L, lua_touserdata(L, 1));
+  lua_gc(L, LUA_GCRESTART);
+  return 0;
+}
+
+pl_host *pl_host_open(const pl_host_options *options) {
+  pl_host_options o = options ? *options : (pl_host_options){0};
+  pl_host *h = calloc(1, sizeof *h);
+  if (h == NULL) return NULL;
+  for (int i = 0; i < 2; i++) h->streams[i] = (stream){.host = h, .number = i + 1};
+  h->L = luaL_newstate();
+  if (h->L == NULL) return free(h), NULL;
+  lua_setwarnf(h->L, warn, h);
+  lua_pushcfunction(h->L, open_all);
+  lua_pushlightuserdata(h->L, &o);
+  if (lua_pcall(h->L, 1, 0, 0) == LUA_OK && pl_host_redirect(h, o.write, o.user)) return h;
+  pl_host_close(h);
+  return NULL;
+}
+
+void pl_host_close(pl_host *h) {
+  if (h == NULL) return;
+  lua_close(h->L);
+  for (int i = 0; i < 2; i++)
+    if (h->streams[i].file != NULL) fclose(h->streams[i].file);
+  free(h->error);
+  free(h);
+}
+
+lua_State *pl_host_lua(pl_host *h) { return h->L; }

@@ -1,0 +1,260 @@
+/*
+** main.c: the program `perilune`. It opens a host, reads its options as lua does, and
+** runs scripts or the prompt; main only creates the state, the rest runs protected.
+** Exit status: 0, or 1 after an error, or 130 after Ctrl-C, or what the script gave to
+** os.exit.
+*/
+#include <lauxlib.h>
+#include <limits.h>
+#include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "perilune_host.h"
+#include "repl.h"
+
+enum { FAILED = 1, INTERRUPTED = 128 + SIGINT };
+
+static const char usage[] =
+    "usage: perilune [options] [script [args]]\n"
+    "  -e code    run a string of Lua\n"
+    "  -i         open the prompt after the script\n"
+    "  -l mod     require a module into a global of its name; -l name=mod: of another\n"
+    "  -j n       use n threads\n"
+    "  -v         print the version\n"
+    "  -W         turn warnings on\n"
+    "  --help     print this and stop\n"
+    "  --version  print all versions and what the kernels use, and stop\n"
+    "  --         stop reading options\n"
+    "  -          run standard input as the script\n"
+    "Without a script, perilune opens the prompt on a terminal and runs its input elsewhere.\n"
+    "PERILUNE_INIT holds code (or @file) to run first.\n";
+
+typedef struct {
+  pl_host *host;
+  int argc;
+  char **argv;
+  int script; /* index of the script; argc: none */
+  bool interactive, version, code, help, details;
+  int status;
+} program;
+
+/*
+** Options
+*/
+
+static bool refuse(const char *why, const char *option) {
+  fprintf(stderr, "perilune: %s '%s'\n%s", why, option, usage);
+  return false;
+}
+
+/* The value of the option at *i, joined to it or the next argument; NULL if there is none. */
+static const char *option_value(const program *p, int *i) {
+  if (p->argv[*i][2] != '\0') return p->argv[*i] + 2;
+  return *i + 1 < p->argc ? p->argv[++*i] : NULL;
+}
+
+static bool read_threads(const char *text) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  if (*end != '\0' || n < 1 || n > 4096) return refuse("-j needs a number of threads, not", text);
+  pl_threads((int)n);
+  return true;
+}
+
+static bool read_value(program *p, int *i) {
+  const char *option = p->argv[*i], *value = option_value(p, i);
+  if (value == NULL) return refuse("no value after", option);
+  if (option[1] == 'e') p->code = true;
+  return option[1] != 'j' || read_threads(value);
+}
+
+/* An option without a value. */
+static bool read_flag(program *p, const char *option) {
+  if (strcmp(option, "--help") == 0) p->help = true;
+  else if (strcmp(option, "--version") == 0) p->details = true;
+  else if (strcmp(option, "-i") == 0) p->interactive = p->version = true;
+  else if (strcmp(option, "-v") == 0) p->version = true;
+  else if (strcmp(option, "-W") != 0) return refuse("unknown option", option);
+  return true;
+}
+
+static bool read_options(program *p) {
+  int i = 1;
+  for (; i < p->argc; i++) {
+    const char *option = p->argv[i];
+    if (option[0] != '-' || option[1] == '\0') break;
+    if (strcmp(option, "--") == 0) {
+      i++;
+      break;
+    }
+    if (!(strchr("elj", option[1]) ? read_value(p, &i) : read_flag(p, option))) return false;
+  }
+  p->script = i;
+  return true;
+}
+
+/* arg[0] is the script, or the program if there is none; what precedes has negative indices. */
+static void set_args(lua_State *L, const program *p) {
+  int zero = p->script < p->argc ? p->script : 0;
+  lua_createtable(L, p->argc - zero, zero + 1);
+  for (int i = 0; i < p->argc; i++) {
+    lua_pushstring(L, p->argv[i]);
+    lua_rawseti(L, -2, i - zero);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/*
+** Running
+*/
+
+static bool report(program *p) {
+  p->status = pl_host_interrupted(p->host) ? INTERRUPTED : FAILED;
+  fflush(stdout);
+  fprintf(stderr, "perilune: %s\n", pl_host_error(p->host));
+  return false;
+}
+
+static bool run_string(program *p, const char *code, const char *name) {
+  return pl_host_run_string(p->host, code, name) || report(p);
+}
+
+static bool run_file(program *p, const char *path) {
+  return pl_host_run_file(p->host, path) || report(p);
+}
+
+static bool run_init(program *p) {
+  const char *init = getenv("PERILUNE_INIT");
+  if (init == NULL) return true;
+  return init[0] == '@' ? run_file(p, init + 1) : run_string(p, init, "=PERILUNE_INIT");
+}
+
+/* Sets global `name` to require(module); -l takes "module" or "name=module". */
+static bool require_global(program *p, const char *name, const char *module) {
+  lua_State *L = pl_host_lua(p->host);
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  if (!pl_host_call(p->host, 1, 1)) return report(p);
+  lua_setglobal(L, name);
+  return true;
+}
+
+static bool run_require(program *p, const char *text) {
+  const char *equals = strchr(text, '=');
+  char *name;
+  bool good;
+  if (equals == NULL) return require_global(p, text, text);
+  name = strndup(text, (size_t)(equals - text));
+  if (name == NULL) return false;
+  good = require_global(p, name, equals + 1);
+  free(name);
+  return good;
+}
+
+/* Runs -e, -l and -W in their order. */
+static bool run_options(program *p) {
+  for (int i = 1; i < p->script; i++) {
+    char letter = p->argv[i][1];
+    const char *value;
+    if (letter == 'W') lua_warning(pl_host_lua(p->host), "@on", 0);
+    if (letter == '\0' || strchr("elj", letter) == NULL) continue;
+    value = option_value(p, &i);
+    if (letter == 'e' && !run_string(p, value, "=(command line)")) return false;
+    if (letter == 'l' && !run_require(p, value)) return false;
+  }
+  return true;
+}
+
+static bool run_script(program *p) {
+  const char *path = p->argv[p->script];
+  bool input = strcmp(path, "-") == 0 && strcmp(p->argv[p->script - 1], "--") != 0;
+  return run_file(p, input ? NULL : path);
+}
+
+static void print_version(bool details) {
+  if (!details) {
+    printf("Perilune %s, %s, %s, %s, %d threads\n", PL_VERSION, LUA_RELEASE, pl_blas(), pl_isa(),
+           pl_threads(0));
+    return;
+  }
+  printf("Perilune     %s\n", PL_VERSION);
+  printf("Lua          %s\n", LUA_RELEASE);
+  printf("BLAS         %s\n", pl_blas());
+  printf("instructions %s\n", pl_isa());
+  printf("real         %s\n", sizeof(pl_real) == sizeof(double) ? "double" : "float");
+  printf("threads      %d\n", pl_threads(0));
+}
+
+static void run_prompt(program *p) {
+  if (isatty(STDIN_FILENO)) puts("help() explains, Tab completes, Ctrl-D leaves.");
+  pl_repl(p->host);
+}
+
+static bool run_program(program *p) {
+  bool script = p->script < p->argc;
+  bool idle = !script && !p->code && !p->version; /* nothing was asked for */
+  bool prompt = p->interactive || (idle && isatty(STDIN_FILENO));
+  set_args(pl_host_lua(p->host), p);
+  pl_arm_interrupt();
+  if (p->version || prompt) print_version(false);
+  if (!run_init(p)) return false;
+  if ((p->code || prompt) && !require_global(p, "pl", "perilune") && !prompt) return false;
+  if (!run_options(p)) return false;
+  if (script && !run_script(p) && !p->interactive) return false;
+  if (idle && !prompt) return run_file(p, NULL);
+  if (prompt) run_prompt(p);
+  return true;
+}
+
+static int protected_main(lua_State *L) {
+  program *p = lua_touserdata(L, 1);
+  lua_pop(L, 1);
+  p->status = EXIT_SUCCESS;
+  if (!run_program(p) && p->status == EXIT_SUCCESS) p->status = FAILED;
+  return 0;
+}
+
+static int run(program *p) {
+  lua_State *L = pl_host_lua(p->host);
+  lua_pushcfunction(L, protected_main);
+  lua_pushlightuserdata(L, p);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return p->status;
+  fprintf(stderr, "perilune: %s\n", lua_tostring(L, -1));
+  return FAILED;
+}
+
+/*
+** OpenMP's threads spin while they wait for each other, by default for milliseconds: on a
+** machine that does other work too, that made a training step 20 times slower. The limit is
+** read when the library is loaded, so the program starts itself again with it.
+*/
+static void limit_spinning(char **argv) {
+  char path[PATH_MAX];
+  if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0 || setenv("GOMP_SPINCOUNT", "20000", 1) != 0) return;
+  path[n] = '\0';
+  execv(path, argv);
+}
+
+int main(int argc, char **argv) {
+  limit_spinning(argv);
+  program p = {.argc = argc, .argv = argv};
+  int status;
+  if (!read_options(&p)) return FAILED;
+  if (p.help) return fputs(usage, stdout) < 0;
+  if (p.details) return print_version(true), 0;
+  p.host = pl_host_open(NULL);
+  if (p.host == NULL) {
+    fputs("perilune: cannot open a Lua state: not enough memory\n", stderr);
+    return FAILED;
+  }
+  status = run(&p);
+  pl_host_close(p.host);
+  return fflush(stdout) == 0 && !ferror(stdout) ? status : FAILED;
+}

@@ -1,0 +1,163 @@
+/*
+** module.c: see module.h. Uses Lua's official interface alone and links no Lua, so the
+** same object serves a stock interpreter, the program and embedding programs.
+*/
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr */
+#endif
+#include "module.h"
+
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "interrupt.h"
+#include "perilune.h"
+
+LUAMOD_API int luaopen_perilune_core(lua_State *L); /* in src/bind */
+
+/*
+** Finding the text of a module
+*/
+
+#if defined(PL_LUA_DIR) && defined(PL_BUILD_DIR)
+/* The source tree's lua folder if this code was loaded from the build folder, else NULL. */
+static const char *development_folder(void) {
+  static const char here = 0;
+  Dl_info info;
+  char *path;
+  bool inside;
+  if (!dladdr(&here, &info) || info.dli_fname == NULL) return NULL;
+  path = realpath(info.dli_fname, NULL);
+  inside = path != NULL && strncmp(path, PL_BUILD_DIR "/", sizeof PL_BUILD_DIR) == 0;
+  free(path);
+  return inside ? PL_LUA_DIR : NULL;
+}
+#else
+static const char *development_folder(void) { return NULL; }
+#endif
+
+/* Pushes folder/a/b.lua or folder/a/b/init.lua for module a.b, or pushes nothing. */
+static bool push_path(lua_State *L, const char *folder, const char *module) {
+  static const char *const forms[] = {"%s/%s.lua", "%s/%s/init.lua"};
+  const char *name;
+  if (folder == NULL || *folder == '\0') return false;
+  name = luaL_gsub(L, module, ".", "/");
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    const char *path = lua_pushfstring(L, forms[i], folder, name);
+    if (access(path, R_OK) == 0) {
+      lua_remove(L, -2);
+      return true;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+static bool push_override(lua_State *L, const char *module) {
+  return push_path(L, getenv("PERILUNE_LUA_PATH"), module) ||
+         push_path(L, development_folder(), module);
+}
+
+static const pl_embedded *find_embedded(const char *module) {
+  for (const pl_embedded *e = pl_embedded_lua; e->module != NULL; e++)
+    if (strcmp(e->module, module) == 0) return e;
+  return NULL;
+}
+
+static bool is_ours(const char *module) {
+  return strncmp(module, "perilune", 8) == 0 && (module[8] == '.' || module[8] == '\0');
+}
+
+/*
+** A searcher as package.searchers wants it
+*/
+
+static int search(lua_State *L) {
+  const char *module = luaL_checkstring(L, 1);
+  const pl_embedded *e;
+  int status;
+  if (!is_ours(module)) return 0;
+  if (push_override(L, module)) {
+    status = luaL_loadfilex(L, lua_tostring(L, -1), "t");
+    lua_insert(L, -2); /* chunk or message, path */
+  } else if ((e = find_embedded(module)) != NULL) {
+    status = luaL_loadbufferx(L, e->text, e->size, e->chunk, "t");
+    lua_pushstring(L, e->chunk + 1);
+  } else {
+    lua_pushfstring(L, "no Lua file '%s' in Perilune", module);
+    return 1;
+  }
+  if (status == LUA_OK) return 2;
+  return luaL_error(L, "error loading module '%s' from '%s':\n\t%s", module, lua_tostring(L, -1),
+                    lua_tostring(L, -2));
+}
+
+static void add_searcher(lua_State *L) {
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) { /* make room after the preloads */
+    lua_geti(L, -1, i);
+    lua_seti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search);
+  lua_seti(L, -2, 2);
+  lua_pop(L, 2);
+}
+
+/*
+** perilune.sources: the texts, for help() and the reference page.
+** text: chunk name -> text; modules: list of names; find(module) -> chunk name
+*/
+
+static int find_source(lua_State *L) {
+  const char *module = luaL_checkstring(L, 1);
+  const pl_embedded *e = find_embedded(module);
+  if (is_ours(module) && push_override(L, module)) {
+    lua_pushfstring(L, "@%s", lua_tostring(L, -1));
+    return 1;
+  }
+  lua_pushstring(L, e != NULL ? e->chunk : NULL); /* NULL pushes nil */
+  return 1;
+}
+
+static int open_sources(lua_State *L) {
+  lua_Integer n = 0;
+  lua_createtable(L, 0, 3);
+  lua_newtable(L); /* modules */
+  lua_newtable(L); /* text */
+  for (const pl_embedded *e = pl_embedded_lua; e->module != NULL; e++) {
+    lua_pushstring(L, e->module);
+    lua_seti(L, -3, ++n);
+    lua_pushlstring(L, e->text, e->size);
+    lua_setfield(L, -2, e->chunk);
+  }
+  lua_setfield(L, -3, "text");
+  lua_setfield(L, -2, "modules");
+  lua_pushcfunction(L, find_source);
+  lua_setfield(L, -2, "find");
+  return 1;
+}
+
+static int open_core(lua_State *L) {
+  lua_settop(L, 1); /* the name */
+  lua_pushcfunction(L, luaopen_perilune_core);
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  pl_stop_install(L);
+  return 1;
+}
+
+void pl_modules_install(lua_State *L) {
+  static const luaL_Reg preloads[] = {
+      {"perilune.core", open_core}, {"perilune.sources", open_sources}, {NULL, NULL}};
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  luaL_setfuncs(L, preloads, 0);
+  lua_pop(L, 1);
+  add_searcher(L);
+}

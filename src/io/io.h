@@ -1,0 +1,108 @@
+/*
+** io.h: files in and out. Tensors from IDX, PNG and safetensors files, the few file
+** operations that a run needs, and batches of images. Knows neither Lua nor gradients.
+**
+** Every function that fails says in the error slot which file it was and what was
+** expected of it. Whatever a file claims is checked before memory is taken for it.
+** A file is written whole or not at all: to a temporary file beside it, synced, renamed.
+** Whoever is killed in between leaves the old file, and a `NAME.PID.tmp` beside it.
+*/
+#ifndef PERILUNE_IO_H
+#define PERILUNE_IO_H
+
+#include <stdio.h>
+
+#include "perilune.h"
+
+/*
+** Files (file.c)
+*/
+
+/* Opens an existing regular file for reading. */
+FILE *pl_file_open(const char *path, int64_t *size);
+/* Reads a file of at most `limit` bytes; the result is freed with free(). */
+void *pl_file_read(const char *path, size_t limit, size_t *n);
+/* Puts n bytes into the place of whatever the file had. */
+bool pl_file_write(const char *path, const void *data, size_t n);
+/* Adds n bytes, synced; gives the new length. On failure the file has its old length. */
+bool pl_file_append(const char *path, const void *data, size_t n, int64_t *length);
+bool pl_file_size(const char *path, int64_t *size);
+/* Cuts the file to `size` bytes, at most what it has. */
+bool pl_file_truncate(const char *path, int64_t size);
+/* Makes the folder and those above it; one that exists is fine. */
+bool pl_folder_make(const char *path);
+
+/*
+** A file in the making: nothing is at its path until it is committed. Commit and
+** discard both end it. A path that names a device is written directly.
+*/
+typedef struct pl_newfile pl_newfile;
+pl_newfile *pl_newfile_open(const char *path);
+bool pl_newfile_write(pl_newfile *f, const void *data, size_t n);
+bool pl_newfile_commit(pl_newfile *f);
+/* Accepts NULL. */
+void pl_newfile_discard(pl_newfile *f);
+
+/*
+** IDX (idx.c): the format of MNIST and Fashion-MNIST, plain or in gzip
+*/
+
+/* uint8 or int32, with the sizes that the file states. */
+pl_tensor *pl_idx_read(const char *path);
+
+/*
+** PNG (png.c)
+*/
+
+/*
+** uint8 [h,w] for grey images, [h,w,3] for all others. Transparency is laid on white,
+** 16 bits are reduced to 8. Images of more than 100 megapixels are refused.
+*/
+pl_tensor *pl_png_read(const char *path);
+/* Grey [h,w] or colour [h,w,3]: uint8, or real with 0 for black and 1 for full. */
+bool pl_png_write(const char *path, pl_tensor *image);
+
+/*
+** Archives (safetensors.c): named tensors and named texts in one safetensors file.
+** Real tensors are F32 or F64 in the file; on reading both become this build's real.
+*/
+
+typedef struct {
+  const char *name;
+  pl_tensor *tensor;
+} pl_named_tensor;
+
+typedef struct {
+  const char *name, *text;
+} pl_named_text;
+
+/* Writes the tensors in the order of their names; the same values give the same bytes. */
+bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, int n_texts,
+                     const pl_named_text *texts);
+
+typedef struct pl_archive pl_archive;
+/* Reads and checks the header; the tensors follow one at a time. */
+pl_archive *pl_archive_open(const char *path);
+/* Accepts NULL. */
+void pl_archive_close(pl_archive *a);
+int pl_archive_count(const pl_archive *a);
+/* Names come sorted and live as long as the archive is open. */
+const char *pl_archive_name(const pl_archive *a, int i);
+pl_tensor *pl_archive_tensor(pl_archive *a, int i);
+/* The i-th text, or a NULL name past the end. */
+pl_named_text pl_archive_text(const pl_archive *a, int i);
+
+/*
+** Batches (batch.c)
+*/
+
+/*
+** real [b,c,h,w] from some rows (int32 [b], counted from 1) of uint8 images [n,h,w] or
+** [n,h,w,c]: (pixel / 255 - mean) / std. `flip` mirrors left and right with probability
+** 1/2, `shift` moves by up to so many pixels each way and fills with zero pixels. One
+** random number an image, drawn in order; none if neither is asked for.
+*/
+pl_tensor *pl_image_batch(pl_tensor *images, pl_tensor *rows, double mean, double std, bool flip,
+                          int shift);
+
+#endif

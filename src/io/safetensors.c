@@ -1,0 +1,372 @@
+/*
+** safetensors.c: named tensors in one file, in the safetensors format.
+**
+** The file is: the length of the header as a little-endian 64-bit number; the header, a
+** JSON object {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]},
+** ..., "__metadata__": {"name": "text", ...}}; the data, to which the offsets refer and
+** which the tensors cover without gap or overlap. All of it is checked before use.
+*/
+#include "io.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data are little-endian");
+
+enum { MAX_HEADER = 100000000, CHUNK = 4096 };
+#define METADATA "__metadata__"
+
+typedef struct {
+  char name[4];
+  pl_kind kind;
+  int width;
+} dtype;
+
+static const dtype dtypes[] = {
+    {"F32", PL_REAL, 4}, {"F64", PL_REAL, 8}, {"I32", PL_INT32, 4}, {"U8", PL_UINT8, 1}};
+enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
+
+static int kind_width(pl_kind kind) {
+  return kind == PL_REAL ? (int)sizeof(pl_real) : kind == PL_INT32 ? 4 : 1;
+}
+
+static const char *dtype_name(pl_kind kind) {
+  for (int i = 0; i < N_DTYPES; i++)
+    if (dtypes[i].kind == kind && dtypes[i].width == kind_width(kind)) return dtypes[i].name;
+  return NULL;
+}
+
+/*
+** Writing
+*/
+
+static int by_tensor_name(const void *a, const void *b) {
+  return strcmp(((const pl_named_tensor *)a)->name, ((const pl_named_tensor *)b)->name);
+}
+
+static int by_text_name(const void *a, const void *b) {
+  return strcmp(((const pl_named_text *)a)->name, ((const pl_named_text *)b)->name);
+}
+
+static void *sorted_copy(const void *list, int n, size_t width,
+                         int (*by)(const void *, const void *)) {
+  void *copy = malloc((size_t)n * width + 1);
+  if (!copy) return pl_fail("not enough memory for %d names", n), NULL;
+  if (n > 0) memcpy(copy, list, (size_t)n * width);
+  qsort(copy, (size_t)n, width, by);
+  return copy;
+}
+
+static bool check_names(const char *path, int n, const pl_named_tensor *t) {
+  for (int i = 0; i < n; i++) {
+    if (!t[i].tensor) return pl_fail("%s: tensor '%s' is missing", path, t[i].name);
+    if (strcmp(t[i].name, METADATA) == 0)
+      return pl_fail("%s: no tensor may be named " METADATA, path);
+    if (i > 0 && strcmp(t[i].name, t[i - 1].name) == 0)
+      return pl_fail("%s: two tensors are named '%s'", path, t[i].name);
+  }
+  return true;
+}
+
+static bool describe_texts(cJSON *header, int n, const pl_named_text *texts) {
+  if (n == 0) return true;
+  cJSON *object = cJSON_AddObjectToObject(header, METADATA);
+  for (int i = 0; object && i < n; i++)
+    if (!cJSON_AddStringToObject(object, texts[i].name, texts[i].text)) return false;
+  return object != NULL;
+}
+
+/* Adds one tensor to the header and moves the offset behind its data. */
+static bool describe_tensor(cJSON *header, const pl_named_tensor *t, double *offset) {
+  const pl_ints size = pl_size(t->tensor);
+  const pl_kind kind = pl_kind_of(t->tensor);
+  cJSON *entry = cJSON_AddObjectToObject(header, t->name);
+  if (!entry || !cJSON_AddStringToObject(entry, "dtype", dtype_name(kind))) return false;
+  cJSON *shape = cJSON_AddArrayToObject(entry, "shape");
+  for (int d = 0; d < size.n; d++)
+    if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size.v[d]))) return false;
+  const double end = *offset + (double)(pl_numel(t->tensor) * kind_width(kind));
+  cJSON *offsets = cJSON_CreateDoubleArray((const double[]){*offset, end}, 2);
+  *offset = end;
+  return shape && cJSON_AddItemToObject(entry, "data_offsets", offsets);
+}
+
+/* The header's text, freed with cJSON_free; the message if memory ends. */
+static char *make_header(int n, const pl_named_tensor *t, int n_texts, const pl_named_text *texts) {
+  cJSON *header = cJSON_CreateObject();
+  bool ok = header && describe_texts(header, n_texts, texts);
+  double offset = 0;
+  for (int i = 0; ok && i < n; i++) ok = describe_tensor(header, &t[i], &offset);
+  char *text = ok ? cJSON_PrintUnformatted(header) : NULL;
+  cJSON_Delete(header);
+  if (!text) pl_fail("not enough memory for the header of %d tensors", n);
+  return text;
+}
+
+/* The length, the header and the spaces that make the data start at a multiple of 8. */
+static bool write_header(pl_newfile *f, const char *header) {
+  const size_t n = strlen(header), pad = -n & 7;
+  const uint64_t length = n + pad;
+  return pl_newfile_write(f, &length, 8) && pl_newfile_write(f, header, n) &&
+         pl_newfile_write(f, "       ", pad);
+}
+
+static bool write_tensor(pl_newfile *f, pl_tensor *t) {
+  const size_t bytes = (size_t)(pl_numel(t) * kind_width(pl_kind_of(t)));
+  t = pl_packed(t);
+  return t && pl_newfile_write(f, pl_data(t), bytes);
+}
+
+static bool save(const char *path, const char *header, int n, const pl_named_tensor *t) {
+  pl_newfile *f = pl_newfile_open(path);
+  if (!f) return false;
+  bool ok = write_header(f, header);
+  for (int i = 0; ok && i < n; i++) {
+    pl_scope_begin(); /* one packed copy at a time */
+    ok = write_tensor(f, t[i].tensor);
+    pl_scope_end();
+  }
+  if (ok) return pl_newfile_commit(f);
+  pl_newfile_discard(f);
+  return false;
+}
+
+bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, int n_texts,
+                     const pl_named_text *texts) {
+  pl_named_tensor *t = sorted_copy(tensors, n, sizeof *t, by_tensor_name);
+  pl_named_text *m = sorted_copy(texts, n_texts, sizeof *m, by_text_name);
+  char *header = t && m && check_names(path, n, t) ? make_header(n, t, n_texts, m) : NULL;
+  const bool ok = header && save(path, header, n, t);
+  cJSON_free(header);
+  free(m);
+  free(t);
+  return ok;
+}
+
+/*
+** Reading
+*/
+
+typedef struct {
+  const char *name; /* in the parsed header */
+  const dtype *type;
+  pl_ints size;
+  int64_t begin, end;
+} entry;
+
+struct pl_archive {
+  char *path;
+  FILE *file;
+  int64_t data;   /* where the data begin */
+  int64_t length; /* of the data */
+  cJSON *header;
+  const cJSON *texts;
+  int n;
+  entry *entries;
+};
+
+static int by_begin(const void *a, const void *b) {
+  const entry *x = a, *y = b;
+  if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+  return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static int by_entry_name(const void *a, const void *b) {
+  return strcmp(((const entry *)a)->name, ((const entry *)b)->name);
+}
+
+/* Whole numbers from 0 that a double holds exactly. */
+static bool whole_number(const cJSON *item, int64_t *value) {
+  if (!cJSON_IsNumber(item)) return false;
+  const double v = item->valuedouble;
+  if (!(v >= 0 && v <= 9007199254740992.0) || v != floor(v)) return false;
+  *value = (int64_t)v;
+  return true;
+}
+
+static bool read_type(const pl_archive *a, entry *e, const cJSON *item) {
+  const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "dtype"));
+  for (int i = 0; text && i < N_DTYPES; i++)
+    if (strcmp(dtypes[i].name, text) == 0) {
+      e->type = &dtypes[i];
+      return true;
+    }
+  return pl_fail("%s: tensor '%s' has dtype %s; F32, F64, I32 or U8 expected", a->path, e->name,
+                 text ? text : "missing");
+}
+
+static bool read_shape(const pl_archive *a, entry *e, const cJSON *item) {
+  const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape"), *size;
+  if (!cJSON_IsArray(shape) || cJSON_GetArraySize(shape) > PL_MAX_RANK)
+    return pl_fail("%s: tensor '%s' has no shape of at most %d sizes", a->path, e->name,
+                   PL_MAX_RANK);
+  cJSON_ArrayForEach(size, shape) {
+    if (!whole_number(size, &e->size.v[e->size.n++]))
+      return pl_fail("%s: tensor '%s' has a size that is no whole number", a->path, e->name);
+  }
+  return true;
+}
+
+static bool read_offsets(const pl_archive *a, entry *e, const cJSON *item) {
+  const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
+  if (cJSON_GetArraySize(offsets) != 2 ||
+      !whole_number(cJSON_GetArrayItem(offsets, 0), &e->begin) ||
+      !whole_number(cJSON_GetArrayItem(offsets, 1), &e->end) || e->begin > e->end ||
+      e->end > a->length)
+    return pl_fail("%s: tensor '%s' has no data_offsets within the %lld bytes of data", a->path,
+                   e->name, (long long)a->length);
+  int64_t bytes = e->type->width;
+  bool overflow = false;
+  for (int d = 0; d < e->size.n; d++)
+    overflow = overflow || __builtin_mul_overflow(bytes, e->size.v[d], &bytes);
+  if (overflow || bytes != e->end - e->begin)
+    return pl_fail("%s: tensor '%s' does not have as many bytes as its dtype and shape need",
+                   a->path, e->name);
+  return true;
+}
+
+/* The metadata object holds texts only, each name once. */
+static bool read_texts(pl_archive *a, const cJSON *object) {
+  const cJSON *text;
+  if (a->texts) return pl_fail("%s: two " METADATA " in the header", a->path);
+  if (!cJSON_IsObject(object)) return pl_fail("%s: " METADATA " is no object", a->path);
+  cJSON_ArrayForEach(text, object) {
+    if (!cJSON_IsString(text))
+      return pl_fail("%s: '%s' in " METADATA " is no text", a->path, text->string);
+  }
+  a->texts = object;
+  return true;
+}
+
+static bool read_entries(pl_archive *a) {
+  const cJSON *item;
+  a->entries = calloc((size_t)cJSON_GetArraySize(a->header) + 1, sizeof *a->entries);
+  if (!a->entries) return pl_fail("%s: not enough memory for its header", a->path);
+  cJSON_ArrayForEach(item, a->header) {
+    if (strcmp(item->string, METADATA) == 0) {
+      if (!read_texts(a, item)) return false;
+      continue;
+    }
+    entry *e = &a->entries[a->n++];
+    e->name = item->string;
+    if (!read_type(a, e, item) || !read_shape(a, e, item) || !read_offsets(a, e, item))
+      return false;
+  }
+  return true;
+}
+
+/* Every byte belongs to exactly one tensor, every name to one tensor; leaves them by name. */
+static bool check_entries(pl_archive *a) {
+  int64_t end = 0;
+  qsort(a->entries, (size_t)a->n, sizeof *a->entries, by_begin);
+  for (int i = 0; i < a->n; i++) {
+    const entry *e = &a->entries[i];
+    if (e->begin != end)
+      return pl_fail("%s: the data of tensor '%s' begin at byte %lld; %lld expected", a->path,
+                     e->name, (long long)e->begin, (long long)end);
+    end = e->end;
+  }
+  if (end != a->length)
+    return pl_fail("%s: has %lld bytes of data; its header describes %lld", a->path,
+                   (long long)a->length, (long long)end);
+  qsort(a->entries, (size_t)a->n, sizeof *a->entries, by_entry_name);
+  for (int i = 1; i < a->n; i++)
+    if (strcmp(a->entries[i].name, a->entries[i - 1].name) == 0)
+      return pl_fail("%s: two tensors are named '%s'", a->path, a->entries[i].name);
+  return true;
+}
+
+static bool parse_header(pl_archive *a, const char *text, size_t n) {
+  const char *end = NULL;
+  a->header = cJSON_ParseWithLengthOpts(text, n, &end, false);
+  while (a->header && end < text + n && *end == ' ') end++;
+  if (!cJSON_IsObject(a->header) || end != text + n)
+    return pl_fail("%s: its header is not a JSON object", a->path);
+  return read_entries(a) && check_entries(a);
+}
+
+static bool read_header(pl_archive *a, int64_t file_length) {
+  uint64_t n = 0;
+  if (fread(&n, 8, 1, a->file) != 1)
+    return pl_fail("%s: not a safetensors file (shorter than 8 bytes)", a->path);
+  if (n > MAX_HEADER || (int64_t)n > file_length - 8)
+    return pl_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
+                   a->path, (unsigned long long)n, (long long)file_length);
+  char *text = malloc(n + 1);
+  if (!text) return pl_fail("%s: not enough memory for its header", a->path);
+  a->data = 8 + (int64_t)n;
+  a->length = file_length - a->data;
+  const bool ok = fread(text, 1, n, a->file) == n ? parse_header(a, text, n)
+                                                  : pl_fail("%s: ended while it was read", a->path);
+  free(text);
+  return ok;
+}
+
+pl_archive *pl_archive_open(const char *path) {
+  int64_t length = 0;
+  FILE *file = pl_file_open(path, &length);
+  if (!file) return NULL;
+  pl_archive *a = calloc(1, sizeof *a);
+  char *name = strdup(path);
+  if (!a || !name) {
+    pl_fail("%s: not enough memory to read it", path);
+    fclose(file);
+    free(a);
+    free(name);
+    return NULL;
+  }
+  a->file = file;
+  a->path = name;
+  if (read_header(a, length)) return a;
+  pl_archive_close(a);
+  return NULL;
+}
+
+void pl_archive_close(pl_archive *a) {
+  if (!a) return;
+  fclose(a->file);
+  cJSON_Delete(a->header);
+  free(a->entries);
+  free(a->path);
+  free(a);
+}
+
+int pl_archive_count(const pl_archive *a) { return a->n; }
+
+const char *pl_archive_name(const pl_archive *a, int i) { return a->entries[i].name; }
+
+pl_named_text pl_archive_text(const pl_archive *a, int i) {
+  const cJSON *text = cJSON_GetArrayItem(a->texts, i);
+  return (pl_named_text){text ? text->string : NULL, cJSON_GetStringValue(text)};
+}
+
+/* Reads reals of the other width: float where pl_real is double, or the reverse. */
+static bool read_converted(FILE *f, pl_real *out, int64_t n, int width) {
+  union {
+    float f[CHUNK];
+    double d[CHUNK];
+  } in;
+  while (n > 0) {
+    const size_t k = n < CHUNK ? (size_t)n : CHUNK;
+    if (fread(&in, (size_t)width, k, f) != k) return false;
+    for (size_t i = 0; i < k; i++) out[i] = (pl_real)(width == 4 ? (double)in.f[i] : in.d[i]);
+    out += k;
+    n -= (int64_t)k;
+  }
+  return true;
+}
+
+pl_tensor *pl_archive_tensor(pl_archive *a, int i) {
+  const entry *e = &a->entries[i];
+  pl_tensor *t = pl_empty(e->type->kind, e->size);
+  if (!t) return NULL;
+  const size_t bytes = (size_t)(e->end - e->begin);
+  bool ok = fseeko(a->file, a->data + e->begin, SEEK_SET) == 0;
+  if (e->type->width == kind_width(e->type->kind))
+    ok = ok && fread(pl_data(t), 1, bytes, a->file) == bytes;
+  else ok = ok && read_converted(a->file, pl_data(t), pl_numel(t), e->type->width);
+  if (!ok) return pl_fail("%s: ended while tensor '%s' was read", a->path, e->name), NULL;
+  return t;
+}

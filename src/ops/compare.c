@@ -1,0 +1,155 @@
+/*
+** compare.c: elementwise comparison of any kinds, giving uint8, and where.
+*/
+#include "ops.h"
+
+typedef struct {
+  pl_tensor *y, *a, *b;
+  int which;
+} comparison;
+
+enum { EQ, NE, LT, LE, GT, GE };
+
+static bool holds(int which, double a, double b) {
+  switch (which) {
+    case EQ: return a == b;
+    case NE: return a != b;
+    case LT: return a < b;
+    case LE: return a <= b;
+    case GT: return a > b;
+    default: return a >= b;
+  }
+}
+
+static double value(const pl_tensor *t, int64_t at) {
+  return t->kind == PL_REAL    ? (double)pl_reals(t)[at]
+         : t->kind == PL_INT32 ? pl_int32s(t)[at]
+                               : pl_uint8s(t)[at];
+}
+
+static void compare_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
+  const comparison *c = context;
+  uint8_t *y = pl_uint8s(c->y) + at[0];
+  for (int64_t i = 0; i < n; i++)
+    y[i] = holds(c->which, value(c->a, at[1] + i * step[1]), value(c->b, at[2] + i * step[2]));
+}
+
+static bool compare_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, pl_size(c->in[0])); }
+
+static bool compare_forward(pl_args *c) {
+  comparison k = {c->out[0], c->in[0], c->in[1], *(const int *)c->op->data};
+  pl_loop l = pl_loop_over(3, (pl_tensor *[]){k.y, k.a, k.b});
+  pl_loop_run(&l, compare_body, &k);
+  return true;
+}
+
+#define COMPARE(name_, which, doc_)                                                 \
+  static const int which_##name_ = which;                                           \
+  static const pl_op op_##name_ = {.name = #name_,                                  \
+                                   .inputs = "a b",                                 \
+                                   .doc = doc_,                                     \
+                                   .samples = "any[3,4] any[3,4]; any[2,3] any[3]", \
+                                   .nograd = true,                                  \
+                                   .prepare = pl_prepare_broadcast,                 \
+                                   .shape = compare_shape,                          \
+                                   .forward = compare_forward,                      \
+                                   .data = &which_##name_};                         \
+  pl_tensor *pl_##name_(pl_tensor *a, pl_tensor *b) {                               \
+    return a && b ? pl_apply(&op_##name_, 2, (pl_tensor *[]){a, b}, NULL) : NULL;   \
+  }
+COMPARE(eq, EQ, "1 where a equals b, else 0 (uint8)")
+COMPARE(ne, NE, "1 where a differs from b, else 0 (uint8); x:ne(x) finds NaN")
+COMPARE(lt, LT, "1 where a < b, else 0 (uint8)")
+COMPARE(le, LE, "1 where a <= b, else 0 (uint8)")
+COMPARE(gt, GT, "1 where a > b, else 0 (uint8)")
+COMPARE(ge, GE, "1 where a >= b, else 0 (uint8)")
+#undef COMPARE
+
+/*
+** isnan, any, all
+*/
+
+static bool isnan_compose(pl_args *c) {
+  c->out[0] = pl_ne(c->in[0], c->in[0]);
+  return c->out[0] != NULL;
+}
+
+static bool some_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, pl_none); }
+
+/* any looks for an element that is not 0, all for one that is. */
+static bool some_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  bool any = c->op->name[1] == 'n', found = false;
+  int64_t n = pl_numel(x);
+  for (int64_t i = 0; i < n && !found; i++) found = (pl_at(x, i) != 0) == any;
+  *pl_uint8s(c->out[0]) = found == any;
+  return true;
+}
+
+#define TEST_ROW(name_, doc_, ...)                         \
+  static const pl_op op_##name_ = {.name = #name_,         \
+                                   .inputs = "x",          \
+                                   .doc = doc_,            \
+                                   .samples = "bool[3,4]", \
+                                   .nograd = true,         \
+                                   __VA_ARGS__};           \
+  pl_tensor *pl_##name_(pl_tensor *x) { return x ? pl_apply(&op_##name_, 1, &x, NULL) : NULL; }
+TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .compose = isnan_compose)
+TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
+         .forward = some_forward)
+TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)", .shape = some_shape,
+         .forward = some_forward)
+#undef TEST_ROW
+
+/*
+** where
+*/
+
+typedef struct {
+  pl_real *y;
+  const pl_tensor *condition, *a, *b;
+} choice;
+
+static bool where_shape(pl_args *c) {
+  if (c->in[0]->kind != PL_UINT8)
+    return pl_op_fail(c, "condition is %s, expected uint8, as comparisons give it",
+                      PL_DESCRIBE(c->in[0]));
+  return pl_need_real(c, 1) && pl_need_real(c, 2) && pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
+}
+
+static bool where_forward(pl_args *c) {
+  pl_tensor *w = pl_packed(c->in[0]), *a = pl_packed(c->in[1]), *b = pl_packed(c->in[2]);
+  if (!w || !a || !b) return false;
+  const uint8_t *k = pl_uint8s(w);
+  const pl_real *x = pl_reals(a), *z = pl_reals(b);
+  pl_real *y = pl_reals(c->out[0]);
+  int64_t n = pl_numel(c->out[0]);
+#pragma omp parallel for schedule(static) if (n > PL_GRAIN)
+  for (int64_t i = 0; i < n; i++) y[i] = k[i] ? x[i] : z[i];
+  return true;
+}
+
+static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  if (need & 2) gin[1] = pl_where(c->in[0], gout[0], pl_zero());
+  if (need & 4) gin[2] = pl_where(c->in[0], pl_zero(), gout[0]);
+  return !pl_error();
+}
+
+static const pl_op op_where = {
+    .name = "where",
+    .inputs = "condition a b",
+    .doc = "a where condition (uint8) is not 0, b elsewhere; all broadcast",
+    .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
+    .prepare = pl_prepare_broadcast,
+    .shape = where_shape,
+    .forward = where_forward,
+    .gradient = where_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_where(pl_tensor *condition, pl_tensor *a, pl_tensor *b) {
+  if (!condition || !a || !b) return NULL;
+  return pl_apply(&op_where, 3, (pl_tensor *[]){condition, a, b}, NULL);
+}
+
+const pl_op *const pl_ops_compare[] = {&op_eq,    &op_ne,  &op_lt,  &op_le,    &op_gt, &op_ge,
+                                       &op_isnan, &op_any, &op_all, &op_where, NULL};

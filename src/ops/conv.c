@@ -1,0 +1,320 @@
+/*
+** conv.c: convolution of images and its two adjoints. All three are linear in both inputs,
+** and the gradients of each are the other two, so any order of gradient exists:
+**
+**   y  = conv2d(x, w)             gx = conv2d_input_grad(gy, w), gw = conv2d_weight_grad(gy, x)
+**   gx = conv2d_input_grad(g, w)  gg = conv2d(ggx, w),           gw = conv2d_weight_grad(g, ggx)
+**   gw = conv2d_weight_grad(g, x) gg = conv2d(x, ggw),           gx = conv2d_input_grad(g, ggw)
+*/
+#include "ops.h"
+
+enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE };
+#define CONV_ATTRS "stride:pair=1 padding:pair=0 dilation:pair=1 "
+
+/*
+** Shapes
+*/
+
+/* Height and width from a pair; a single number stands for both. */
+static void get_pair(const pl_attr *a, int64_t v[2]) {
+  v[0] = a->ints.v[0];
+  v[1] = a->ints.v[a->ints.n > 1];
+}
+
+static bool get_pair_from(const pl_args *c, int attr, const char *name, int64_t least,
+                          int64_t v[2]) {
+  get_pair(&c->attr[attr], v);
+  if (c->attr[attr].ints.n == 1 || c->attr[attr].ints.n == 2)
+    if (v[0] >= least && v[1] >= least && v[0] <= INT32_MAX && v[1] <= INT32_MAX) return true;
+  return pl_op_fail(c, "%s %lld,%lld: two integers of at least %lld expected", name,
+                    (long long)v[0], (long long)v[1], (long long)least);
+}
+
+static int64_t out_size(const pl_conv *p, int axis, int64_t in, int64_t window) {
+  int64_t room = in + 2 * p->pad[axis] - p->dil[axis] * (window - 1) - 1;
+  return room < 0 ? 0 : room / p->stride[axis] + 1;
+}
+
+/* The geometry from the sizes of images [n,c,h,w] and weight [k,c,r,s]. */
+static bool geometry(const pl_args *c, pl_ints x, pl_ints w, pl_conv *p) {
+  *p = (pl_conv){
+      .n = x.v[0], .c = x.v[1], .h = x.v[2], .w = x.v[3], .k = w.v[0], .r = w.v[2], .s = w.v[3]};
+  if (!get_pair_from(c, STRIDE, "stride", 1, p->stride) ||
+      !get_pair_from(c, PADDING, "padding", 0, p->pad) ||
+      !get_pair_from(c, DILATION, "dilation", 1, p->dil))
+    return false;
+  if (p->r < 1 || p->s < 1)
+    return pl_op_fail(c, "the window is %lld x %lld, expected at least 1 x 1", (long long)p->r,
+                      (long long)p->s);
+  p->oh = out_size(p, 0, p->h, p->r);
+  p->ow = out_size(p, 1, p->w, p->s);
+  return true;
+}
+
+static bool two_images(const pl_args *c) {
+  return pl_need_real(c, 0) && pl_need_real(c, 1) && pl_need_rank(c, 0, 4) && pl_need_rank(c, 1, 4);
+}
+
+static bool conv2d_geometry(const pl_args *c, pl_conv *p) {
+  const pl_tensor *x = c->in[0], *w = c->in[1];
+  if (!two_images(c)) return false;
+  if (x->size[1] != w->size[1])
+    return pl_op_fail(c, "x is %s, weight %s: %lld input channels against %lld", PL_DESCRIBE(x),
+                      PL_DESCRIBE(w), (long long)x->size[1], (long long)w->size[1]);
+  return geometry(c, pl_size(x), pl_size(w), p);
+}
+
+static bool conv2d_shape(pl_args *c) {
+  pl_conv p;
+  const pl_tensor *bias = c->n_in > 2 ? c->in[2] : NULL;
+  if (!conv2d_geometry(c, &p)) return false;
+  if (bias && !pl_need_real(c, 2)) return false;
+  if (bias && (bias->rank != 1 || bias->size[0] != p.k))
+    return pl_op_fail(c, "weight is %s, bias %s: %lld numbers expected", PL_DESCRIBE(c->in[1]),
+                      PL_DESCRIBE(bias), (long long)p.k);
+  if (!pl_check_slope(c, c->attr[ACTIVATION].i, c->attr[SLOPE].d)) return false;
+  if (!p.oh || !p.ow)
+    return pl_op_fail(c,
+                      "x is %s, weight %s: the window does not fit into the image and its padding",
+                      PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[1]));
+  return pl_out(c, 0, PL_REAL, pl_list(p.n, p.k, p.oh, p.ow));
+}
+
+/* The size attribute of an adjoint: height and width, or all four; puts a and b before the two. */
+static bool adjoint_size(const pl_args *c, int64_t a, int64_t b, pl_ints *size) {
+  pl_ints given = c->attr[SIZE].ints;
+  bool ok = given.n == 2 || (given.n == 4 && given.v[0] == a && given.v[1] == b);
+  if (ok) *size = pl_list(a, b, given.v[given.n - 2], given.v[given.n - 1]);
+  if (ok && size->v[2] >= 0 && size->v[3] >= 0) return true;
+  char text[PL_TEXT];
+  return pl_op_fail(c, "size %s: expected height and width, or %lld,%lld and these",
+                    pl_size_text(given, text, sizeof text), (long long)a, (long long)b);
+}
+
+/* g must have the size of the convolution's result. */
+static bool check_g(const pl_args *c, const pl_conv *p) {
+  const pl_tensor *g = c->in[0];
+  pl_ints y = pl_list(p->n, p->k, p->oh, p->ow);
+  for (int d = 0; d < 4; d++)
+    if (g->size[d] != y.v[d]) {
+      char text[PL_TEXT];
+      return pl_op_fail(c, "g is %s, but the convolution gives [%s]", PL_DESCRIBE(g),
+                        pl_size_text(y, text, sizeof text));
+    }
+  return true;
+}
+
+static bool input_grad_geometry(const pl_args *c, pl_conv *p) {
+  const pl_tensor *g = c->in[0], *w = c->in[1];
+  pl_ints x;
+  if (!two_images(c)) return false;
+  if (g->size[1] != w->size[0])
+    return pl_op_fail(c, "g is %s, weight %s: %lld output channels against %lld", PL_DESCRIBE(g),
+                      PL_DESCRIBE(w), (long long)g->size[1], (long long)w->size[0]);
+  return adjoint_size(c, g->size[0], w->size[1], &x) && geometry(c, x, pl_size(w), p) &&
+         check_g(c, p);
+}
+
+static bool weight_grad_geometry(const pl_args *c, pl_conv *p) {
+  const pl_tensor *g = c->in[0], *x = c->in[1];
+  pl_ints w;
+  if (!two_images(c)) return false;
+  if (g->size[0] != x->size[0])
+    return pl_op_fail(c, "g is %s, x %s: %lld images against %lld", PL_DESCRIBE(g), PL_DESCRIBE(x),
+                      (long long)g->size[0], (long long)x->size[0]);
+  return adjoint_size(c, g->size[1], x->size[1], &w) && geometry(c, pl_size(x), w, p) &&
+         check_g(c, p);
+}
+
+static bool input_grad_shape(pl_args *c) {
+  pl_conv p;
+  return input_grad_geometry(c, &p) && pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
+}
+
+static bool weight_grad_shape(pl_args *c) {
+  pl_conv p;
+  return weight_grad_geometry(c, &p) && pl_out(c, 0, PL_REAL, pl_list(p.k, p.c, p.r, p.s));
+}
+
+/*
+** Values
+*/
+
+static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t) : NULL; }
+
+static bool conv2d_forward(pl_args *c) {
+  pl_conv p;
+  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  pl_tensor *bias = c->n_in > 2 && c->in[2] ? pl_packed(c->in[2]) : NULL;
+  if (pl_error() || !conv2d_geometry(c, &p)) return false;
+  return PL_CONV->conv_forward(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
+                               (pl_activation)c->attr[ACTIVATION].i, (pl_real)c->attr[SLOPE].d,
+                               pl_reals(c->out[0]));
+}
+
+static bool input_grad_forward(pl_args *c) {
+  pl_conv p;
+  pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  return g && w && input_grad_geometry(c, &p) &&
+         PL_CONV->conv_input_grad(&p, pl_reals(g), NULL, 0, pl_reals(w), pl_reals(c->out[0]));
+}
+
+static bool weight_grad_forward(pl_args *c) {
+  pl_conv p;
+  pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
+  return g && x && weight_grad_geometry(c, &p) &&
+         PL_CONV->conv_weight_grad(&p, pl_reals(x), pl_reals(g), NULL, 0, pl_reals(c->out[0]),
+                                   NULL);
+}
+
+/*
+** Gradients
+*/
+
+static pl_tensor *forward_like(const pl_args *c, pl_tensor *x, pl_tensor *w) {
+  return pl_conv2d(x, w, NULL, c->attr[STRIDE].ints, c->attr[PADDING].ints, c->attr[DILATION].ints,
+                   PL_NONE, 0);
+}
+
+static pl_tensor *input_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *w,
+                                  const pl_tensor *x) {
+  return pl_conv2d_input_grad(g, w, c->attr[STRIDE].ints, c->attr[PADDING].ints,
+                              c->attr[DILATION].ints, pl_size(x));
+}
+
+static pl_tensor *weight_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *x,
+                                   const pl_tensor *w) {
+  return pl_conv2d_weight_grad(g, x, c->attr[STRIDE].ints, c->attr[PADDING].ints,
+                               c->attr[DILATION].ints, pl_size(w));
+}
+
+static double act_slope(const pl_args *c) {
+  return pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
+}
+
+/* The activation's sign is that of its result, since slopes are not negative. */
+static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  pl_tensor *g = gout[0];
+  if (c->attr[ACTIVATION].i != PL_NONE) g = pl_act_grad(g, c->out[0], act_slope(c));
+  if (need & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
+  if (need & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
+  if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
+  return !pl_error();
+}
+
+/* The same without the pass over memory for the activation and the one for the bias. */
+static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  pl_conv p;
+  if (need == 4) return conv2d_rule(c, gout, need, gin);
+  pl_tensor *g = pl_packed(gout[0]), *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  pl_tensor *y = c->attr[ACTIVATION].i == PL_NONE ? NULL : pl_packed(c->out[0]);
+  for (int i = 0; i < c->n_in && !pl_error(); i++)
+    if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
+  if (pl_error() || !conv2d_geometry(c, &p)) return false;
+  pl_real slope = (pl_real)act_slope(c);
+  const pl_real *gv = pl_reals(g), *yv = reals_or_null(y);
+  if (need & 1 && !PL_CONV->conv_input_grad(&p, gv, yv, slope, pl_reals(w), pl_reals(gin[0])))
+    return false;
+  if (!(need & 2)) return !(need & 4) || conv2d_rule(c, gout, 4, gin);
+  return PL_CONV->conv_weight_grad(&p, pl_reals(x), gv, yv, slope, pl_reals(gin[1]),
+                                   need & 4 ? pl_reals(gin[2]) : NULL);
+}
+
+static bool input_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                            pl_tensor **gin) {
+  if (need & 1) gin[0] = forward_like(c, gout[0], c->in[1]);
+  if (need & 2) gin[1] = weight_grad_like(c, c->in[0], gout[0], c->in[1]);
+  return !pl_error();
+}
+
+static bool weight_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                             pl_tensor **gin) {
+  if (need & 1) gin[0] = forward_like(c, c->in[1], gout[0]);
+  if (need & 2) gin[1] = input_grad_like(c, c->in[0], gout[0], c->in[1]);
+  return !pl_error();
+}
+
+/*
+** Rows
+*/
+
+#define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
+static const pl_op op_conv2d = {
+    .name = "conv2d",
+    .inputs = "x weight bias?",
+    .attrs = CONV_ATTRS "activation:choice(none|relu|leaky_relu) slope:real=0.01",
+    .doc =
+        "activation(x * weight + bias), * being the correlation of images [n,c,h,w] with windows "
+        "[k,c,r,s]; the result is [n,k,oh,ow] with oh = (h + 2 padding - dilation (r - 1) - 1) / "
+        "stride + 1, rounded down",
+    .samples = TWO_IMAGES
+    "; any[1,2,5,5] any[3,2,3,3]; "
+    "any[2,2,6,5] any[3,2,3,2] any[3] stride=2,1 padding=1,0; "
+    "any[1,1,7,6] any[2,1,2,3] any[2] padding=1 dilation=2,1; " TWO_IMAGES
+    " activation=relu; " TWO_IMAGES " stride=2 activation=leaky_relu slope=0.2",
+    .shape = conv2d_shape,
+    .forward = conv2d_forward,
+    .gradient = conv2d_rule,
+    .fast = conv2d_fast};
+
+static const pl_op op_conv2d_input_grad = {
+    .name = "conv2d_input_grad",
+    .inputs = "g weight",
+    .attrs = CONV_ATTRS "size:ints",
+    .doc =
+        "the gradient of conv2d for its images, of the given height and width, where g is that of "
+        "its result; also called transposed convolution",
+    .samples =
+        "any[1,3,3,3] any[3,2,3,3] size=5,5; any[2,3,2,4] any[3,2,3,2] stride=3,1 padding=1,0 "
+        "size=2,2,5,5; any[1,2,3,4] any[2,1,2,2] stride=2 dilation=1,2 size=7,9",
+    .forget = PL_FORGET_OUT,
+    .shape = input_grad_shape,
+    .forward = input_grad_forward,
+    .gradient = input_grad_rule};
+
+static const pl_op op_conv2d_weight_grad = {
+    .name = "conv2d_weight_grad",
+    .inputs = "g x",
+    .attrs = CONV_ATTRS "size:ints",
+    .doc =
+        "the gradient of conv2d for its windows, of the given height and width, where g is that of "
+        "its result",
+    .samples =
+        "any[1,3,3,3] any[1,2,5,5] size=3,3; any[2,3,2,4] any[2,2,5,5] stride=3,1 padding=1,0 "
+        "size=3,2,3,2; any[1,2,3,4] any[1,1,6,9] stride=2 dilation=1,2 size=2,2",
+    .forget = PL_FORGET_OUT,
+    .shape = weight_grad_shape,
+    .forward = weight_grad_forward,
+    .gradient = weight_grad_rule};
+
+pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
+                     pl_ints padding, pl_ints dilation, int activation, double slope) {
+  if (!x || !weight) return NULL;
+  return pl_apply(&op_conv2d, 3, (pl_tensor *[]){x, weight, bias},
+                  (pl_attr[PL_MAX_ATTR]){{.ints = stride},
+                                         {.ints = padding},
+                                         {.ints = dilation},
+                                         {.i = activation},
+                                         {.d = slope}});
+}
+
+static pl_tensor *adjoint(const pl_op *op, pl_tensor *g, pl_tensor *other, pl_ints stride,
+                          pl_ints padding, pl_ints dilation, pl_ints size) {
+  if (!g || !other) return NULL;
+  return pl_apply(op, 2, (pl_tensor *[]){g, other},
+                  (pl_attr[PL_MAX_ATTR]){
+                      {.ints = stride}, {.ints = padding}, {.ints = dilation}, {.ints = size}});
+}
+
+pl_tensor *pl_conv2d_input_grad(pl_tensor *g, pl_tensor *weight, pl_ints stride, pl_ints padding,
+                                pl_ints dilation, pl_ints size) {
+  return adjoint(&op_conv2d_input_grad, g, weight, stride, padding, dilation, size);
+}
+
+pl_tensor *pl_conv2d_weight_grad(pl_tensor *g, pl_tensor *x, pl_ints stride, pl_ints padding,
+                                 pl_ints dilation, pl_ints size) {
+  return adjoint(&op_conv2d_weight_grad, g, x, stride, padding, dilation, size);
+}
+
+const pl_op *const pl_ops_conv[] = {&op_conv2d, &op_conv2d_input_grad, &op_conv2d_weight_grad,
+                                    NULL};

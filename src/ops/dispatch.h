@@ -1,0 +1,19 @@
+/*
+** dispatch.h: the kernels of the instruction set that was picked at start.
+*/
+#ifndef PERILUNE_DISPATCH_H
+#define PERILUNE_DISPATCH_H
+
+#include "kernels/math.h"
+
+typedef struct {
+  const char *name;
+  const pl_math_kernels *math;
+  const pl_conv_kernels *conv;
+} pl_kernels;
+
+const pl_kernels *pl_kernels_now(void);
+#define PL_MATH (pl_kernels_now()->math)
+#define PL_CONV (pl_kernels_now()->conv)
+
+#endif

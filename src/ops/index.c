@@ -1,0 +1,447 @@
+/*
+** index.c: reading and adding by index. Index tensors are int32 and count from 1. gather
+** and scatter_add are adjoint, as are index_select and index_add.
+*/
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops.h"
+
+/* All indices within 1..n, or a message with the first that is not. */
+static bool check_index(const pl_args *c, const pl_tensor *index, int64_t n) {
+  int64_t count = pl_numel(index);
+  const int32_t *v = pl_int32s(index);
+  for (int64_t i = 0; i < count; i++)
+    if (v[i] < 1 || v[i] > n)
+      return pl_op_fail(c, "index %d at position %lld is not within 1 and %lld", v[i],
+                        (long long)i + 1, (long long)n);
+  return true;
+}
+
+static bool need_index(const pl_args *c, int i) {
+  if (c->in[i]->kind == PL_INT32) return true;
+  return pl_op_fail(c, "index is %s, expected int32", PL_DESCRIBE(c->in[i]));
+}
+
+/*
+** gather, scatter_add
+*/
+
+static bool same_but(const pl_args *c, const pl_tensor *a, const pl_tensor *b, int64_t dim) {
+  bool fits = a->rank == b->rank;
+  for (int d = 0; d < a->rank && fits; d++) fits = d == dim || a->size[d] == b->size[d];
+  if (fits) return true;
+  return pl_op_fail(c, "%s and index %s differ in more than dim %d", PL_DESCRIBE(a), PL_DESCRIBE(b),
+                    (int)dim + 1);
+}
+
+static bool gather_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  return pl_need_real(c, 0) && need_index(c, 1) && pl_resolve_dim("gather", c->in[0]->rank, &dim) &&
+         same_but(c, c->in[0], c->in[1], dim) && pl_out(c, 0, PL_REAL, pl_size(c->in[1]));
+}
+
+static bool gather_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  if (!x || !index || !pl_resolve_dim("gather", x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim), t = pl_split_at(index, dim);
+  if (!check_index(c, index, s.n)) return false;
+  const int32_t *at = pl_int32s(index);
+  const pl_real *in = pl_reals(x);
+  pl_real *y = pl_reals(c->out[0]);
+  for (int64_t o = 0; o < t.outer; o++)
+    for (int64_t k = 0; k < t.n; k++)
+      for (int64_t i = 0; i < t.inner; i++) {
+        int64_t e = (o * t.n + k) * t.inner + i;
+        y[e] = in[(o * s.n + at[e] - 1) * s.inner + i];
+      }
+  return true;
+}
+
+static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  int64_t dim = c->attr[0].i;
+  if (!pl_resolve_dim("gather", c->in[0]->rank, &dim)) return false;
+  gin[0] = pl_scatter_add(gout[0], c->in[1], (int)dim, c->in[0]->size[dim]);
+  return true;
+}
+
+static const pl_op op_gather = {
+    .name = "gather",
+    .inputs = "x index",
+    .attrs = "dim:dim",
+    .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
+    .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1",
+    .shape = gather_shape,
+    .forward = gather_forward,
+    .gradient = gather_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_gather(pl_tensor *x, pl_tensor *index, int dim) {
+  if (!x || !index) return NULL;
+  return pl_apply(&op_gather, 2, (pl_tensor *[]){x, index}, (pl_attr[PL_MAX_ATTR]){{.i = dim}});
+}
+
+static bool scatter_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  if (!pl_need_real(c, 0) || !need_index(c, 1) ||
+      !pl_resolve_dim("scatter_add", c->in[0]->rank, &dim))
+    return false;
+  if (!pl_same_size(c->in[0], c->in[1]))
+    return pl_op_fail(c, "x is %s, index %s; expected one shape", PL_DESCRIBE(c->in[0]),
+                      PL_DESCRIBE(c->in[1]));
+  pl_ints size = pl_size(c->in[0]);
+  size.v[dim] = c->attr[1].i;
+  return pl_out(c, 0, PL_REAL, size);
+}
+
+static bool scatter_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  if (!x || !index || !pl_resolve_dim("scatter_add", x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim), t = pl_split_at(c->out[0], dim);
+  if (!check_index(c, index, t.n)) return false;
+  const int32_t *at = pl_int32s(index);
+  const pl_real *in = pl_reals(x);
+  pl_real *y = pl_reals(c->out[0]);
+  pl_fill(c->out[0], 0);
+  for (int64_t o = 0; o < s.outer; o++)
+    for (int64_t k = 0; k < s.n; k++)
+      for (int64_t i = 0; i < s.inner; i++) {
+        int64_t e = (o * s.n + k) * s.inner + i;
+        y[(o * t.n + at[e] - 1) * t.inner + i] += in[e];
+      }
+  return true;
+}
+
+static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  gin[0] = pl_gather(gout[0], c->in[1], (int)c->attr[0].i);
+  return true;
+}
+
+static const pl_op op_scatter_add = {
+    .name = "scatter_add",
+    .inputs = "x index",
+    .attrs = "dim:dim size:int",
+    .doc = "zeros, of `size` along the dim, with x added where gather would read it",
+    .samples = "any[3,2] index4[3,2] dim=2 size=4",
+    .shape = scatter_shape,
+    .forward = scatter_forward,
+    .gradient = scatter_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_scatter_add(pl_tensor *x, pl_tensor *index, int dim, int64_t size) {
+  if (!x || !index) return NULL;
+  return pl_apply(&op_scatter_add, 2, (pl_tensor *[]){x, index},
+                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = size}});
+}
+
+/*
+** index_select, index_add
+*/
+
+static bool rows_shape(pl_args *c, int64_t n) {
+  int64_t dim = c->attr[0].i;
+  if (!need_index(c, 1) || !pl_need_rank(c, 1, 1) ||
+      !pl_resolve_dim(c->op->name, c->in[0]->rank, &dim))
+    return false;
+  pl_ints size = pl_size(c->in[0]);
+  size.v[dim] = n;
+  return pl_out(c, 0, c->in[0]->kind, size);
+}
+
+static bool index_select_shape(pl_args *c) { return rows_shape(c, pl_numel(c->in[1])); }
+
+static bool index_select_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  if (!x || !index || !pl_resolve_dim("index_select", x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim);
+  if (!check_index(c, index, s.n)) return false;
+  size_t row = (size_t)s.inner * pl_kind_bytes(x->kind);
+  int64_t m = pl_numel(index);
+  const int32_t *at = pl_int32s(index);
+  const char *in = pl_data(x);
+  char *out = pl_data(c->out[0]);
+#pragma omp parallel for schedule(static) if (s.outer * m * s.inner > PL_GRAIN)
+  for (int64_t e = 0; e < s.outer * m; e++)
+    memcpy(out + (size_t)e * row, in + (size_t)(e / m * s.n + at[e % m] - 1) * row, row);
+  return true;
+}
+
+static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                              pl_tensor **gin) {
+  (void)need;
+  int64_t dim = c->attr[0].i;
+  if (!pl_resolve_dim("index_select", c->in[0]->rank, &dim)) return false;
+  gin[0] = pl_index_add(gout[0], c->in[1], (int)dim, c->in[0]->size[dim]);
+  return true;
+}
+
+static const pl_op op_index_select = {
+    .name = "index_select",
+    .inputs = "x index",
+    .attrs = "dim:dim",
+    .doc = "the positions of a dim that index (int32 [n]) names, of any kind",
+    .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2",
+    .shape = index_select_shape,
+    .forward = index_select_forward,
+    .gradient = index_select_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_index_select(pl_tensor *x, pl_tensor *index, int dim) {
+  if (!x || !index) return NULL;
+  return pl_apply(&op_index_select, 2, (pl_tensor *[]){x, index},
+                  (pl_attr[PL_MAX_ATTR]){{.i = dim}});
+}
+
+static bool index_add_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  if (!pl_need_real(c, 0) || !rows_shape(c, c->attr[1].i)) return false;
+  if (!pl_resolve_dim("index_add", c->in[0]->rank, &dim)) return false;
+  if (c->in[0]->size[dim] == pl_numel(c->in[1])) return true;
+  return pl_op_fail(c, "%s has not one position in dim %d for each of index %s",
+                    PL_DESCRIBE(c->in[0]), (int)dim + 1, PL_DESCRIBE(c->in[1]));
+}
+
+static bool index_add_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  if (!x || !index || !pl_resolve_dim("index_add", x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim);
+  int64_t n = c->attr[1].i;
+  if (!check_index(c, index, n)) return false;
+  const int32_t *at = pl_int32s(index);
+  const pl_real *in = pl_reals(x);
+  pl_real *out = pl_reals(c->out[0]);
+  pl_fill(c->out[0], 0);
+  for (int64_t o = 0; o < s.outer; o++)
+    for (int64_t k = 0; k < s.n; k++)
+      PL_MATH->accumulate(s.inner, out + (o * n + at[k] - 1) * s.inner,
+                          in + (o * s.n + k) * s.inner);
+  return true;
+}
+
+static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                           pl_tensor **gin) {
+  (void)need;
+  gin[0] = pl_index_select(gout[0], c->in[1], (int)c->attr[0].i);
+  return true;
+}
+
+static const pl_op op_index_add = {
+    .name = "index_add",
+    .inputs = "x index",
+    .attrs = "dim:dim size:int",
+    .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
+    .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
+    .shape = index_add_shape,
+    .forward = index_add_forward,
+    .gradient = index_add_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_index_add(pl_tensor *x, pl_tensor *index, int dim, int64_t size) {
+  if (!x || !index) return NULL;
+  return pl_apply(&op_index_add, 2, (pl_tensor *[]){x, index},
+                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = size}});
+}
+
+/*
+** embedding
+*/
+
+static bool embedding_compose(pl_args *c) {
+  pl_tensor *index = c->in[0], *weight = c->in[1];
+  if (!need_index(c, 0) || !pl_need_real(c, 1) || !pl_need_rank(c, 1, 2)) return false;
+  if (index->rank == PL_MAX_RANK) return pl_op_fail(c, "index has too many dims");
+  pl_ints size = pl_size(index);
+  size.v[size.n++] = weight->size[1];
+  c->out[0] = pl_reshape(pl_index_select(weight, pl_reshape(index, pl_list(-1)), 0), size);
+  return c->out[0] != NULL;
+}
+
+static const pl_op op_embedding = {
+    .name = "embedding",
+    .inputs = "index weight",
+    .doc = "the rows of weight [words,n] that index (int32, from 1, any shape) names: [...,n]",
+    .samples = "index5[2,3] any[5,4]",
+    .compose = embedding_compose};
+
+pl_tensor *pl_embedding(pl_tensor *index, pl_tensor *weight) {
+  if (!index || !weight) return NULL;
+  return pl_apply(&op_embedding, 2, (pl_tensor *[]){index, weight}, NULL);
+}
+
+/*
+** one_hot
+*/
+
+static bool one_hot_shape(pl_args *c) {
+  pl_ints size = pl_size(c->in[0]);
+  if (!need_index(c, 0)) return false;
+  if (size.n == PL_MAX_RANK || c->attr[0].i < 1)
+    return pl_op_fail(c, "%lld classes for %s", (long long)c->attr[0].i, PL_DESCRIBE(c->in[0]));
+  size.v[size.n++] = c->attr[0].i;
+  return pl_out(c, 0, PL_REAL, size);
+}
+
+static bool one_hot_forward(pl_args *c) {
+  pl_tensor *index = pl_packed(c->in[0]);
+  int64_t n = c->attr[0].i;
+  if (!index || !check_index(c, index, n)) return false;
+  pl_fill(c->out[0], 0);
+  const int32_t *at = pl_int32s(index);
+  for (int64_t i = 0; i < pl_numel(index); i++) pl_reals(c->out[0])[i * n + at[i] - 1] = 1;
+  return true;
+}
+
+static const pl_op op_one_hot = {
+    .name = "one_hot",
+    .inputs = "index",
+    .attrs = "classes:int",
+    .doc = "real [..., classes]: 1 at the index (int32, from 1), else 0",
+    .samples = "index4[3] classes=4",
+    .nograd = true,
+    .shape = one_hot_shape,
+    .forward = one_hot_forward};
+
+pl_tensor *pl_one_hot(pl_tensor *index, int64_t classes) {
+  return index ? pl_apply(&op_one_hot, 1, &index, (pl_attr[PL_MAX_ATTR]){{.i = classes}}) : NULL;
+}
+
+/*
+** sort
+*/
+
+typedef struct {
+  pl_real value;
+  int32_t at;
+} ranked;
+
+/* NaN sorts as the largest; equal values keep their order. */
+static int ascending(const void *a, const void *b) {
+  const ranked *x = a, *y = b;
+  int nan = (x->value != x->value) - (y->value != y->value);
+  int order = nan ? nan : (x->value > y->value) - (x->value < y->value);
+  return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+static int descending(const void *a, const void *b) {
+  const ranked *x = a, *y = b;
+  int nan = (y->value != y->value) - (x->value != x->value);
+  int order = nan ? nan : (x->value < y->value) - (x->value > y->value);
+  return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+static bool sort_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  return pl_need_real(c, 0) && pl_resolve_dim("sort", c->in[0]->rank, &dim) &&
+         pl_out(c, 0, PL_REAL, pl_size(c->in[0])) && pl_out(c, 1, PL_INT32, pl_size(c->in[0]));
+}
+
+static bool sort_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]);
+  if (!x || !pl_resolve_dim("sort", x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim);
+  ranked *row = pl_scratch((size_t)PL_MAX(s.n, 1) * sizeof *row);
+  if (!row) return false;
+  for (int64_t i = 0; i < s.outer * s.inner; i++) {
+    int64_t first = i / s.inner * s.n * s.inner + i % s.inner;
+    for (int64_t k = 0; k < s.n; k++)
+      row[k] = (ranked){pl_reals(x)[first + k * s.inner], (int32_t)k + 1};
+    qsort(row, (size_t)s.n, sizeof *row, c->attr[1].i ? descending : ascending);
+    for (int64_t k = 0; k < s.n; k++) {
+      pl_reals(c->out[0])[first + k * s.inner] = row[k].value;
+      pl_int32s(c->out[1])[first + k * s.inner] = row[k].at;
+    }
+  }
+  pl_scratch_free(row);
+  return true;
+}
+
+static bool sort_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  int64_t dim = c->attr[0].i;
+  if (!gout[0] || !pl_resolve_dim("sort", c->in[0]->rank, &dim)) return !pl_error();
+  gin[0] = pl_scatter_add(gout[0], c->out[1], (int)dim, c->in[0]->size[dim]);
+  return true;
+}
+
+static const pl_op op_sort = {.name = "sort",
+                              .inputs = "x",
+                              .attrs = "dim:dim=-1 descending:bool=false",
+                              .doc =
+                                  "the values in order along a dim, and where they were (int32, "
+                                  "from 1); equal values keep their order",
+                              .samples = "any[3,4] dim=2; any[4,2] dim=1 descending=true",
+                              .outputs = 2,
+                              .shape = sort_shape,
+                              .forward = sort_forward,
+                              .gradient = sort_rule,
+                              .forget = PL_FORGET_IN};
+
+bool pl_sort(pl_tensor *x, int dim, bool descending_, pl_tensor *out[2]) {
+  out[0] = out[1] = NULL;
+  return x &&
+         pl_apply_all(&op_sort, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = descending_}}, out);
+}
+
+/*
+** nonzero, topk
+*/
+
+static bool nonzero_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  int64_t n = pl_numel(x), found = 0;
+  for (int64_t i = 0; i < n; i++) found += pl_at(x, i) != 0;
+  if (!pl_out(c, 0, PL_INT32, pl_list(found))) return false;
+  int32_t *y = pl_int32s(c->out[0]);
+  for (int64_t i = 0; i < n; i++)
+    if (pl_at(x, i) != 0) *y++ = (int32_t)i + 1;
+  return true;
+}
+
+static const pl_op op_nonzero = {
+    .name = "nonzero",
+    .inputs = "x",
+    .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
+    .samples = "bool[3,4]",
+    .nograd = true,
+    .forward = nonzero_forward};
+
+pl_tensor *pl_nonzero(pl_tensor *x) { return x ? pl_apply(&op_nonzero, 1, &x, NULL) : NULL; }
+
+static bool topk_compose(pl_args *c) {
+  int64_t k = c->attr[0].i, dim = c->attr[1].i;
+  pl_tensor *both[2];
+  if (!pl_need_real(c, 0) || !pl_resolve_dim("topk", c->in[0]->rank, &dim)) return false;
+  if (k < 0 || k > c->in[0]->size[dim])
+    return pl_op_fail(c, "%lld values of dim %d of %s", (long long)k, (int)dim + 1,
+                      PL_DESCRIBE(c->in[0]));
+  if (!pl_sort(c->in[0], (int)dim, c->attr[2].i, both)) return false;
+  c->out[0] = pl_slice(both[0], (int)dim, 0, k, 1);
+  c->out[1] = pl_slice(both[1], (int)dim, 0, k, 1);
+  return !pl_error();
+}
+
+static const pl_op op_topk = {
+    .name = "topk",
+    .inputs = "x",
+    .attrs = "k:int dim:dim=-1 largest:bool=true",
+    .doc = "the k largest (or smallest) values along a dim in order, and where they were",
+    .samples = "any[3,4] k=2 dim=2; any[4,2] k=3 dim=1 largest=false",
+    .outputs = 2,
+    .compose = topk_compose};
+
+bool pl_topk(pl_tensor *x, int64_t k, int dim, bool largest, pl_tensor *out[2]) {
+  out[0] = out[1] = NULL;
+  return x && pl_apply_all(&op_topk, 1, &x,
+                           (pl_attr[PL_MAX_ATTR]){{.i = k}, {.i = dim}, {.i = largest}}, out);
+}
+
+const pl_op *const pl_ops_index[] = {
+    &op_gather,  &op_scatter_add, &op_index_select, &op_index_add, &op_embedding,
+    &op_one_hot, &op_sort,        &op_nonzero,      &op_topk,      NULL};

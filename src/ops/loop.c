@@ -1,0 +1,104 @@
+/*
+** loop.c: running a body over strided operands of one shape.
+*/
+#include <string.h>
+
+#include "ops.h"
+
+/* Dimensions of size 1 go; neighbours that every operand walks as one become one. */
+pl_loop pl_loop_over(int n, pl_tensor *const *t) {
+  pl_loop l = {0};
+  for (int d = 0; d < t[0]->rank; d++) {
+    if (t[0]->size[d] == 1) continue;
+    bool merge = l.rank > 0;
+    for (int k = 0; k < n && merge; k++)
+      merge = l.stride[k][l.rank - 1] == t[k]->stride[d] * t[0]->size[d];
+    if (merge) l.size[l.rank - 1] *= t[0]->size[d];
+    if (!merge) l.size[l.rank++] = t[0]->size[d];
+    for (int k = 0; k < n; k++) l.stride[k][l.rank - 1] = t[k]->stride[d];
+  }
+  if (!l.rank) l.size[l.rank++] = 1;
+  return l;
+}
+
+void pl_loop_run(const pl_loop *l, pl_loop_body *body, void *context) {
+  int last = l->rank - 1;
+  int64_t rows = 1, inner = l->size[last], piece = inner;
+  for (int d = 0; d < last; d++) rows *= l->size[d];
+  if (rows == 1 && inner > PL_GRAIN) piece = PL_GRAIN / 2; /* one long row: cut it */
+  int64_t pieces = inner ? (inner + piece - 1) / piece : 0;
+  int64_t stride[3] = {l->stride[0][last], l->stride[1][last], l->stride[2][last]};
+#pragma omp parallel for schedule(static) if (rows * inner > PL_GRAIN)
+  for (int64_t job = 0; job < rows * pieces; job++) {
+    int64_t row = job / pieces, start = job % pieces * piece;
+    int64_t offset[3] = {start * stride[0], start * stride[1], start * stride[2]};
+    for (int d = last - 1; d >= 0; d--) {
+      for (int k = 0; k < 3; k++) offset[k] += row % l->size[d] * l->stride[k][d];
+      row /= l->size[d];
+    }
+    body(context, PL_MIN(piece, inner - start), offset, stride);
+  }
+}
+
+bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_ints *size) {
+  size->n = PL_MAX(a->rank, b->rank);
+  for (int i = 1; i <= size->n; i++) {
+    int64_t x = i <= a->rank ? a->size[a->rank - i] : 1;
+    int64_t y = i <= b->rank ? b->size[b->rank - i] : 1;
+    if (x != y && x != 1 && y != 1)
+      return pl_fail("%s: %s and %s do not broadcast: dim %d has %lld against %lld", op,
+                     PL_DESCRIBE(a), PL_DESCRIBE(b), size->n - i + 1, (long long)x, (long long)y);
+    size->v[size->n - i] = x == 1 ? y : x;
+  }
+  return true;
+}
+
+bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in) {
+  pl_ints size = pl_size(in[0]);
+  bool same = true;
+  for (int i = 1; i < c->n_in; i++) {
+    same = same && pl_same_size(in[0], in[i]);
+    pl_tensor so_far = {.kind = in[0]->kind, .rank = size.n};
+    memcpy(so_far.size, size.v, sizeof so_far.size);
+    if (!pl_broadcast(c->op->name, i == 1 ? in[0] : &so_far, in[i], &size)) return false;
+  }
+  for (int i = 0; !same && i < c->n_in; i++)
+    if (!(in[i] = pl_expand(in[i], size))) return false;
+  return true;
+}
+
+pl_split pl_split_at(const pl_tensor *t, int64_t dim) {
+  pl_split s = {1, t->rank ? t->size[dim] : 1, 1};
+  for (int d = 0; d < t->rank; d++) {
+    if (d < dim) s.outer *= t->size[d];
+    if (d > dim) s.inner *= t->size[d];
+  }
+  return s;
+}
+
+pl_ints pl_without(pl_ints size, int64_t d, bool keepdim) {
+  if (keepdim) {
+    size.v[d] = 1;
+    return size;
+  }
+  memmove(size.v + d, size.v + d + 1, (size_t)(size.n - d - 1) * sizeof *size.v);
+  size.n--;
+  return size;
+}
+
+pl_tensor *pl_zero(void) { return pl_full(PL_REAL, pl_none, 0); }
+
+double pl_act_slope(int64_t activation, double slope) {
+  return activation == PL_NONE ? 1 : activation == PL_RELU ? 0 : slope;
+}
+
+bool pl_check_slope(const pl_args *c, int64_t activation, double slope) {
+  if (activation != PL_LEAKY_RELU || slope >= 0) return true;
+  return pl_op_fail(c, "slope is %g, expected 0 or more", slope);
+}
+
+extern const pl_op *const *const pl_op_lists[];
+const pl_op *const *const pl_op_lists[] = {
+    pl_ops_elementwise, pl_ops_compare, pl_ops_shape, pl_ops_reduce, pl_ops_index,
+    pl_ops_matmul,      pl_ops_conv,    pl_ops_pool,  pl_ops_norm,   pl_ops_softmax,
+    pl_ops_recurrent,   pl_ops_loss,    NULL};

@@ -1,0 +1,131 @@
+/*
+** loss.c: losses, as means over the batch. Sums over the batch are made in double precision
+** and in order.
+*/
+#include "ops.h"
+
+/*
+** cross_entropy: with q = (1 - s) one_hot + s / C, the mean over rows of - sum q log softmax(x).
+** Kept for the gradient: x itself and log sum exp of each row.
+*/
+
+static bool cross_entropy_shape(pl_args *c) {
+  if (!pl_need_real(c, 0) || !pl_need_rank(c, 0, 2)) return false;
+  const pl_tensor *x = c->in[0], *labels = c->in[1];
+  double s = c->attr[0].d;
+  if (labels->kind != PL_INT32 || labels->rank != 1 || labels->size[0] != x->size[0])
+    return pl_op_fail(c, "labels are %s, expected int32[%lld] for logits %s", PL_DESCRIBE(labels),
+                      (long long)x->size[0], PL_DESCRIBE(x));
+  if (!x->size[0]) return pl_op_fail(c, "the batch is empty: logits are %s", PL_DESCRIBE(x));
+  if (!(s >= 0 && s <= 1)) return pl_op_fail(c, "label_smoothing %g is not within 0 and 1", s);
+  for (int64_t i = 0; i < x->size[0]; i++) {
+    double v = pl_at(labels, i);
+    if (v < 1 || v > (double)x->size[1])
+      return pl_op_fail(c, "label %g at position %lld is not within 1 and %lld", v,
+                        (long long)i + 1, (long long)x->size[1]);
+  }
+  return pl_out(c, 0, PL_REAL, pl_none);
+}
+
+static double row_loss(int64_t n, const pl_real *x, int32_t label, double s, pl_real *lse) {
+  *lse = PL_MATH->logsumexp(n, x);
+  double loss = (double)*lse - (double)x[label - 1];
+  if (s == 0) return loss;
+  double mean = PL_MATH->sum(n, x) / (double)n;
+  return (1 - s) * loss + s * ((double)*lse - mean);
+}
+
+static bool cross_entropy_forward(pl_args *c) {
+  pl_tensor *x = pl_packed(c->in[0]), *labels = pl_packed(c->in[1]);
+  pl_tensor *lse = x ? pl_empty(PL_REAL, pl_list(x->size[0])) : NULL;
+  if (!labels || !pl_save(c, 0, lse)) return false;
+  int64_t rows = x->size[0], n = x->size[1];
+  double *loss = pl_scratch((size_t)rows * sizeof *loss), total = 0;
+  if (!loss) return false;
+#pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN / 4)
+  for (int64_t r = 0; r < rows; r++)
+    loss[r] =
+        row_loss(n, pl_reals(x) + r * n, pl_int32s(labels)[r], c->attr[0].d, pl_reals(lse) + r);
+  for (int64_t r = 0; r < rows; r++) total += loss[r];
+  pl_reals(c->out[0])[0] = (pl_real)(total / (double)rows);
+  pl_scratch_free(loss);
+  return true;
+}
+
+/* (softmax - q) g / rows, in one pass */
+static bool cross_entropy_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                               pl_tensor **gin) {
+  (void)need;
+  pl_tensor *x = pl_packed(c->in[0]), *labels = pl_packed(c->in[1]);
+  if (!x || !labels || !(gin[0] = pl_empty(PL_REAL, pl_size(x)))) return false;
+  int64_t rows = x->size[0], n = x->size[1];
+  const double g = pl_at(gout[0], 0) / (double)rows, s = c->attr[0].d;
+  const pl_real *lse = pl_reals(c->saved[0]);
+#pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN / 4)
+  for (int64_t r = 0; r < rows; r++) {
+    pl_real *out = pl_reals(gin[0]) + r * n;
+    PL_MATH->exp_shift(n, out, pl_reals(x) + r * n, -lse[r], (pl_real)g,
+                       (pl_real)(-g * s / (double)n));
+    out[pl_int32s(labels)[r] - 1] -= (pl_real)(g * (1 - s));
+  }
+  return true;
+}
+
+static bool cross_entropy_compose(pl_args *c) {
+  pl_tensor *logp = pl_log_softmax(c->in[0], 1);
+  pl_tensor *index = pl_reshape(c->in[1], pl_list(-1, 1));
+  double s = c->attr[0].d;
+  pl_tensor *right = pl_neg(pl_mean(pl_gather(logp, index, 1), pl_none, false));
+  c->out[0] = right;
+  if (s != 0) {
+    pl_tensor *all = pl_neg(pl_mean(logp, pl_none, false));
+    c->out[0] = pl_add(pl_affine(right, 1 - s, 0), pl_affine(all, s, 0));
+  }
+  return c->out[0] != NULL;
+}
+
+static const pl_op op_cross_entropy = {
+    .name = "cross_entropy",
+    .inputs = "logits labels",
+    .attrs = "label_smoothing:real=0",
+    .doc =
+        "the mean over the batch of -log softmax(logits) at the labels; logits [n,c], labels int32 "
+        "[n] "
+        "from 1. label_smoothing s takes s/c from each class (Szegedy et al. 2016)",
+    .samples = "any[3,4] index4[3]; any[3,4] index4[3] label_smoothing=0.1",
+    .shape = cross_entropy_shape,
+    .forward = cross_entropy_forward,
+    .compose = cross_entropy_compose,
+    .fast = cross_entropy_fast,
+    .forget = PL_FORGET_OUT};
+
+pl_tensor *pl_cross_entropy(pl_tensor *logits, pl_tensor *labels, double label_smoothing) {
+  if (!logits || !labels) return NULL;
+  return pl_apply(&op_cross_entropy, 2, (pl_tensor *[]){logits, labels},
+                  (pl_attr[PL_MAX_ATTR]){{.d = label_smoothing}});
+}
+
+/*
+** mse_loss
+*/
+
+static bool mse_compose(pl_args *c) {
+  if (!pl_need_real(c, 0) || !pl_need_real(c, 1)) return false;
+  if (!pl_same_size(c->in[0], c->in[1]))
+    return pl_op_fail(c, "x is %s, y %s; expected one shape", PL_DESCRIBE(c->in[0]),
+                      PL_DESCRIBE(c->in[1]));
+  c->out[0] = pl_mean(pl_square(pl_sub(c->in[0], c->in[1])), pl_none, false);
+  return true;
+}
+
+static const pl_op op_mse_loss = {.name = "mse_loss",
+                                  .inputs = "x y",
+                                  .doc = "the mean of (x - y)^2",
+                                  .samples = "any[3,4] any[3,4]",
+                                  .compose = mse_compose};
+
+pl_tensor *pl_mse_loss(pl_tensor *x, pl_tensor *y) {
+  return x && y ? pl_apply(&op_mse_loss, 2, (pl_tensor *[]){x, y}, NULL) : NULL;
+}
+
+const pl_op *const pl_ops_loss[] = {&op_cross_entropy, &op_mse_loss, NULL};

@@ -1,0 +1,339 @@
+/*
+** matmul.c: matrix products. OpenBLAS is called from one thread at a time on slices of the
+** result, one slice a thread: for the sizes of small networks that is faster than letting
+** it split one call, and it does not matter then how it would have split.
+*/
+#include <cblas.h>
+#include <omp.h>
+#include <string.h>
+
+#include "ops.h"
+
+#ifdef PL_REAL_IS_DOUBLE
+#define GEMM cblas_dgemm
+#else
+#define GEMM cblas_sgemm
+#endif
+
+/* Below so many multiplications a second thread costs more than it saves. */
+enum { SERIAL_LIMIT = 100000 };
+
+void pl_gemm_serial(const pl_gemm_job *j) {
+  pl_blas_one_thread();
+  if (!j->m || !j->n) return;
+  GEMM(CblasRowMajor, j->ta ? CblasTrans : CblasNoTrans, j->tb ? CblasTrans : CblasNoTrans,
+       (blasint)j->m, (blasint)j->n, (blasint)j->k, 1, j->a, (blasint)PL_MAX(j->lda, 1), j->b,
+       (blasint)PL_MAX(j->ldb, 1), j->accumulate, j->c, (blasint)PL_MAX(j->ldc, 1));
+}
+
+/* Rows `from` up to `to` of the result. */
+static pl_gemm_job rows_of(const pl_gemm_job *j, int64_t from, int64_t to) {
+  pl_gemm_job s = *j;
+  s.m = to - from;
+  s.a += from * (j->ta ? 1 : j->lda);
+  s.c += from * j->ldc;
+  return s;
+}
+
+static pl_gemm_job columns_of(const pl_gemm_job *j, int64_t from, int64_t to) {
+  pl_gemm_job s = *j;
+  s.n = to - from;
+  s.b += from * (j->tb ? j->ldb : 1);
+  s.c += from;
+  return s;
+}
+
+/* Slices begin at multiples of 16, the widest tile of the BLAS kernels. */
+static int64_t cut(int64_t n, int part, int parts) {
+  return part == parts ? n : n * part / parts & ~(int64_t)15;
+}
+
+void pl_gemm(const pl_gemm_job *j) {
+  bool rows = j->m >= j->n;
+  int64_t longest = rows ? j->m : j->n;
+  int parts = (int)PL_MIN(omp_get_max_threads(), longest / 16);
+  if (parts < 2 || omp_in_parallel() || j->m * j->n * j->k < SERIAL_LIMIT) {
+    pl_gemm_serial(j);
+    return;
+  }
+  pl_blas_one_thread();
+#pragma omp parallel for schedule(static) num_threads(parts)
+  for (int i = 0; i < parts; i++) {
+    int64_t from = cut(longest, i, parts), to = cut(longest, i + 1, parts);
+    pl_gemm_job slice = rows ? rows_of(j, from, to) : columns_of(j, from, to);
+    pl_gemm_serial(&slice);
+  }
+}
+
+/*
+** bmm: the product itself, of matrices or of batches of them
+*/
+
+/* A matrix of a stack as BLAS wants it: t itself if rows or columns are dense, else a copy. */
+typedef struct {
+  pl_tensor *t;
+  bool transposed;
+  int64_t ld, batch; /* distance of rows, of matrices */
+} operand;
+
+static bool dense(const pl_tensor *t, int inner, int outer) {
+  return (t->stride[inner] == 1 || t->size[inner] == 1) &&
+         (t->stride[outer] >= PL_MAX(t->size[inner], 1) || t->size[outer] == 1);
+}
+
+static bool operand_of(pl_tensor *t, operand *o) {
+  int r = t->rank;
+  *o = (operand){.t = t};
+  if (dense(t, r - 1, r - 2)) {
+    o->ld = t->size[r - 2] == 1 ? t->size[r - 1] : t->stride[r - 2];
+  } else if (dense(t, r - 2, r - 1)) {
+    o->transposed = true;
+    o->ld = t->size[r - 1] == 1 ? t->size[r - 2] : t->stride[r - 1];
+  } else if ((o->t = t = pl_packed(t))) {
+    o->ld = t->size[r - 1];
+  } else {
+    return false;
+  }
+  o->batch = r == 3 ? t->stride[0] : 0;
+  return true;
+}
+
+static bool bmm_shape(pl_args *c) {
+  if (!pl_need_real(c, 0) || !pl_need_real(c, 1)) return false;
+  const pl_tensor *a = c->in[0], *b = c->in[1];
+  int r = a->rank;
+  if ((r != 2 && r != 3) || b->rank != r)
+    return pl_op_fail(c, "%s x %s: two matrices, or two stacks of matrices, expected",
+                      PL_DESCRIBE(a), PL_DESCRIBE(b));
+  if (a->size[r - 1] != b->size[r - 2])
+    return pl_op_fail(c, "%s x %s: inner sizes %lld and %lld differ", PL_DESCRIBE(a),
+                      PL_DESCRIBE(b), (long long)a->size[r - 1], (long long)b->size[r - 2]);
+  if (r == 3 && a->size[0] != b->size[0])
+    return pl_op_fail(c, "%s x %s: %lld and %lld matrices", PL_DESCRIBE(a), PL_DESCRIBE(b),
+                      (long long)a->size[0], (long long)b->size[0]);
+  pl_ints size = pl_size(a);
+  size.v[r - 1] = b->size[r - 1];
+  return pl_out(c, 0, PL_REAL, size);
+}
+
+/*
+** Many products. One alone must not come this way: even a region of one thread is a region,
+** and OpenMP starts new threads each time for one that is nested in it.
+*/
+static void gemm_stack(pl_gemm_job j, int64_t n, int64_t a_step, int64_t b_step) {
+#pragma omp parallel for schedule(static) if (n * j.m * j.n * j.k > SERIAL_LIMIT)
+  for (int64_t i = 0; i < n; i++) {
+    pl_gemm_job one = j;
+    one.a += i * a_step;
+    one.b += i * b_step;
+    one.c += i * j.m * j.n;
+    pl_gemm_serial(&one);
+  }
+}
+
+static bool bmm_forward(pl_args *c) {
+  operand a, b;
+  if (!operand_of(c->in[0], &a) || !operand_of(c->in[1], &b)) return false;
+  pl_tensor *y = c->out[0];
+  int r = y->rank;
+  pl_gemm_job j = {.m = y->size[r - 2],
+                   .n = y->size[r - 1],
+                   .k = a.t->size[r - 1],
+                   .lda = a.ld,
+                   .ldb = b.ld,
+                   .ldc = y->size[r - 1],
+                   .ta = a.transposed,
+                   .tb = b.transposed};
+  j.a = pl_reals(a.t);
+  j.b = pl_reals(b.t);
+  j.c = pl_reals(y);
+  if (r == 2 || y->size[0] == 1) pl_gemm(&j);
+  else gemm_stack(j, y->size[0], a.batch, b.batch);
+  return true;
+}
+
+static bool bmm_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  if (need & 1) gin[0] = pl_bmm(gout[0], pl_transpose(c->in[1], -2, -1));
+  if (need & 2) gin[1] = pl_bmm(pl_transpose(c->in[0], -2, -1), gout[0]);
+  return !pl_error();
+}
+
+static const pl_op op_bmm = {
+    .name = "bmm",
+    .inputs = "a b",
+    .doc =
+        "the matrix product of a [m,k] and b [k,n], or of each pair of stacks [s,m,k] and [s,k,n]",
+    .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]",
+    .shape = bmm_shape,
+    .forward = bmm_forward,
+    .gradient = bmm_rule,
+    .forget = PL_FORGET_OUT};
+
+pl_tensor *pl_bmm(pl_tensor *a, pl_tensor *b) {
+  return a && b ? pl_apply(&op_bmm, 2, (pl_tensor *[]){a, b}, NULL) : NULL;
+}
+
+/*
+** matmul: any ranks, brought to bmm
+*/
+
+/* The sizes before the last two. */
+static pl_ints stack_size(const pl_tensor *t) {
+  pl_ints s = pl_size(t);
+  s.n -= 2;
+  return s;
+}
+
+static pl_ints join(pl_ints stack, int64_t rows, int64_t columns) {
+  stack.v[stack.n++] = rows;
+  stack.v[stack.n++] = columns;
+  return stack;
+}
+
+/* One operand with its stack expanded and flattened: [s, rows, columns]. */
+static pl_tensor *stacked(pl_tensor *t, pl_ints stack) {
+  int64_t rows = t->size[t->rank - 2], columns = t->size[t->rank - 1];
+  pl_tensor *x = pl_expand(t, join(stack, rows, columns));
+  return pl_reshape(x, pl_list(pl_count(stack), rows, columns));
+}
+
+/* Operands of rank 2 or more. */
+static pl_tensor *product(pl_tensor *a, pl_tensor *b) {
+  if (!a || !b) return NULL;
+  if (a->rank == 2 && b->rank == 2) return pl_bmm(a, b);
+  if (b->rank == 2) { /* one product with all rows of all matrices of a */
+    int64_t k = a->size[a->rank - 1];
+    pl_tensor *flat = pl_reshape(a, pl_list(k ? pl_numel(a) / k : pl_count(stack_size(a)), k));
+    return pl_reshape(pl_bmm(flat, b), join(stack_size(a), a->size[a->rank - 2], b->size[1]));
+  }
+  pl_ints stack;
+  pl_tensor sa = {.kind = PL_REAL, .rank = a->rank - 2},
+            sb = {.kind = PL_REAL, .rank = b->rank - 2};
+  memcpy(sa.size, a->size, sizeof sa.size);
+  memcpy(sb.size, b->size, sizeof sb.size);
+  if (!pl_broadcast("matmul", &sa, &sb, &stack)) {
+    pl_error_clear(); /* it would show the dims of the stacks alone */
+    return pl_fail("matmul: %s x %s: the dims before the last two do not broadcast", PL_DESCRIBE(a),
+                   PL_DESCRIBE(b)),
+           NULL;
+  }
+  pl_tensor *y = pl_bmm(stacked(a, stack), stacked(b, stack));
+  return pl_reshape(y, join(stack, a->size[a->rank - 2], b->size[b->rank - 1]));
+}
+
+static bool matmul_compose(pl_args *c) {
+  pl_tensor *a = c->in[0], *b = c->in[1];
+  bool row = a->rank == 1, column = b->rank == 1;
+  if (!a->rank || !b->rank || !pl_need_real(c, 0) || !pl_need_real(c, 1))
+    return pl_op_fail(c, "%s x %s: at least 1 dim each expected", PL_DESCRIBE(a), PL_DESCRIBE(b));
+  int64_t k = a->size[a->rank - 1], l = b->size[column ? 0 : b->rank - 2];
+  if (k != l)
+    return pl_op_fail(c, "%s x %s: inner sizes %lld and %lld differ", PL_DESCRIBE(a),
+                      PL_DESCRIBE(b), (long long)k, (long long)l);
+  pl_tensor *y =
+      product(row ? pl_reshape(a, pl_list(1, k)) : a, column ? pl_reshape(b, pl_list(l, 1)) : b);
+  if (!y) return false;
+  pl_ints size = pl_size(y);
+  if (column) size.n--;
+  if (row) size = pl_without(size, size.n - (column ? 1 : 2), false);
+  c->out[0] = row || column ? pl_reshape(y, size) : y;
+  return true;
+}
+
+static const pl_op op_matmul = {.name = "matmul",
+                                .inputs = "a b",
+                                .doc =
+                                    "the matrix product of the last two dims; the dims before "
+                                    "broadcast, a missing dim counts as 1",
+                                .samples =
+                                    "any[2,3] any[3,4]; any[3,2,3] any[3,2]; any[2,1,2,3] "
+                                    "any[3,3,2]; any[3] any[3]; any[2,3] any[3]; any[3] any[3,2]",
+                                .compose = matmul_compose};
+
+pl_tensor *pl_matmul(pl_tensor *a, pl_tensor *b) {
+  return a && b ? pl_apply(&op_matmul, 2, (pl_tensor *[]){a, b}, NULL) : NULL;
+}
+
+/*
+** linear: y = act(x W' + bias), the bias and the activation applied while y is in the cache
+*/
+
+static bool linear_shape(pl_args *c) {
+  const pl_tensor *x = c->in[0], *w = c->in[1], *bias = c->in[2];
+  if (!pl_need_real(c, 0) || !pl_need_real(c, 1) || !pl_need_rank(c, 1, 2)) return false;
+  if (!x->rank || x->size[x->rank - 1] != w->size[1])
+    return pl_op_fail(c, "x is %s, weight %s: %lld inputs against %lld", PL_DESCRIBE(x),
+                      PL_DESCRIBE(w), (long long)(x->rank ? x->size[x->rank - 1] : 1),
+                      (long long)w->size[1]);
+  if (bias && (bias->kind != PL_REAL || bias->rank != 1 || bias->size[0] != w->size[0]))
+    return pl_op_fail(c, "bias is %s, expected real[%lld]", PL_DESCRIBE(bias),
+                      (long long)w->size[0]);
+  if (!pl_check_slope(c, c->attr[0].i, c->attr[1].d)) return false;
+  pl_ints size = pl_size(x);
+  size.v[size.n - 1] = w->size[0];
+  return pl_out(c, 0, PL_REAL, size);
+}
+
+static void add_bias(int64_t rows, int64_t n, pl_real *y, const pl_real *bias, pl_real slope) {
+  int64_t piece = PL_MAX(1, 4096 / PL_MAX(n, 1));
+#pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN)
+  for (int64_t r = 0; r < rows; r += piece)
+    PL_MATH->bias_act(PL_MIN(piece, rows - r), n, y + r * n, bias, slope);
+}
+
+static bool linear_forward(pl_args *c) {
+  pl_tensor *x = pl_packed(c->in[0]), *bias = c->in[2] ? pl_packed(c->in[2]) : NULL;
+  pl_tensor *w = pl_packed(c->in[1]);
+  if (!x || !w) return false;
+  int64_t n = w->size[0], k = w->size[1], rows = n ? pl_numel(c->out[0]) / n : 0;
+  pl_gemm_job j = {.m = rows,
+                   .n = n,
+                   .k = k,
+                   .a = pl_reals(x),
+                   .b = pl_reals(w),
+                   .c = pl_reals(c->out[0]),
+                   .lda = k,
+                   .ldb = k,
+                   .ldc = n,
+                   .tb = true};
+  double slope = pl_act_slope(c->attr[0].i, c->attr[1].d);
+  pl_gemm(&j);
+  if (!bias && slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
+  if (bias) add_bias(rows, n, j.c, pl_reals(bias), (pl_real)slope);
+  return !pl_error();
+}
+
+static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  const pl_tensor *y = c->out[0];
+  pl_tensor *x = c->in[0], *w = c->in[1], *g = gout[0];
+  int64_t n = w->size[0], k = w->size[1];
+  if (c->attr[0].i != PL_NONE)
+    g = pl_act_grad(g, c->out[0], pl_act_slope(c->attr[0].i, c->attr[1].d));
+  pl_tensor *flat = y->rank == 2 ? g : pl_reshape(g, pl_list(n ? pl_numel(y) / n : 0, n));
+  pl_tensor *rows = x->rank == 2 ? x : pl_reshape(x, pl_list(k ? pl_numel(x) / k : 0, k));
+  if (need & 1) gin[0] = pl_reshape(pl_bmm(flat, w), pl_size(x));
+  if (need & 2) gin[1] = pl_bmm(pl_transpose(flat, 0, 1), rows);
+  if (need & 4) gin[2] = pl_sum(flat, pl_list(0), false);
+  return !pl_error();
+}
+
+static const pl_op op_linear = {
+    .name = "linear",
+    .inputs = "x weight bias?",
+    .attrs = "activation:choice(none|relu|leaky_relu) slope:real=0.01",
+    .doc = "activation(x W' + bias): x [...,k], weight [n,k], bias [n], result [...,n]",
+    .samples =
+        "any[3,4] any[2,4] any[2]; any[2,2,4] any[3,4]; any[3,4] any[5,4] any[5] activation=relu; "
+        "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] any[2]",
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .gradient = linear_rule};
+
+pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, int activation,
+                     double slope) {
+  if (!x || !weight) return NULL;
+  return pl_apply(&op_linear, 3, (pl_tensor *[]){x, weight, bias},
+                  (pl_attr[PL_MAX_ATTR]){{.i = activation}, {.d = slope}});
+}
+
+const pl_op *const pl_ops_matmul[] = {&op_bmm, &op_matmul, &op_linear, NULL};

@@ -1,0 +1,68 @@
+/*
+** ops.h: shared by the files of this floor: the loop over strided operands, matrix
+** products, and the lists of rows.
+*/
+#ifndef PERILUNE_OPS_PRIVATE_H
+#define PERILUNE_OPS_PRIVATE_H
+
+#include "../graph/graph.h"
+#include "dispatch.h"
+
+/* Operands of one shape, dimensions merged where all strides allow it. */
+typedef struct {
+  int rank;
+  int64_t size[PL_MAX_RANK];
+  int64_t stride[3][PL_MAX_RANK];
+} pl_loop;
+
+/* Adds up to three tensors of the same shape; the first decides the shape. */
+pl_loop pl_loop_over(int n, pl_tensor *const *t);
+/* Calls body for rows along the innermost dimension, on all threads: offsets and strides of each
+ * operand. */
+typedef void pl_loop_body(void *context, int64_t n, const int64_t *offset, const int64_t *stride);
+void pl_loop_run(const pl_loop *loop, pl_loop_body *body, void *context);
+
+/* The shape both broadcast to; false with a message that names the op. */
+bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_ints *size);
+/* Expands all inputs to their common shape. */
+bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in);
+/* [a, r, b]: how a contiguous tensor looks from one dimension. */
+typedef struct {
+  int64_t outer, n, inner;
+} pl_split;
+pl_split pl_split_at(const pl_tensor *t, int64_t dim);
+/* A size with dimension d removed, or kept as 1. */
+pl_ints pl_without(pl_ints size, int64_t d, bool keepdim);
+/* Zero of rank 0. */
+pl_tensor *pl_zero(void);
+/* slope of an activation attribute below zero: 1 none, 0 ReLU, else the slope */
+double pl_act_slope(int64_t activation, double slope);
+/* The gradient knows from the result's sign where the input was, so no slope may be negative. */
+bool pl_check_slope(const pl_args *c, int64_t activation, double slope);
+
+/* c[m,n] = a[m,k] * b[k,n] + (accumulate ? c : 0); lda etc. in elements; ta: a is stored [k,m]. */
+typedef struct {
+  int64_t m, n, k;
+  const pl_real *a, *b;
+  pl_real *c;
+  int64_t lda, ldb, ldc;
+  bool ta, tb, accumulate;
+} pl_gemm_job;
+/* Cut into slices, one a thread, when it is large enough. */
+void pl_gemm(const pl_gemm_job *job);
+/* On this thread only; for use inside a parallel region. */
+void pl_gemm_serial(const pl_gemm_job *job);
+
+extern const pl_op *const pl_ops_elementwise[],
+    *const pl_ops_compare[], *const pl_ops_shape[],
+                                 *const pl_ops_reduce[],
+                                     *const pl_ops_index[],
+                                         *const pl_ops_matmul[],
+                                             *const pl_ops_conv[],
+                                                 *const pl_ops_pool[],
+                                                     *const pl_ops_norm[],
+                                                         *const pl_ops_softmax[],
+                                                             *const pl_ops_loss[],
+                                                                 *const pl_ops_recurrent[];
+
+#endif

@@ -1,0 +1,464 @@
+/*
+** reduce.c: sums and extremes along dims. A reduction of several dims is done dim by dim
+** from the last, neighbours merged, so each pass sees a contiguous [outer, n, inner].
+** Partial sums cover fixed blocks and are added in order: the bits do not depend on
+** how many threads there are.
+*/
+#include <math.h>
+#include <string.h>
+
+#include "ops.h"
+
+/*
+** sum
+*/
+
+enum { SUM_BLOCK = 8192, ROW_BLOCK = 64 };
+
+/* One long row: blocks are summed on all threads, then added in order. */
+static bool sum_long_row(int64_t n, const pl_real *x, pl_real *y) {
+  int64_t blocks = (n + SUM_BLOCK - 1) / SUM_BLOCK;
+  double *part = pl_scratch((size_t)PL_MAX(blocks, 1) * sizeof *part);
+  if (!part) return false;
+#pragma omp parallel for schedule(static) if (n > 4 * PL_GRAIN)
+  for (int64_t b = 0; b < blocks; b++)
+    part[b] = PL_MATH->sum(PL_MIN(SUM_BLOCK, n - b * SUM_BLOCK), x + b * SUM_BLOCK);
+  double total = 0;
+  for (int64_t b = 0; b < blocks; b++) total += part[b];
+  *y = (pl_real)total;
+  pl_scratch_free(part);
+  return true;
+}
+
+static bool sum_rows(int64_t rows, int64_t n, const pl_real *x, pl_real *y) {
+  if (rows == 1) return sum_long_row(n, x, y);
+#pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN)
+  for (int64_t r = 0; r < rows; r++) y[r] = (pl_real)PL_MATH->sum(n, x + r * n);
+  return true;
+}
+
+/* y[i] = sum over r of x[r][i]: blocks of rows first, then the blocks in order. */
+static bool sum_columns(int64_t n, int64_t inner, const pl_real *x, pl_real *y) {
+  int64_t blocks = (n + ROW_BLOCK - 1) / ROW_BLOCK;
+  pl_real *part = pl_scratch((size_t)PL_MAX(blocks * inner, 1) * sizeof *part);
+  if (!part) return false;
+#pragma omp parallel for schedule(static) if (n * inner > PL_GRAIN && blocks > 1)
+  for (int64_t b = 0; b < blocks; b++) {
+    pl_real *sum = part + b * inner;
+    int64_t end = PL_MIN(n, (b + 1) * ROW_BLOCK);
+    memset(sum, 0, (size_t)inner * sizeof *sum);
+    for (int64_t r = b * ROW_BLOCK; r < end; r++) PL_MATH->accumulate(inner, sum, x + r * inner);
+  }
+  memset(y, 0, (size_t)inner * sizeof *y);
+  for (int64_t b = 0; b < blocks; b++) PL_MATH->accumulate(inner, y, part + b * inner);
+  pl_scratch_free(part);
+  return true;
+}
+
+static bool sum_split(pl_split s, const pl_real *x, pl_real *y) {
+  if (s.inner == 1) return sum_rows(s.outer, s.n, x, y);
+  for (int64_t o = 0; o < s.outer; o++)
+    if (!sum_columns(s.n, s.inner, x + o * s.n * s.inner, y + o * s.inner)) return false;
+  return true;
+}
+
+/* Bit d set: dim d is reduced. Empty lists mean all. */
+static bool dim_mask(const char *op, const pl_tensor *x, pl_ints dims, unsigned *mask) {
+  *mask = dims.n ? 0 : (1u << x->rank) - 1;
+  for (int i = 0; i < dims.n; i++) {
+    if (!pl_resolve_dim(op, x->rank, &dims.v[i])) return false;
+    *mask |= 1u << dims.v[i];
+  }
+  return true;
+}
+
+static pl_ints reduced_size(const pl_tensor *x, unsigned mask, bool keepdim) {
+  pl_ints size = {0};
+  for (int d = 0; d < x->rank; d++) {
+    if (!(mask >> d & 1)) size.v[size.n++] = x->size[d];
+    else if (keepdim) size.v[size.n++] = 1;
+  }
+  return size;
+}
+
+static bool sum_shape(pl_args *c) {
+  unsigned mask;
+  return dim_mask("sum", c->in[0], c->attr[0].ints, &mask) &&
+         pl_out(c, 0, PL_REAL, reduced_size(c->in[0], mask, c->attr[1].i));
+}
+
+static bool sum_forward(pl_args *c) {
+  unsigned mask;
+  pl_tensor *x = pl_packed(pl_to(c->in[0], PL_REAL));
+  if (!x || !dim_mask("sum", x, c->attr[0].ints, &mask)) return false;
+  pl_ints size = pl_size(x);
+  for (int d = x->rank - 1; d >= 0; d--) { /* dims d.. down to e are summed in one pass */
+    if (!(mask >> d & 1)) continue;
+    int e = d;
+    pl_split s = {1, 1, 1};
+    while (e > 0 && mask >> (e - 1) & 1) e--;
+    for (int i = 0; i < size.n; i++) *(i < e ? &s.outer : i <= d ? &s.n : &s.inner) *= size.v[i];
+    for (int i = e; i <= d; i++) size.v[i] = 1;
+    pl_tensor *y = pl_empty(PL_REAL, size);
+    if (!y || !sum_split(s, pl_reals(x), pl_reals(y))) return false;
+    x = y;
+    d = e;
+  }
+  return pl_copy(c->out[0], pl_alias(x, pl_size(c->out[0]), NULL, x->offset));
+}
+
+/* g with the reduced dims back, as ones, then repeated to the shape of x. */
+static pl_tensor *spread(const pl_tensor *x, unsigned mask, pl_tensor *g) {
+  return pl_expand(pl_reshape(g, reduced_size(x, mask, true)), pl_size(x));
+}
+
+static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  unsigned mask;
+  if (!dim_mask("sum", c->in[0], c->attr[0].ints, &mask)) return false;
+  gin[0] = spread(c->in[0], mask, gout[0]);
+  return true;
+}
+
+static const pl_op op_sum = {
+    .name = "sum",
+    .inputs = "x",
+    .attrs = "dim:dims? keepdim:bool=false",
+    .doc = "the sum over some dims, or over all; of any kind, the result is real",
+    .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true",
+    .shape = sum_shape,
+    .forward = sum_forward,
+    .gradient = sum_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_sum(pl_tensor *x, pl_ints dims, bool keepdim) {
+  return x ? pl_apply(&op_sum, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = dims}, {.i = keepdim}})
+           : NULL;
+}
+
+/*
+** mean, var, norm: built from sums
+*/
+
+/* How many elements go into one result. */
+static bool group_size(const pl_args *c, int64_t *n) {
+  unsigned mask;
+  if (!dim_mask(c->op->name, c->in[0], c->attr[0].ints, &mask)) return false;
+  *n = 1;
+  for (int d = 0; d < c->in[0]->rank; d++)
+    if (mask >> d & 1) *n *= c->in[0]->size[d];
+  return true;
+}
+
+static bool mean_compose(pl_args *c) {
+  int64_t n;
+  if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
+  c->out[0] = pl_affine(pl_sum(c->in[0], c->attr[0].ints, c->attr[1].i), 1.0 / (double)n, 0);
+  return true;
+}
+
+static bool var_compose(pl_args *c) {
+  int64_t n;
+  if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
+  double divisor = (double)n - (c->attr[2].i ? 1 : 0);
+  pl_tensor *centred = pl_sub(c->in[0], pl_mean(c->in[0], c->attr[0].ints, true));
+  pl_tensor *sum = pl_sum(pl_square(centred), c->attr[0].ints, c->attr[1].i);
+  c->out[0] = pl_affine(sum, divisor > 0 ? 1 / divisor : NAN, 0);
+  return true;
+}
+
+static bool norm_compose(pl_args *c) {
+  unsigned mask;
+  if (!pl_need_real(c, 0) || !dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
+  c->out[0] = pl_sqrt(pl_sum(pl_square(c->in[0]), c->attr[0].ints, c->attr[1].i));
+  return true;
+}
+
+static bool logsumexp_compose(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *most[2], *x = c->in[0];
+  if (!pl_need_real(c, 0) || !pl_resolve_dim("logsumexp", x->rank, &dim)) return false;
+  if (!x->size[dim]) return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(x));
+  bool was = pl_grad_mode(false);
+  bool ok = pl_max(x, (int)dim, true, most);
+  if (ok) most[0] = pl_clamp(most[0], -1e30, 1e30); /* a row of infinities has no largest */
+  pl_grad_mode(was);
+  if (!ok) return false;
+  pl_tensor *sum = pl_sum(pl_exp(pl_sub(x, most[0])), pl_list(dim), true);
+  pl_tensor *y = pl_add(pl_log(sum), most[0]);
+  c->out[0] = c->attr[1].i ? y : pl_reshape(y, pl_without(pl_size(x), dim, false));
+  return true;
+}
+
+#define REDUCE_SAMPLES "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true"
+static const pl_op op_mean = {.name = "mean",
+                              .inputs = "x",
+                              .attrs = "dim:dims? keepdim:bool=false",
+                              .doc = "the mean over some dims, or over all",
+                              .samples = REDUCE_SAMPLES,
+                              .compose = mean_compose};
+static const pl_op op_var = {.name = "var",
+                             .inputs = "x",
+                             .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
+                             .doc = "the variance over some dims; unbiased divides by n - 1",
+                             .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false",
+                             .compose = var_compose};
+static const pl_op op_norm = {
+    .name = "norm",
+    .inputs = "x",
+    .attrs = "dim:dims? keepdim:bool=false",
+    .doc = "the Euclidean norm over some dims, or over all; its derivative at 0 is infinite",
+    .samples = REDUCE_SAMPLES,
+    .compose = norm_compose};
+static const pl_op op_logsumexp = {.name = "logsumexp",
+                                   .inputs = "x",
+                                   .attrs = "dim:dim keepdim:bool=false",
+                                   .doc = "log of the sum of exp(x) along a dim, without overflow",
+                                   .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true",
+                                   .compose = logsumexp_compose};
+
+#define REDUCE_ATTRS(a, b)      \
+  (pl_attr[PL_MAX_ATTR]) {      \
+    {.ints = (a)}, { .i = (b) } \
+  }
+pl_tensor *pl_mean(pl_tensor *x, pl_ints dims, bool keepdim) {
+  return x ? pl_apply(&op_mean, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
+}
+pl_tensor *pl_norm(pl_tensor *x, pl_ints dims, bool keepdim) {
+  return x ? pl_apply(&op_norm, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
+}
+pl_tensor *pl_var(pl_tensor *x, pl_ints dims, bool keepdim, bool unbiased) {
+  if (!x) return NULL;
+  return pl_apply(&op_var, 1, &x,
+                  (pl_attr[PL_MAX_ATTR]){{.ints = dims}, {.i = keepdim}, {.i = unbiased}});
+}
+pl_tensor *pl_logsumexp(pl_tensor *x, int dim, bool keepdim) {
+  return x ? pl_apply(&op_logsumexp, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}})
+           : NULL;
+}
+
+/*
+** max, min, argmax: values and their positions; the first of equals wins, NaN wins over all
+*/
+
+static bool extreme_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  if (!pl_need_real(c, 0) || !pl_resolve_dim(c->op->name, c->in[0]->rank, &dim)) return false;
+  if (!c->in[0]->size[dim])
+    return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(c->in[0]));
+  pl_ints size = pl_without(pl_size(c->in[0]), dim, c->attr[1].i);
+  return pl_out(c, 0, PL_REAL, size) && pl_out(c, 1, PL_INT32, size);
+}
+
+static bool extreme_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]);
+  if (!x || !pl_resolve_dim(c->op->name, x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim);
+  const pl_real *in = pl_reals(x), sign = *(const int *)c->op->data;
+  pl_real *y = pl_reals(c->out[0]);
+  int32_t *at = pl_int32s(c->out[1]);
+#pragma omp parallel for schedule(static) if (s.outer * s.n * s.inner > PL_GRAIN)
+  for (int64_t i = 0; i < s.outer * s.inner; i++) {
+    const pl_real *row = in + i / s.inner * s.n * s.inner + i % s.inner;
+    int64_t best = 0;
+    for (int64_t k = 1; k < s.n; k++) {
+      pl_real v = row[k * s.inner], b = row[best * s.inner];
+      if (sign * v > sign * b || (v != v && b == b)) best = k;
+    }
+    y[i] = row[best * s.inner];
+    at[i] = (int32_t)best + 1;
+  }
+  return true;
+}
+
+static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  const pl_tensor *x = c->in[0];
+  int64_t dim = c->attr[0].i;
+  if (!gout[0] || !pl_resolve_dim(c->op->name, x->rank, &dim)) return !pl_error();
+  pl_ints one = pl_without(pl_size(x), dim, true);
+  gin[0] =
+      pl_scatter_add(pl_reshape(gout[0], one), pl_reshape(c->out[1], one), (int)dim, x->size[dim]);
+  return true;
+}
+
+static const int upward = 1, downward = -1;
+#define EXTREME(name_, direction, doc_)                                                        \
+  static const pl_op op_##name_ = {.name = #name_,                                             \
+                                   .inputs = "x",                                              \
+                                   .attrs = "dim:dim keepdim:bool=false",                      \
+                                   .doc = doc_,                                                \
+                                   .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", \
+                                   .outputs = 2,                                               \
+                                   .shape = extreme_shape,                                     \
+                                   .forward = extreme_forward,                                 \
+                                   .gradient = extreme_rule,                                   \
+                                   .forget = PL_FORGET_IN,                                     \
+                                   .data = &direction};                                        \
+  bool pl_##name_(pl_tensor *x, int dim, bool keepdim, pl_tensor *out[2]) {                    \
+    out[0] = out[1] = NULL;                                                                    \
+    return x && pl_apply_all(&op_##name_, 1, &x,                                               \
+                             (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}}, out);         \
+  }
+EXTREME(max, upward, "the largest values along a dim, and their positions (int32, from 1)")
+EXTREME(min, downward, "the smallest values along a dim, and their positions (int32, from 1)")
+
+static bool argmax_compose(pl_args *c) {
+  pl_tensor *both[2];
+  int64_t dim = c->attr[0].i;
+  if (!pl_need_real(c, 0) || !pl_resolve_dim("argmax", c->in[0]->rank, &dim)) return false;
+  if (!c->in[0]->size[dim])
+    return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(c->in[0]));
+  bool was = pl_grad_mode(false);
+  bool ok = pl_max(c->in[0], (int)dim, c->attr[1].i, both);
+  pl_grad_mode(was);
+  c->out[0] = both[1];
+  return ok;
+}
+
+static const pl_op op_argmax = {
+    .name = "argmax",
+    .inputs = "x",
+    .attrs = "dim:dim=-1 keepdim:bool=false",
+    .doc = "positions of the largest values along a dim (int32, from 1)",
+    .samples = "any[3,4] dim=2",
+    .nograd = true,
+    .compose = argmax_compose};
+
+pl_tensor *pl_argmax(pl_tensor *x, int dim, bool keepdim) {
+  return x ? pl_apply(&op_argmax, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}}) : NULL;
+}
+
+/*
+** amax, amin: extremes over several dims, values only
+*/
+
+static bool amost(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tensor *[2])) {
+  unsigned mask;
+  pl_tensor *x = c->in[0], *both[2];
+  if (!pl_need_real(c, 0) || !dim_mask(c->op->name, x, c->attr[0].ints, &mask)) return false;
+  pl_ints size = reduced_size(x, mask, c->attr[1].i);
+  for (int d = 0; d < x->rank; d++)
+    if (mask >> d & 1 && !x->size[d])
+      return pl_op_fail(c, "dim %d of %s is empty", d + 1, PL_DESCRIBE(x));
+  if (mask == (1u << x->rank) - 1) { /* all of it: one long row */
+    if (!most(pl_reshape(x, pl_list(-1)), 0, true, both)) return false;
+    x = both[0];
+  } else {
+    for (int d = 0; d < c->in[0]->rank; d++) {
+      if (!(mask >> d & 1)) continue;
+      if (!most(x, d, true, both)) return false;
+      x = both[0];
+    }
+  }
+  c->out[0] = pl_reshape(x, size);
+  return c->out[0] != NULL;
+}
+
+static bool amax_compose(pl_args *c) { return amost(c, pl_max); }
+static bool amin_compose(pl_args *c) { return amost(c, pl_min); }
+
+static const pl_op op_amax = {.name = "amax",
+                              .inputs = "x",
+                              .attrs = "dim:dims? keepdim:bool=false",
+                              .doc = "the largest values over some dims, or over all; NaN wins",
+                              .samples = REDUCE_SAMPLES,
+                              .compose = amax_compose};
+static const pl_op op_amin = {.name = "amin",
+                              .inputs = "x",
+                              .attrs = "dim:dims? keepdim:bool=false",
+                              .doc = "the smallest values over some dims, or over all; NaN wins",
+                              .samples = REDUCE_SAMPLES,
+                              .compose = amin_compose};
+
+pl_tensor *pl_amax(pl_tensor *x, pl_ints dims, bool keepdim) {
+  return x ? pl_apply(&op_amax, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
+}
+pl_tensor *pl_amin(pl_tensor *x, pl_ints dims, bool keepdim) {
+  return x ? pl_apply(&op_amin, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
+}
+
+/*
+** prod: halves multiplied by halves, so that the gradient is right where factors are 0
+*/
+
+static pl_tensor *fold(pl_tensor *x, int dim) {
+  while (x && x->size[dim] > 1) {
+    int64_t n = x->size[dim], half = n / 2;
+    pl_tensor *y = pl_mul(pl_slice(x, dim, 0, half, 1), pl_slice(x, dim, half, half, 1));
+    x = n % 2 ? pl_cat(2, (pl_tensor *[]){y, pl_slice(x, dim, n - 1, 1, 1)}, dim) : y;
+  }
+  return x;
+}
+
+static bool prod_compose(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = c->in[0];
+  if (!pl_need_real(c, 0) || !pl_resolve_dim("prod", x->rank, &dim)) return false;
+  pl_ints size = pl_without(pl_size(x), dim, c->attr[1].i);
+  c->out[0] = x->size[dim] ? pl_reshape(fold(x, (int)dim), size) : pl_full(PL_REAL, size, 1);
+  return c->out[0] != NULL;
+}
+
+static const pl_op op_prod = {.name = "prod",
+                              .inputs = "x",
+                              .attrs = "dim:dim keepdim:bool=false",
+                              .doc = "the product along a dim; of none it is 1",
+                              .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true",
+                              .compose = prod_compose};
+
+pl_tensor *pl_prod(pl_tensor *x, int dim, bool keepdim) {
+  return x ? pl_apply(&op_prod, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}}) : NULL;
+}
+
+/*
+** cumsum
+*/
+
+static bool cumsum_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  return pl_need_real(c, 0) && pl_resolve_dim("cumsum", c->in[0]->rank, &dim) &&
+         pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
+}
+
+static bool cumsum_forward(pl_args *c) {
+  int64_t dim = c->attr[0].i;
+  pl_tensor *x = pl_packed(c->in[0]);
+  if (!x || !pl_resolve_dim("cumsum", x->rank, &dim)) return false;
+  pl_split s = pl_split_at(x, dim);
+  const pl_real *in = pl_reals(x);
+  pl_real *out = pl_reals(c->out[0]);
+  for (int64_t i = 0; i < s.outer * s.inner; i++) {
+    int64_t first = i / s.inner * s.n * s.inner + i % s.inner;
+    double sum = 0;
+    for (int64_t k = 0; k < s.n; k++)
+      out[first + k * s.inner] = (pl_real)(sum += (double)in[first + k * s.inner]);
+  }
+  return true;
+}
+
+static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  pl_ints dim = pl_list(c->attr[0].i);
+  gin[0] = pl_flip(pl_cumsum(pl_flip(gout[0], dim), (int)c->attr[0].i), dim);
+  return true;
+}
+
+static const pl_op op_cumsum = {.name = "cumsum",
+                                .inputs = "x",
+                                .attrs = "dim:dim",
+                                .doc = "running sums along a dim",
+                                .samples = "any[3,4] dim=2; any[3,2] dim=1",
+                                .shape = cumsum_shape,
+                                .forward = cumsum_forward,
+                                .gradient = cumsum_rule,
+                                .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_cumsum(pl_tensor *x, int dim) {
+  return x ? pl_apply(&op_cumsum, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}}) : NULL;
+}
+
+const pl_op *const pl_ops_reduce[] = {&op_sum,  &op_mean,   &op_var,    &op_norm, &op_logsumexp,
+                                      &op_max,  &op_min,    &op_argmax, &op_amax, &op_amin,
+                                      &op_prod, &op_cumsum, NULL};

@@ -1,0 +1,513 @@
+/*
+** shape.c: ops that move elements and compute nothing. They come in adjoint pairs: reshape
+** and reshape, expand and sum, permute and its inverse, slice and unslice, pad and slice.
+*/
+#include <string.h>
+
+#include "ops.h"
+
+enum { MAX_TEXT = PL_TEXT };
+
+static pl_ints as_dims(int rank) {
+  pl_ints d = {.n = rank};
+  for (int i = 0; i < rank; i++) d.v[i] = i;
+  return d;
+}
+
+/* Fills c->out[0] with a view of input 0. */
+static bool view(pl_args *c, pl_ints size, const int64_t *stride, int64_t offset) {
+  c->out[0] = pl_alias(c->in[0], size, stride, offset);
+  return c->out[0] != NULL;
+}
+
+/*
+** reshape
+*/
+
+/* Puts the missing size in the place of -1. */
+static bool resolve_size(const pl_args *c, pl_ints *size) {
+  int64_t n = pl_numel(c->in[0]), known = 1;
+  int hole = -1;
+  bool fits = true;
+  for (int d = 0; d < size->n; d++) {
+    if (size->v[d] == -1 && hole < 0) hole = d;
+    else if (size->v[d] < 0 || __builtin_mul_overflow(known, size->v[d], &known)) fits = false;
+  }
+  if (fits && hole >= 0 && known > 0 && n % known == 0) size->v[hole] = n / known;
+  if (!fits || pl_count(*size) != n || (hole >= 0 && known == 0))
+    return pl_op_fail(c, "%s has %lld elements, which do not fit [%s]", PL_DESCRIBE(c->in[0]),
+                      (long long)n, pl_size_text(c->attr[0].ints, (char[MAX_TEXT]){0}, MAX_TEXT));
+  return true;
+}
+
+static bool reshape_forward(pl_args *c) {
+  pl_ints size = c->attr[0].ints;
+  if (!resolve_size(c, &size)) return false;
+  pl_tensor *x = pl_packed(c->in[0]);
+  c->out[0] = pl_alias(x, size, NULL, x ? x->offset : 0);
+  return c->out[0] != NULL;
+}
+
+static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  gin[0] = pl_reshape(gout[0], pl_size(c->in[0]));
+  return true;
+}
+
+static const pl_op op_reshape = {.name = "reshape",
+                                 .inputs = "x",
+                                 .attrs = "size:ints",
+                                 .doc = "the same elements in another shape; one size may be -1",
+                                 .samples = "any[3,4] size=2,-1; any[2,2,3] size=12",
+                                 .view = true,
+                                 .forward = reshape_forward,
+                                 .gradient = reshape_rule,
+                                 .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_reshape(pl_tensor *x, pl_ints size) {
+  return x ? pl_apply(&op_reshape, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = size}}) : NULL;
+}
+
+/*
+** expand
+*/
+
+static bool expand_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  pl_ints size = c->attr[0].ints;
+  int lead = size.n - x->rank;
+  int64_t stride[PL_MAX_RANK] = {0};
+  bool fits = lead >= 0;
+  int64_t count = 1;
+  for (int d = 0; d < size.n && fits; d++) {
+    int64_t n = d < lead ? 1 : x->size[d - lead];
+    if (size.v[d] == -1 && d >= lead) size.v[d] = n;
+    fits = size.v[d] >= 0 && (n == 1 || n == size.v[d]) &&
+           !__builtin_mul_overflow(count, size.v[d], &count);
+    stride[d] = n == 1 ? 0 : x->stride[d - lead];
+  }
+  if (!fits)
+    return pl_op_fail(c, "%s does not expand to [%s]", PL_DESCRIBE(x),
+                      pl_size_text(c->attr[0].ints, (char[MAX_TEXT]){0}, MAX_TEXT));
+  return view(c, size, stride, x->offset);
+}
+
+static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  const pl_tensor *x = c->in[0], *y = c->out[0];
+  pl_ints dims = {0};
+  int lead = y->rank - x->rank;
+  for (int d = 0; d < y->rank; d++)
+    if (d < lead || (x->size[d - lead] == 1 && y->size[d] != 1)) dims.v[dims.n++] = d;
+  pl_tensor *g = dims.n ? pl_sum(gout[0], dims, true) : gout[0];
+  gin[0] = pl_reshape(g, pl_size(x));
+  return true;
+}
+
+static const pl_op op_expand = {
+    .name = "expand",
+    .inputs = "x",
+    .attrs = "size:ints",
+    .doc = "repeats dims of size 1, and adds dims in front, without copying",
+    .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2",
+    .view = true,
+    .forward = expand_forward,
+    .gradient = expand_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_expand(pl_tensor *x, pl_ints size) {
+  if (!x) return NULL;
+  pl_ints have = pl_size(x);
+  if (have.n == size.n && !memcmp(have.v, size.v, (size_t)size.n * sizeof *size.v)) return x;
+  return pl_apply(&op_expand, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = size}});
+}
+
+/*
+** permute, transpose
+*/
+
+static bool permute_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  pl_ints dims = c->attr[0].ints, size = {.n = x->rank};
+  int64_t stride[PL_MAX_RANK];
+  unsigned seen = 0;
+  if (dims.n != x->rank) return pl_op_fail(c, "%d dims given for %s", dims.n, PL_DESCRIBE(x));
+  for (int i = 0; i < dims.n; i++) {
+    if (!pl_resolve_dim("permute", x->rank, &dims.v[i])) return false;
+    if (seen >> dims.v[i] & 1) return pl_op_fail(c, "dim %d is named twice", (int)dims.v[i] + 1);
+    seen |= 1u << dims.v[i];
+    size.v[i] = x->size[dims.v[i]];
+    stride[i] = x->stride[dims.v[i]];
+  }
+  return view(c, size, stride, x->offset);
+}
+
+static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  pl_ints dims = c->attr[0].ints, inverse = {.n = dims.n};
+  for (int i = 0; i < dims.n; i++) inverse.v[dims.v[i] < 0 ? dims.v[i] + dims.n : dims.v[i]] = i;
+  gin[0] = pl_permute(gout[0], inverse);
+  return true;
+}
+
+static const pl_op op_permute = {.name = "permute",
+                                 .inputs = "x",
+                                 .attrs = "dims:dims",
+                                 .doc = "the dims in another order, without copying",
+                                 .samples = "any[2,3,4] dims=3,1,2",
+                                 .view = true,
+                                 .forward = permute_forward,
+                                 .gradient = permute_rule,
+                                 .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_permute(pl_tensor *x, pl_ints dims) {
+  return x ? pl_apply(&op_permute, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = dims}}) : NULL;
+}
+
+static bool transpose_compose(pl_args *c) {
+  int64_t a = c->attr[0].i, b = c->attr[1].i;
+  pl_ints dims = as_dims(c->in[0]->rank);
+  if (!pl_resolve_dim("transpose", dims.n, &a) || !pl_resolve_dim("transpose", dims.n, &b))
+    return false;
+  dims.v[a] = b;
+  dims.v[b] = a;
+  c->out[0] = pl_permute(c->in[0], dims);
+  return true;
+}
+
+static const pl_op op_transpose = {.name = "transpose",
+                                   .inputs = "x",
+                                   .attrs = "dim0:dim dim1:dim",
+                                   .doc = "two dims exchanged, without copying",
+                                   .samples = "any[2,3,4] dim0=1 dim1=3",
+                                   .compose = transpose_compose};
+
+pl_tensor *pl_transpose(pl_tensor *x, int dim0, int dim1) {
+  return x ? pl_apply(&op_transpose, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim0}, {.i = dim1}})
+           : NULL;
+}
+
+/*
+** slice, unslice, select, flip
+*/
+
+static bool slice_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  int64_t dim = c->attr[0].i, start = c->attr[1].i, length = c->attr[2].i, step = c->attr[3].i;
+  if (!pl_resolve_dim("slice", x->rank, &dim)) return false;
+  int64_t n = x->size[dim];
+  if (start < 0) start += n;
+  if (step == 0) return pl_op_fail(c, "the step is 0");
+  int64_t last;
+  bool far = length < 0 || length > n || __builtin_mul_overflow(length - 1, step, &last) ||
+             __builtin_add_overflow(start, last, &last);
+  if (far || start < 0 || start > n || (length > 0 && (start >= n || last < 0 || last >= n)))
+    return pl_op_fail(c, "%lld elements from %lld in steps of %lld leave dim %d of %s",
+                      (long long)length, (long long)start + 1, (long long)step, (int)dim + 1,
+                      PL_DESCRIBE(x));
+  pl_ints size = pl_size(x), stride = pl_strides(x);
+  size.v[dim] = length;
+  if (length > 1) stride.v[dim] *= step;
+  return view(c, size, stride.v, x->offset + (length ? start * x->stride[dim] : 0));
+}
+
+static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  const pl_tensor *x = c->in[0];
+  int64_t dim = c->attr[0].i, start = c->attr[1].i;
+  if (!pl_resolve_dim("slice", x->rank, &dim)) return false;
+  if (start < 0) start += x->size[dim];
+  gin[0] = pl_unslice(gout[0], (int)dim, start, c->attr[3].i, x->size[dim]);
+  return true;
+}
+
+static const pl_op op_slice = {
+    .name = "slice",
+    .inputs = "x",
+    .attrs = "dim:dim start:index length:int step:int=1",
+    .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
+    .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
+    .view = true,
+    .forward = slice_forward,
+    .gradient = slice_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_slice(pl_tensor *x, int dim, int64_t start, int64_t length, int64_t step) {
+  if (!x) return NULL;
+  return pl_apply(&op_slice, 1, &x,
+                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = start}, {.i = length}, {.i = step}});
+}
+
+static bool unslice_shape(pl_args *c) {
+  int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i, n = c->attr[3].i;
+  if (!pl_resolve_dim("unslice", c->in[0]->rank, &dim)) return false;
+  pl_ints size = pl_size(c->in[0]);
+  int64_t last;
+  bool far = __builtin_mul_overflow(size.v[dim] - 1, step, &last) ||
+             __builtin_add_overflow(start, last, &last);
+  if (far || start < 0 || start > n || (size.v[dim] && (start >= n || last < 0 || last >= n)))
+    return pl_op_fail(c, "%s does not fit at %lld into a dim of %lld", PL_DESCRIBE(c->in[0]),
+                      (long long)start + 1, (long long)n);
+  size.v[dim] = n;
+  return pl_out(c, 0, c->in[0]->kind, size);
+}
+
+static bool unslice_forward(pl_args *c) {
+  pl_tensor *y = c->out[0];
+  int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i;
+  if (!pl_resolve_dim("unslice", y->rank, &dim)) return false;
+  pl_ints stride = pl_strides(y);
+  if (c->in[0]->size[dim] > 1) stride.v[dim] *= step;
+  pl_fill(y, 0);
+  if (!pl_numel(c->in[0])) return true;
+  pl_tensor *hole = pl_alias(y, pl_size(c->in[0]), stride.v, y->offset + start * y->stride[dim]);
+  return hole && pl_copy(hole, c->in[0]);
+}
+
+static bool unslice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  int64_t dim = c->attr[0].i;
+  if (!pl_resolve_dim("unslice", c->in[0]->rank, &dim)) return false;
+  gin[0] = pl_slice(gout[0], (int)dim, c->attr[1].i, c->in[0]->size[dim], c->attr[2].i);
+  return true;
+}
+
+static const pl_op op_unslice = {
+    .name = "unslice",
+    .inputs = "x",
+    .attrs = "dim:dim start:index step:int size:int",
+    .doc = "zeros, of `size` along the dim, with x where slice would read it: the adjoint of slice",
+    .samples = "any[3,3] dim=2 start=2 step=2 size=7",
+    .shape = unslice_shape,
+    .forward = unslice_forward,
+    .gradient = unslice_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_unslice(pl_tensor *x, int dim, int64_t start, int64_t step, int64_t size) {
+  if (!x) return NULL;
+  return pl_apply(&op_unslice, 1, &x,
+                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = start}, {.i = step}, {.i = size}});
+}
+
+static bool select_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  int64_t dim = c->attr[0].i, index = c->attr[1].i;
+  if (!pl_resolve_dim("select", x->rank, &dim)) return false;
+  int64_t n = x->size[dim], at = index < 0 ? index + n : index;
+  if (at < 0 || at >= n)
+    return pl_op_fail(c, "there is no position %lld in dim %d of %s",
+                      (long long)(index < 0 ? index : index + 1), (int)dim + 1, PL_DESCRIBE(x));
+  pl_ints size = pl_without(pl_size(x), dim, false), stride = pl_without(pl_strides(x), dim, false);
+  return view(c, size, stride.v, x->offset + at * x->stride[dim]);
+}
+
+static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  const pl_tensor *x = c->in[0];
+  int64_t dim = c->attr[0].i, index = c->attr[1].i;
+  if (!pl_resolve_dim("select", x->rank, &dim)) return false;
+  if (index < 0) index += x->size[dim];
+  pl_tensor *row = pl_reshape(gout[0], pl_without(pl_size(x), dim, true));
+  gin[0] = pl_unslice(row, (int)dim, index, 1, x->size[dim]);
+  return gin[0] != NULL;
+}
+
+static const pl_op op_select = {.name = "select",
+                                .inputs = "x",
+                                .attrs = "dim:dim index:index",
+                                .doc = "one position of a dim, which goes away; without copying",
+                                .samples = "any[3,4] dim=2 index=3",
+                                .view = true,
+                                .forward = select_forward,
+                                .gradient = select_rule,
+                                .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_select(pl_tensor *x, int dim, int64_t index) {
+  return x ? pl_apply(&op_select, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = index}}) : NULL;
+}
+
+static bool flip_compose(pl_args *c) {
+  pl_ints dims = c->attr[0].ints.n ? c->attr[0].ints : as_dims(c->in[0]->rank);
+  pl_tensor *y = c->in[0];
+  for (int i = 0; i < dims.n && y; i++) {
+    if (!pl_resolve_dim("flip", y->rank, &dims.v[i])) return false;
+    int64_t n = y->size[dims.v[i]];
+    if (n) y = pl_slice(y, (int)dims.v[i], n - 1, n, -1);
+  }
+  c->out[0] = y;
+  return y != NULL;
+}
+
+static const pl_op op_flip = {
+    .name = "flip",
+    .inputs = "x",
+    .attrs = "dims:dims?",
+    .doc = "the order of some dims reversed, without copying; all by default",
+    .samples = "any[3,4] dims=2; any[2,3] dims=1,2",
+    .compose = flip_compose};
+
+pl_tensor *pl_flip(pl_tensor *x, pl_ints dims) {
+  return x ? pl_apply(&op_flip, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = dims}}) : NULL;
+}
+
+/*
+** cat, stack
+*/
+
+static bool cat_shape(pl_args *c) {
+  if (c->n_in < 1) return pl_op_fail(c, "no tensors given");
+  int64_t dim = c->attr[0].i;
+  if (!pl_resolve_dim("cat", c->in[0]->rank, &dim)) return false;
+  pl_ints size = pl_size(c->in[0]);
+  for (int i = 1; i < c->n_in; i++) {
+    const pl_tensor *t = c->in[i];
+    if (t->kind != c->in[0]->kind)
+      return pl_op_fail(c, "%s and %s are of different kinds", PL_DESCRIBE(c->in[0]),
+                        PL_DESCRIBE(t));
+    bool fits = t->rank == size.n;
+    for (int d = 0; d < size.n && fits; d++) fits = d == dim || t->size[d] == size.v[d];
+    if (!fits)
+      return pl_op_fail(c, "%s and %s differ in more than dim %d", PL_DESCRIBE(c->in[0]),
+                        PL_DESCRIBE(t), (int)dim + 1);
+    if (__builtin_add_overflow(size.v[dim], t->size[dim], &size.v[dim]))
+      return pl_op_fail(c, "the sizes of dim %d add up to too much", (int)dim + 1);
+  }
+  return pl_out(c, 0, c->in[0]->kind, size);
+}
+
+static bool cat_forward(pl_args *c) {
+  pl_tensor *y = c->out[0];
+  int64_t dim = c->attr[0].i, at = 0;
+  if (!pl_resolve_dim("cat", y->rank, &dim)) return false;
+  for (int i = 0; i < c->n_in; i++) {
+    if (pl_numel(c->in[i])) {
+      pl_tensor *part = pl_alias(y, pl_size(c->in[i]), y->stride, y->offset + at * y->stride[dim]);
+      if (!part || !pl_copy(part, c->in[i])) return false;
+    }
+    at += c->in[i]->size[dim];
+  }
+  return true;
+}
+
+static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  int64_t dim = c->attr[0].i, at = 0;
+  if (!pl_resolve_dim("cat", c->out[0]->rank, &dim)) return false;
+  for (int i = 0; i < c->n_in; i++) {
+    int64_t n = c->in[i]->size[dim];
+    if (need >> (i & 31) & 1) gin[i] = pl_slice(gout[0], (int)dim, at, n, 1);
+    at += n;
+  }
+  return !pl_error();
+}
+
+static const pl_op op_cat = {.name = "cat",
+                             .inputs = "xs...",
+                             .attrs = "dim:dim=0",
+                             .doc = "tensors joined along a dim that exists",
+                             .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1",
+                             .shape = cat_shape,
+                             .forward = cat_forward,
+                             .gradient = cat_rule,
+                             .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_cat(int n, pl_tensor *const *xs, int dim) {
+  return pl_apply(&op_cat, n, xs, (pl_attr[PL_MAX_ATTR]){{.i = dim}});
+}
+
+static bool stack_compose(pl_args *c) {
+  if (c->n_in < 1) return pl_op_fail(c, "no tensors given");
+  int64_t dim = c->attr[0].i;
+  if (c->in[0]->rank == PL_MAX_RANK)
+    return pl_op_fail(c, "%s has no room for another dim", PL_DESCRIBE(c->in[0]));
+  if (!pl_resolve_dim("stack", c->in[0]->rank + 1, &dim)) return false;
+  pl_ints flat = {.n = 2, .v = {1, pl_numel(c->in[0])}}, size = pl_size(c->in[0]);
+  pl_tensor *all = NULL;
+  pl_ints full = {.n = size.n + 1, .v = {c->n_in}};
+  memcpy(full.v + 1, size.v, (size_t)size.n * sizeof *size.v);
+  pl_tensor *few[64];
+  if (c->n_in > 64) return pl_op_fail(c, "at most 64 tensors at once, not %d", c->n_in);
+  for (int i = 0; i < c->n_in; i++) {
+    if (!pl_same_size(c->in[i], c->in[0]))
+      return pl_op_fail(c, "%s and %s differ", PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[i]));
+    few[i] = pl_reshape(c->in[i], flat);
+  }
+  all = pl_error() ? NULL : pl_reshape(pl_cat(c->n_in, few, 0), full);
+  pl_ints dims = as_dims(full.n);
+  memmove(dims.v, dims.v + 1, (size_t)dim * sizeof *dims.v);
+  dims.v[dim] = 0;
+  c->out[0] = dim ? pl_permute(all, dims) : all;
+  return true;
+}
+
+static const pl_op op_stack = {
+    .name = "stack",
+    .inputs = "xs...",
+    .attrs = "dim:dim=0",
+    .doc = "tensors of one shape joined along a new dim",
+    .samples = "any[2,3] any[2,3] dim=1; any[2,3] any[2,3] any[2,3] dim=3",
+    .compose = stack_compose};
+
+pl_tensor *pl_stack(int n, pl_tensor *const *xs, int dim) {
+  return pl_apply(&op_stack, n, xs, (pl_attr[PL_MAX_ATTR]){{.i = dim}});
+}
+
+/*
+** pad
+*/
+
+static bool pad_shape(pl_args *c) {
+  pl_ints pads = c->attr[0].ints, size = pl_size(c->in[0]);
+  if (pads.n % 2 || pads.n / 2 > size.n)
+    return pl_op_fail(c, "%d pads for %s; expected two for each dim, the last dim first", pads.n,
+                      PL_DESCRIBE(c->in[0]));
+  for (int i = 0; i < pads.n; i++) {
+    if (pads.v[i] < 0) return pl_op_fail(c, "a pad of %lld is negative", (long long)pads.v[i]);
+    int64_t *padded = &size.v[size.n - 1 - i / 2];
+    if (__builtin_add_overflow(*padded, pads.v[i], padded))
+      return pl_op_fail(c, "a pad of %lld is too large", (long long)pads.v[i]);
+  }
+  return pl_out(c, 0, c->in[0]->kind, size);
+}
+
+static bool pad_forward(pl_args *c) {
+  pl_tensor *y = c->out[0];
+  pl_ints pads = c->attr[0].ints;
+  int64_t at = y->offset;
+  for (int i = 0; i < pads.n; i += 2) at += pads.v[i] * y->stride[y->rank - 1 - i / 2];
+  pl_fill(y, c->attr[1].d);
+  if (!pl_numel(c->in[0])) return true;
+  pl_tensor *inside = pl_alias(y, pl_size(c->in[0]), y->stride, at);
+  return inside && pl_copy(inside, c->in[0]);
+}
+
+static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  (void)need;
+  const pl_tensor *x = c->in[0];
+  pl_ints pads = c->attr[0].ints;
+  pl_tensor *g = gout[0];
+  for (int i = 0; i < pads.n; i += 2) {
+    int d = x->rank - 1 - i / 2;
+    if (pads.v[i] || pads.v[i + 1]) g = pl_slice(g, d, pads.v[i], x->size[d], 1);
+  }
+  gin[0] = g;
+  return g != NULL;
+}
+
+static const pl_op op_pad = {
+    .name = "pad",
+    .inputs = "x",
+    .attrs = "pads:ints value:real=0",
+    .doc = "adds `value` around x; pads: before and after for the last dim, then the one before it",
+    .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3",
+    .shape = pad_shape,
+    .forward = pad_forward,
+    .gradient = pad_rule,
+    .forget = PL_FORGET_ALL};
+
+pl_tensor *pl_pad(pl_tensor *x, pl_ints pads, double value) {
+  return x ? pl_apply(&op_pad, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = pads}, {.d = value}}) : NULL;
+}
+
+const pl_op *const pl_ops_shape[] = {&op_reshape, &op_expand,  &op_permute, &op_transpose,
+                                     &op_slice,   &op_unslice, &op_select,  &op_flip,
+                                     &op_cat,     &op_stack,   &op_pad,     NULL};

@@ -1,0 +1,257 @@
+/*
+** tensor.c: storage, tensors, scopes, and the plain queries of the public header.
+*/
+#include "tensor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void (*pl_history_drop)(pl_tensor *t);
+
+/*
+** Scopes: one stack of owned tensors; a NULL entry marks where a scope begins.
+*/
+
+static _Thread_local struct {
+  pl_tensor **v;
+  size_t n, room;
+} owned;
+
+static bool push(pl_tensor *t) {
+  if (owned.n == owned.room) {
+    size_t room = owned.room ? 2 * owned.room : 256;
+    pl_tensor **v = realloc(owned.v, room * sizeof *v);
+    if (!v) return pl_fail("not enough memory for %zu bytes", room * sizeof *v);
+    owned.v = v;
+    owned.room = room;
+  }
+  owned.v[owned.n++] = t;
+  return true;
+}
+
+void pl_scope_begin(void) { push(NULL); }
+
+void pl_scope_end(void) {
+  while (owned.n) {
+    pl_tensor *t = owned.v[--owned.n];
+    if (!t) break;
+    pl_release(t);
+  }
+  if (owned.n == 0) {
+    free(owned.v);
+    owned.v = NULL;
+    owned.room = 0;
+  }
+}
+
+pl_tensor *pl_scope_own(pl_tensor *t) {
+  if (!t || push(t)) return t;
+  pl_release(t);
+  return NULL;
+}
+
+/*
+** Life
+*/
+
+size_t pl_kind_bytes(pl_kind kind) {
+  static const size_t bytes[] = {sizeof(pl_real), sizeof(int32_t), sizeof(uint8_t)};
+  return bytes[kind];
+}
+
+const char *pl_kind_name(pl_kind kind) {
+  static const char *const names[] = {"real", "int32", "uint8"};
+  return names[kind];
+}
+
+static pl_storage *storage_new(size_t bytes) {
+  pl_storage *s = pl_new_object(sizeof *s);
+  if (!s) return NULL;
+  s->refs = 1;
+  s->bytes = bytes;
+  s->data = pl_storage_alloc(bytes ? bytes : 1);
+  if (s->data) return s;
+  free(s);
+  return NULL;
+}
+
+static void storage_release(pl_storage *s) {
+  if (!s || --s->refs) return;
+  pl_storage_free(s->data, s->bytes ? s->bytes : 1);
+  free(s);
+}
+
+static pl_tensor *shell(pl_kind kind, pl_ints size) {
+  pl_tensor *t = pl_new_object(sizeof *t);
+  if (!t) return NULL;
+  pl_count_tensor(1);
+  t->refs = 1;
+  t->kind = kind;
+  t->rank = size.n;
+  int64_t step = 1;
+  for (int d = size.n - 1; d >= 0; d--) {
+    t->size[d] = size.v[d];
+    t->stride[d] = step;
+    step *= PL_MAX(size.v[d], 1);
+  }
+  return t;
+}
+
+pl_tensor *pl_retain(pl_tensor *t) {
+  if (t) t->refs++;
+  return t;
+}
+
+void pl_release(pl_tensor *t) {
+  if (!t || --t->refs) return;
+  pl_release(t->grad);
+  if (t->node) pl_history_drop(t);
+  storage_release(t->storage);
+  pl_count_tensor(-1);
+  free(t);
+}
+
+/*
+** Creation
+*/
+
+int64_t pl_count(pl_ints size) {
+  int64_t n = 1;
+  for (int d = 0; d < size.n; d++) n *= size.v[d];
+  return n;
+}
+
+/* False if the product of the sizes, 0 counted as 1, does not fit: then strides would not either.
+ */
+static bool check_product(int64_t n, pl_ints size) {
+  for (int d = 0; d < size.n; d++)
+    if (__builtin_mul_overflow(n, PL_MAX(size.v[d], 1), &n))
+      return pl_fail("sizes [%s] are too large", pl_size_text(size, (char[PL_TEXT]){0}, PL_TEXT));
+  return true;
+}
+
+static bool check_size(pl_kind kind, pl_ints size) {
+  if (size.n < 0 || size.n > PL_MAX_RANK)
+    return pl_fail("a tensor has at most %d dimensions, not %d", PL_MAX_RANK, size.n);
+  for (int d = 0; d < size.n; d++)
+    if (size.v[d] < 0)
+      return pl_fail("size of dim %d is %lld, expected 0 or more", d + 1, (long long)size.v[d]);
+  return check_product((int64_t)pl_kind_bytes(kind), size);
+}
+
+pl_tensor *pl_empty(pl_kind kind, pl_ints size) {
+  if (pl_error() || !check_size(kind, size)) return NULL;
+  pl_tensor *t = shell(kind, size);
+  if (!t) return NULL;
+  t->storage = storage_new((size_t)pl_count(size) * pl_kind_bytes(kind));
+  if (t->storage) return pl_scope_own(t);
+  pl_release(t);
+  return NULL;
+}
+
+pl_tensor *pl_from(pl_kind kind, pl_ints size, const void *data) {
+  pl_tensor *t = pl_empty(kind, size);
+  if (t && t->storage->bytes) memcpy(t->storage->data, data, t->storage->bytes);
+  return t;
+}
+
+pl_tensor *pl_arange(pl_kind kind, double start, double step, int64_t n) {
+  pl_tensor *t = pl_empty(kind, pl_list(n));
+  for (int64_t i = 0; t && i < n; i++) pl_set_at(t, i, start + step * (double)i);
+  return t;
+}
+
+pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset) {
+  if (!t || pl_error() || !check_product(1, size)) return NULL;
+  pl_tensor *v = shell(t->kind, size);
+  if (!v) return NULL;
+  if (stride) memcpy(v->stride, stride, (size_t)size.n * sizeof *stride);
+  v->offset = offset;
+  v->storage = t->storage;
+  if (v->storage) v->storage->refs++;
+  return pl_scope_own(v);
+}
+
+pl_tensor *pl_ghost(const pl_tensor *t) {
+  pl_tensor *v = shell(t->kind, pl_size(t));
+  return v;
+}
+
+pl_tensor *pl_detach(pl_tensor *t) {
+  return t ? pl_alias(t, pl_size(t), t->stride, t->offset) : NULL;
+}
+
+/*
+** Queries
+*/
+
+pl_kind pl_kind_of(const pl_tensor *t) { return t->kind; }
+
+int pl_rank(const pl_tensor *t) { return t->rank; }
+
+pl_ints pl_size(const pl_tensor *t) {
+  pl_ints s = {.n = t->rank};
+  memcpy(s.v, t->size, sizeof s.v);
+  return s;
+}
+
+pl_ints pl_strides(const pl_tensor *t) {
+  pl_ints s = {.n = t->rank};
+  memcpy(s.v, t->stride, sizeof s.v);
+  return s;
+}
+
+int64_t pl_numel(const pl_tensor *t) { return pl_count(pl_size(t)); }
+
+bool pl_is_contiguous(const pl_tensor *t) {
+  int64_t step = 1;
+  for (int d = t->rank - 1; d >= 0; d--) {
+    if (t->size[d] == 0) return true;
+    if (t->size[d] > 1 && t->stride[d] != step) return false;
+    step *= t->size[d];
+  }
+  return true;
+}
+
+/* True if two positions may share an element, so that writing to it has no one meaning. */
+bool pl_overlaps_itself(const pl_tensor *t) {
+  for (int d = 0; d < t->rank; d++)
+    if (t->size[d] > 1 && t->stride[d] == 0) return true;
+  return false;
+}
+
+bool pl_same_size(const pl_tensor *a, const pl_tensor *b) {
+  return a->rank == b->rank && !memcmp(a->size, b->size, (size_t)a->rank * sizeof *a->size);
+}
+
+void *pl_data(const pl_tensor *t) {
+  return (char *)t->storage->data + (size_t)t->offset * pl_kind_bytes(t->kind);
+}
+
+void pl_touch(pl_tensor *t) {
+  if (t->storage) t->storage->version++;
+}
+
+bool pl_resolve_dim(const char *what, int rank, int64_t *dim) {
+  int64_t d = *dim < 0 ? *dim + rank : *dim;
+  if (d < 0 || d >= rank)
+    return pl_fail("%s: there is no dim %lld in a tensor of %d dims", what,
+                   (long long)(*dim < 0 ? *dim : *dim + 1), rank);
+  *dim = d;
+  return true;
+}
+
+char *pl_size_text(pl_ints size, char *buf, size_t n) {
+  size_t at = 0;
+  buf[0] = 0;
+  for (int d = 0; d < size.n && at < n; d++)
+    at += (size_t)snprintf(buf + at, n - at, d ? ",%lld" : "%lld", (long long)size.v[d]);
+  return buf;
+}
+
+char *pl_describe(const pl_tensor *t, char *buf, size_t n) {
+  snprintf(buf, n, "%s[%s]", pl_kind_name(t->kind),
+           pl_size_text(pl_size(t), (char[PL_TEXT]){0}, PL_TEXT));
+  return buf;
+}

@@ -1,0 +1,68 @@
+/*
+** tensor.h: the tensor as the engine's own files see it. This floor knows memory, shapes
+** and strides; `node`, `slot` and `grad` are carried for the graph floor, which hooks
+** pl_history_drop to learn of a tensor's end.
+*/
+#ifndef PERILUNE_TENSOR_H
+#define PERILUNE_TENSOR_H
+
+#include "../base/base.h"
+
+struct pl_node;
+
+typedef struct {
+  int refs;
+  unsigned version; /* counts changes in place */
+  size_t bytes;
+  void *data;
+} pl_storage;
+
+struct pl_tensor {
+  int refs;
+  pl_kind kind;
+  int rank;
+  bool requires_grad;
+  int64_t size[PL_MAX_RANK];
+  int64_t stride[PL_MAX_RANK]; /* in elements; 0 repeats, negative runs backwards */
+  int64_t offset;              /* of the first element, in elements */
+  pl_storage *storage;         /* NULL: a ghost, which has a shape and a history only */
+  struct pl_node *node;        /* the call that made it, or NULL */
+  int slot;                    /* which output of it */
+  pl_tensor *grad;             /* of a leaf */
+};
+
+extern void (*pl_history_drop)(pl_tensor *t);
+
+size_t pl_kind_bytes(pl_kind kind);
+static inline pl_real *pl_reals(const pl_tensor *t) {
+  return (pl_real *)t->storage->data + t->offset;
+}
+static inline int32_t *pl_int32s(const pl_tensor *t) {
+  return (int32_t *)t->storage->data + t->offset;
+}
+static inline uint8_t *pl_uint8s(const pl_tensor *t) {
+  return (uint8_t *)t->storage->data + t->offset;
+}
+
+/* Another tensor on the same storage, without history. */
+pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset);
+/* The shape alone: storage NULL, history kept by the caller. */
+pl_tensor *pl_ghost(const pl_tensor *t);
+/* Puts a new tensor (one reference, the caller's) into the innermost scope. */
+pl_tensor *pl_scope_own(pl_tensor *t);
+bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
+bool pl_overlaps_itself(const pl_tensor *t);
+/* Resolves a dimension counted from the end; false with "op: dim …" if out of range. */
+bool pl_resolve_dim(const char *what, int rank, int64_t *dim);
+/* "64,10" */
+char *pl_size_text(pl_ints size, char *buf, size_t n);
+int64_t pl_count(pl_ints size);
+/* The values in row-major order, converted: out has room for pl_numel of that kind. */
+void pl_gather_values(const pl_tensor *t, pl_kind kind, void *out);
+/* Fills with 0 (probability p) and 1 / (1 - p). */
+bool pl_dropout_mask(pl_tensor *t, double p);
+
+enum { PL_TEXT = 96 }; /* room for a description */
+#define PL_DESCRIBE(t) pl_describe((t), (char[PL_TEXT]){0}, PL_TEXT)
+
+#endif

@@ -1,0 +1,201 @@
+/*
+** values.c: reading and writing elements: conversion, copies, filling.
+*/
+#include "tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Where element i of the row-major order lies. */
+static int64_t place(const pl_tensor *t, int64_t i) {
+  int64_t at = t->offset;
+  for (int d = t->rank - 1; d >= 0; d--) {
+    at += i % t->size[d] * t->stride[d];
+    i /= t->size[d];
+  }
+  return at;
+}
+
+static double read(const void *data, pl_kind kind, int64_t at) {
+  switch (kind) {
+    case PL_REAL: return (double)((const pl_real *)data)[at];
+    case PL_INT32: return ((const int32_t *)data)[at];
+    default: return ((const uint8_t *)data)[at];
+  }
+}
+
+/* Rounds towards zero and stops at the ends of the kind's range; NaN becomes 0. */
+static void write(void *data, pl_kind kind, int64_t at, double x) {
+  switch (kind) {
+    case PL_REAL: ((pl_real *)data)[at] = (pl_real)x; break;
+    case PL_INT32:
+      ((int32_t *)data)[at] = isnan(x)         ? 0
+                              : x <= INT32_MIN ? INT32_MIN
+                              : x >= INT32_MAX ? INT32_MAX
+                                               : (int32_t)x;
+      break;
+    default: ((uint8_t *)data)[at] = isnan(x) || x <= 0 ? 0 : x >= 255 ? 255 : (uint8_t)x;
+  }
+}
+
+double pl_at(const pl_tensor *t, int64_t i) { return read(t->storage->data, t->kind, place(t, i)); }
+
+bool pl_set_at(pl_tensor *t, int64_t i, double value) {
+  if (!t) return pl_fail("the tensor to set is missing");
+  if (i < 0 || i >= pl_numel(t))
+    return pl_fail("there is no element %lld in %s", (long long)i + 1, PL_DESCRIBE(t));
+  write(t->storage->data, t->kind, place(t, i), value);
+  t->storage->version++;
+  return true;
+}
+
+bool pl_item(const pl_tensor *t, double *value) {
+  if (!t) return pl_fail("item: the tensor is missing");
+  if (pl_numel(t) != 1)
+    return pl_fail("item: %s has %lld elements; one expected", PL_DESCRIBE(t),
+                   (long long)pl_numel(t));
+  *value = pl_at(t, 0);
+  return true;
+}
+
+/* Copies one row of n elements with strides and conversion. */
+static void copy_row(int64_t n, void *out, pl_kind to, int64_t out_at, int64_t out_step,
+                     const void *in, pl_kind from, int64_t in_at, int64_t in_step) {
+  if (to == from && out_step == 1 && in_step == 1) {
+    size_t b = pl_kind_bytes(to);
+    memcpy((char *)out + (size_t)out_at * b, (const char *)in + (size_t)in_at * b, (size_t)n * b);
+    return;
+  }
+  if (to == PL_REAL && from == PL_REAL) {
+    pl_real *o = (pl_real *)out + out_at;
+    const pl_real *x = (const pl_real *)in + in_at;
+    for (int64_t i = 0; i < n; i++) o[i * out_step] = x[i * in_step];
+    return;
+  }
+  for (int64_t i = 0; i < n; i++)
+    write(out, to, out_at + i * out_step, read(in, from, in_at + i * in_step));
+}
+
+/* Copies between two layouts of one shape, row by row along the last dimension. */
+static void copy_strided(int rank, const int64_t *size, void *out, pl_kind to, int64_t out_offset,
+                         const int64_t *out_stride, const void *in, pl_kind from, int64_t in_offset,
+                         const int64_t *in_stride) {
+  int64_t inner = rank ? size[rank - 1] : 1, rows = 1;
+  for (int d = 0; d < rank - 1; d++) rows *= size[d];
+  int64_t so = rank ? out_stride[rank - 1] : 1, si = rank ? in_stride[rank - 1] : 1;
+#pragma omp parallel for schedule(static) if (rows * inner > PL_GRAIN)
+  for (int64_t row = 0; row < rows; row++) {
+    int64_t o = out_offset, x = in_offset, r = row;
+    for (int d = rank - 2; d >= 0; d--) {
+      o += r % size[d] * out_stride[d];
+      x += r % size[d] * in_stride[d];
+      r /= size[d];
+    }
+    copy_row(inner, out, to, o, so, in, from, x, si);
+  }
+}
+
+void pl_gather_values(const pl_tensor *t, pl_kind kind, void *out) {
+  int64_t stride[PL_MAX_RANK], step = 1;
+  if (pl_is_contiguous(t)) {
+    int64_t n = pl_numel(t), one = 1;
+    copy_strided(1, &n, out, kind, 0, &one, t->storage->data, t->kind, t->offset, &one);
+    return;
+  }
+  for (int d = t->rank - 1; d >= 0; d--) {
+    stride[d] = step;
+    step *= t->size[d];
+  }
+  copy_strided(t->rank, t->size, out, kind, 0, stride, t->storage->data, t->kind, t->offset,
+               t->stride);
+}
+
+pl_tensor *pl_packed(pl_tensor *t) {
+  if (!t || pl_error()) return NULL;
+  if (pl_is_contiguous(t)) return t;
+  pl_tensor *copy = pl_empty(t->kind, pl_size(t));
+  if (copy) pl_gather_values(t, t->kind, copy->storage->data);
+  return copy;
+}
+
+pl_tensor *pl_to(pl_tensor *t, pl_kind kind) {
+  if (!t || pl_error() || t->kind == kind) return t;
+  pl_tensor *copy = pl_empty(kind, pl_size(t));
+  if (copy) pl_gather_values(t, kind, copy->storage->data);
+  return copy;
+}
+
+pl_tensor *pl_clone(pl_tensor *t) {
+  if (!t || pl_error()) return NULL;
+  pl_tensor *copy = pl_empty(t->kind, pl_size(t));
+  if (copy) pl_gather_values(t, t->kind, copy->storage->data);
+  return copy;
+}
+
+void pl_values(const pl_tensor *t, double *out) {
+  int64_t n = pl_numel(t);
+  if (t->kind == PL_REAL && pl_is_contiguous(t))
+    for (int64_t i = 0; i < n; i++) out[i] = (double)pl_reals(t)[i];
+  else
+    for (int64_t i = 0; i < n; i++) out[i] = pl_at(t, i);
+}
+
+bool pl_fill(pl_tensor *t, double value) {
+  if (!t) return pl_fail("the tensor to fill is missing");
+  int64_t n = pl_numel(t);
+  bool whole = pl_is_contiguous(t);
+  t->storage->version++;
+  if (whole && value == 0 && !signbit(value)) {
+    memset(pl_data(t), 0, (size_t)n * pl_kind_bytes(t->kind));
+  } else if (whole && t->kind == PL_REAL) {
+    pl_real *x = pl_reals(t), v = (pl_real)value;
+    for (int64_t i = 0; i < n; i++) x[i] = v;
+  } else {
+    for (int64_t i = 0; i < n; i++) write(t->storage->data, t->kind, place(t, i), value);
+  }
+  return true;
+}
+
+pl_tensor *pl_full(pl_kind kind, pl_ints size, double value) {
+  pl_tensor *t = pl_empty(kind, size);
+  if (t) pl_fill(t, value);
+  return t;
+}
+
+/* Strides of src seen at dst's shape; false if it does not broadcast to it. */
+static bool broadcast_strides(const pl_tensor *dst, const pl_tensor *src, int64_t *stride) {
+  int lead = dst->rank - src->rank;
+  if (lead < 0) return false;
+  for (int d = 0; d < dst->rank; d++) {
+    int64_t n = d < lead ? 1 : src->size[d - lead];
+    if (n != dst->size[d] && n != 1) return false;
+    stride[d] = n == 1 ? 0 : src->stride[d - lead];
+  }
+  return true;
+}
+
+bool pl_copy(pl_tensor *dst, pl_tensor *src) {
+  if (!dst || !src || pl_error()) return false;
+  int64_t stride[PL_MAX_RANK];
+  if (!broadcast_strides(dst, src, stride))
+    return pl_fail("copy: %s does not broadcast to %s", PL_DESCRIBE(src), PL_DESCRIBE(dst));
+  if (pl_overlaps_itself(dst)) return pl_fail("copy: the target %s is expanded", PL_DESCRIBE(dst));
+  if (dst->storage == src->storage && !(src = pl_packed(src))) return false;
+  if (dst->storage == src->storage) { /* contiguous and shared: copy by way of a buffer */
+    pl_tensor *other = pl_empty(src->kind, pl_size(src));
+    if (!other) return false;
+    pl_gather_values(src, src->kind, other->storage->data);
+    src = other;
+  }
+  if (!broadcast_strides(dst, src, stride)) return false;
+  dst->storage->version++;
+  if (pl_same_size(dst, src) && pl_is_contiguous(dst) && pl_is_contiguous(src)) {
+    int64_t n = pl_numel(dst), one = 1;
+    copy_strided(1, &n, dst->storage->data, dst->kind, dst->offset, &one, src->storage->data,
+                 src->kind, src->offset, &one);
+  } else {
+    copy_strided(dst->rank, dst->size, dst->storage->data, dst->kind, dst->offset, dst->stride,
+                 src->storage->data, src->kind, src->offset, stride);
+  }
+  return true;
+}

@@ -1,0 +1,326 @@
+/*
+** test_kernels.c: the kernels of every instruction set that this processor has, against
+** the same formulas in double precision (a second expansion of elementwise.def), over odd
+** lengths and strides; and the errors of the vector functions that vecmath.h states.
+*/
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/dispatch.h"
+
+typedef struct {
+  const char *name;
+  const pl_math_kernels *math;
+} set;
+
+static set sets[3];
+static int n_sets;
+
+static void find_sets(void) {
+  sets[n_sets++] = (set){"generic", &pl_math_kernels_generic};
+#ifdef PL_HAVE_X86
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    sets[n_sets++] = (set){"avx2", &pl_math_kernels_avx2};
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+    sets[n_sets++] = (set){"avx512", &pl_math_kernels_avx512};
+#endif
+}
+
+enum { MOST = 211 };
+static const ptrdiff_t lengths[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, MOST};
+static const ptrdiff_t strides[][2] = {{1, 1}, {1, 0}, {0, 1}, {3, 2}, {2, -1}, {0, 0}};
+
+static pl_real xs[4 * MOST], ys[4 * MOST], gs[4 * MOST], out[4 * MOST];
+
+static void fill(pl_real *t, unsigned seed, double low, double high) {
+  for (int i = 0; i < 4 * MOST; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    t[i] = (pl_real)(low + (high - low) * (seed >> 8) / 16777216.0);
+  }
+}
+
+static void check(const char *isa, const char *name, ptrdiff_t i, double got, double want) {
+  double limit = 16 * (sizeof(pl_real) == 4 ? FLT_EPSILON : DBL_EPSILON);
+  if (isnan(got) && isnan(want)) return;
+  if (fabs(got - want) <= limit * fmax(1, fabs(want))) return;
+  fail_msg("%s %s: element %td is %.9g, expected %.9g", isa, name, i, got, want);
+}
+
+/* The rows once more, in double precision. */
+#define PL_EXP         exp
+#define PL_LOG         log
+#define PL_LOG1P       log1p
+#define PL_SQRT        sqrt
+#define PL_POW         pow
+#define PL_SIN         sin
+#define PL_COS         cos
+#define PL_FLOOR       floor
+#define PL_TANH        tanh
+#define PL_SIGMOID(x)  (1 / (1 + exp(-(x))))
+#define PL_SOFTPLUS(x) (((x) > 0 ? (x) : 0) + log1p(exp(-fabs(x))))
+
+#define BODY_1(name, f)                                     \
+  static double want_##name(double x, double p, double q) { \
+    (void)p, (void)q;                                       \
+    return (f);                                             \
+  }
+#define BODY_2(name, f)                                     \
+  static double want_##name(double a, double b, double p) { \
+    (void)p;                                                \
+    return (f);                                             \
+  }
+#define UNARY(name, forget, attrs, samples, doc, f, df, ops)                 \
+  BODY_1(name, f)                                                            \
+  static double want_##name##_grad(double g, double x, double p, double q) { \
+    const double y = want_##name(x, p, q);                                   \
+    (void)x, (void)y;                                                        \
+    return (df);                                                             \
+  }
+#define STEP(name, attrs, samples, doc, f)    BODY_1(name, f)
+#define LINEAR(name, samples, doc, f, ga, gb) BODY_2(name, f)
+#define BINARY(name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
+  BODY_2(name, f)                                                            \
+  static double want_##name##_a(double g, double a, double b, double p) {    \
+    const double y = want_##name(a, b, p);                                   \
+    (void)y, (void)a, (void)b, (void)g;                                      \
+    return (ga);                                                             \
+  }                                                                          \
+  static double want_##name##_b(double g, double a, double b, double p) {    \
+    const double y = want_##name(a, b, p);                                   \
+    (void)y, (void)a, (void)b, (void)g;                                      \
+    return (gb);                                                             \
+  }
+#include "ops/elementwise.def"
+#undef UNARY
+#undef STEP
+#undef LINEAR
+#undef BINARY
+
+static const double P = 0.25, Q = 1.5;
+
+typedef double want_1(double x, double p, double q);
+typedef double want_2(double a, double b, double p);
+
+static void try_1(set s, const char *name, pl_unary_kernel *f, want_1 *want) {
+  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
+    for (ptrdiff_t step = -1; step <= 2; step++) {
+      const pl_real *x = xs + MOST;
+      f(lengths[k], out, x, step, (pl_real)P, (pl_real)Q);
+      for (ptrdiff_t i = 0; i < lengths[k]; i++)
+        check(s.name, name, i, (double)out[i], want((double)x[i * step], P, Q));
+    }
+}
+
+static void try_2(set s, const char *name, pl_binary_kernel *f, want_2 *want) {
+  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
+    for (size_t j = 0; j < sizeof strides / sizeof *strides; j++) {
+      const ptrdiff_t sa = strides[j][0], sb = strides[j][1];
+      const pl_real *b = ys + MOST;
+      f(lengths[k], out, xs, sa, b, sb, (pl_real)P);
+      for (ptrdiff_t i = 0; i < lengths[k]; i++)
+        check(s.name, name, i, (double)out[i], want((double)xs[i * sa], (double)b[i * sb], P));
+    }
+}
+
+static void test_elementwise(void **state) {
+  (void)state;
+  fill(xs, 1, 0.05, 3); /* pow and log want positive numbers */
+  fill(ys, 2, -2, 2);
+  for (int i = 0; i < n_sets; i++) {
+    set s = sets[i];
+#define UNARY(name, ...)  try_1(s, #name, s.math->name, want_##name);
+#define STEP(name, ...)   try_1(s, #name, s.math->name, want_##name);
+#define LINEAR(name, ...) try_2(s, #name, s.math->name, want_##name);
+#define BINARY(name, ...) try_2(s, #name, s.math->name, want_##name);
+#include "ops/elementwise.def"
+#undef UNARY
+#undef STEP
+#undef LINEAR
+#undef BINARY
+  }
+}
+
+typedef double want_grad_1(double g, double x, double p, double q);
+typedef double want_grad_2(double g, double a, double b, double p);
+
+static void try_grad_1(set s, const char *name, pl_unary_kernel *f, pl_unary_grad_kernel *df,
+                       want_grad_1 *want) {
+  pl_real y[MOST];
+  f(MOST, y, xs, 1, (pl_real)P, (pl_real)Q);
+  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+    df(lengths[k], out, gs, xs, y, (pl_real)P, (pl_real)Q);
+    for (ptrdiff_t i = 0; i < lengths[k]; i++)
+      check(s.name, name, i, (double)out[i], want((double)gs[i], (double)xs[i], P, Q));
+  }
+}
+
+static void try_grad_2(set s, const char *name, pl_binary_kernel *f, pl_binary_grad_kernel *ga,
+                       pl_binary_grad_kernel *gb, want_grad_2 *want_a, want_grad_2 *want_b) {
+  pl_real y[MOST];
+  f(MOST, y, xs, 1, ys, 1, (pl_real)P);
+  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
+    for (int which = 0; which < 2; which++) {
+      (which ? gb : ga)(lengths[k], out, gs, xs, ys, y, (pl_real)P);
+      for (ptrdiff_t i = 0; i < lengths[k]; i++)
+        check(s.name, name, i, (double)out[i],
+              (which ? want_b : want_a)((double)gs[i], (double)xs[i], (double)ys[i], P));
+    }
+}
+
+static void test_elementwise_gradients(void **state) {
+  (void)state;
+  fill(xs, 3, 0.05, 3);
+  fill(ys, 4, 0.5, 2);
+  fill(gs, 5, -1, 1);
+  for (int i = 0; i < n_sets; i++) {
+    set s = sets[i];
+#define UNARY(name, ...) \
+  try_grad_1(s, #name, s.math->name, s.math->name##_grad, want_##name##_grad);
+#define STEP(name, ...)
+#define LINEAR(name, ...)
+#define BINARY(name, ...)                                                          \
+  try_grad_2(s, #name, s.math->name, s.math->name##_grad_a, s.math->name##_grad_b, \
+             want_##name##_a, want_##name##_b);
+#include "ops/elementwise.def"
+#undef UNARY
+#undef STEP
+#undef LINEAR
+#undef BINARY
+  }
+}
+
+static void test_reductions(void **state) {
+  (void)state;
+  enum { N = 9001 };
+  pl_real *x = malloc(N * sizeof *x), *y = malloc(N * sizeof *y), *z = malloc(N * sizeof *z);
+  for (int i = 0; i < N; i++) x[i] = (pl_real)sin(i), y[i] = (pl_real)cos(i * 0.7);
+  for (int s = 0; s < n_sets; s++)
+    for (ptrdiff_t n = 1; n <= N; n += n < 70 ? 1 : 1117) {
+      const pl_math_kernels *m = sets[s].math;
+      double sum = 0, squares = 0, about = 0, dot = 0, exps = 0, most = -INFINITY;
+      for (ptrdiff_t i = 0; i < n; i++) {
+        sum += (double)x[i];
+        squares += (double)x[i] * (double)x[i];
+        about += pow((double)x[i] - 0.5, 2);
+        dot += (double)x[i] * ((double)y[i] - 0.5);
+        exps += exp((double)x[i]);
+        most = fmax(most, (double)x[i]);
+      }
+      check(sets[s].name, "sum", n, m->sum(n, x) / (double)n, sum / (double)n);
+      check(sets[s].name, "sum_squares", n, m->sum_squares(n, x) / (double)n, squares / (double)n);
+      check(sets[s].name, "sum_squares_about", n,
+            m->sum_squares_about(n, x, (pl_real)0.5) / (double)n, about / (double)n);
+      check(sets[s].name, "dot_about", n, m->dot_about(n, x, y, (pl_real)0.5) / (double)n,
+            dot / (double)n);
+      check(sets[s].name, "logsumexp", n, (double)m->logsumexp(n, x), log(exps));
+      m->log_softmax(n, z, x);
+      check(sets[s].name, "log_softmax", n, (double)z[n - 1], (double)x[n - 1] - log(exps));
+      m->softmax(n, z, x);
+      check(sets[s].name, "softmax", n, (double)z[n / 2], exp((double)x[n / 2]) / exps);
+      m->exp_shift(n, z, x, -1, 2, 3);
+      check(sets[s].name, "exp_shift", n, (double)z[n - 1], 2 * exp((double)x[n - 1] - 1) + 3);
+    }
+  free(x), free(y), free(z);
+}
+
+/* Rows with infinities and NaN: nothing overflows, and NaN is never lost. */
+static void test_extremes(void **state) {
+  (void)state;
+  const pl_real inf = (pl_real)INFINITY, nan = (pl_real)NAN;
+  for (int s = 0; s < n_sets; s++) {
+    const pl_math_kernels *m = sets[s].math;
+    pl_real y[40], big[40], low[40];
+    for (int i = 0; i < 40; i++) big[i] = 1000, low[i] = -inf;
+    assert_true(fabs((double)m->logsumexp(40, big) - 1000 - log(40)) < 1e-3);
+    assert_true(m->logsumexp(40, low) == -inf);
+    big[3] = -inf;
+    m->softmax(40, y, big);
+    assert_true(y[3] == 0 && fabs((double)y[0] - 1.0 / 39) < 1e-6);
+    big[39] = nan;
+    assert_true(isnan(m->logsumexp(40, big)));
+    m->softmax(40, y, big);
+    assert_true(isnan(y[0]) && isnan(y[39]));
+    pl_real in[] = {nan, inf, -inf, 0, -0.0f, 1e30f, -1e30f, 200, -200};
+    m->exp(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[3] == 1 && y[4] == 1 && y[6] == 0);
+    m->log(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && isnan(y[2]) && y[3] == -inf && isnan(y[6]));
+    m->tanh(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == 1 && y[2] == -1 && y[3] == 0 && y[7] == 1 && y[8] == -1);
+    m->sigmoid(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == 1 && y[2] == 0 && y[3] == (pl_real)0.5 && y[6] == 0);
+    m->softplus(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[5] == (pl_real)1e30f && y[7] == 200);
+    m->relu(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[8] == 0);
+    pl_real bias[] = {0}, one[] = {-inf};
+    m->bias_act(1, 1, one, bias, 0);
+    assert_true(one[0] == 0);
+  }
+}
+
+#ifndef PL_REAL_IS_DOUBLE
+static double ulps(float got, double want) {
+  if (isnan(want)) return isnan(got) ? 0 : INFINITY;
+  float rounded = (float)want;
+  if (got == rounded) return 0;
+  if (isinf(rounded) || isinf(got)) return INFINITY;
+  double unit = fabs((double)nextafterf(rounded, INFINITY) - (double)rounded);
+  if (fabs(want) < (double)FLT_MIN) unit = (double)FLT_MIN; /* subnormal results may become 0 */
+  return fabs((double)got - want) / unit;
+}
+
+static void measure(set s, const char *name, pl_unary_kernel *f, want_1 *want, double limit) {
+  enum { N = 4096 };
+  static float x[N], y[N];
+  double worst = 0, at = 0;
+  for (uint64_t bits = 0; bits < (uint64_t)1 << 32;) {
+    for (int i = 0; i < N; i++, bits += 9973) {
+      uint32_t b = (uint32_t)bits;
+      memcpy(&x[i], &b, 4);
+    }
+    f(N, y, x, 1, 0, 0);
+    for (int i = 0; i < N; i++) {
+      double e = ulps(y[i], want((double)x[i], 0, 0));
+      if (e > worst) worst = e, at = (double)x[i];
+    }
+  }
+  print_message("%s %s: %.2f ulp at %.9g\n", s.name, name, worst, at);
+  if (!(worst <= limit))
+    fail_msg("%s %s: %.2f ulp at %.9g, stated %g", s.name, name, worst, at, limit);
+}
+
+static void test_errors_of_functions(void **state) {
+  (void)state;
+  for (int i = 0; i < n_sets; i++) {
+    const pl_math_kernels *m = sets[i].math;
+    measure(sets[i], "exp", m->exp, want_exp, 1);
+    measure(sets[i], "log", m->log, want_log, 1);
+    measure(sets[i], "tanh", m->tanh, want_tanh, 2);
+    measure(sets[i], "sigmoid", m->sigmoid, want_sigmoid, 2);
+    measure(sets[i], "softplus", m->softplus, want_softplus, 3);
+  }
+}
+#endif
+
+int main(void) {
+  find_sets();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_elementwise),         cmocka_unit_test(test_elementwise_gradients),
+      cmocka_unit_test(test_reductions),          cmocka_unit_test(test_extremes),
+#ifndef PL_REAL_IS_DOUBLE
+      cmocka_unit_test(test_errors_of_functions),
+#endif
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,9 @@
+#!/bin/sh
+# `require "perilune"` from a stock Lua interpreter: tests/embed/stock.sh BUILD
+set -eu
+got=$(LUA_CPATH="$PWD/$1/src/host/?.so" lua5.4 -e 'local pl = require "perilune"
+  local x = pl.tensor{1, 2, 3}:requires_grad_()
+  ;(x * x):sum():backward()
+  print(x.grad[3], pl.nn.Linear(2, 3)(pl.ones(1, 2)):size(2))')
+[ "$got" = '6.0	3' ] || { echo "stock Lua printed: $got"; exit 1; }
+echo '1 passed, 0 failed'

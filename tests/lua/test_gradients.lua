@@ -1,0 +1,249 @@
+--- The gradients of every op, first and second order, by walking the op table.
+--
+-- For each sample of a row, in random directions: the gradient against finite differences;
+-- the one-pass gradient against the one written in ops; the gradient of the gradient, by the
+-- inputs and by what flows back, against finite differences. The limits are those of the
+-- double build; in the float build only the two first-order gradients are compared.
+
+local lu = require "luaunit"
+local pl = require "perilune"
+
+local T = {}
+local double = pl.real == "double"
+
+--
+-- Samples: "any[3,4] index4[3] dim=2 keepdim=true", several parted by ";"
+--
+
+local makers = {}
+
+function makers.any(size) return pl.randn(size), true end
+function makers.pos(size) return pl.rand(size) + 0.5, true end
+function makers.const(size) return pl.randn(size), false end
+function makers.constpos(size) return pl.rand(size) + 0.5, false end
+function makers.bool(size) return pl.empty(size, "uint8"):bernoulli_(0.5), false end
+
+local function make_input(word)
+  local kind, top, sizes = word:match("^(%a+)(%d*)%[([%d,]*)%]$")
+  assert(kind, "not an input: " .. word)
+  local size = {}
+  for n in sizes:gmatch("%d+") do size[#size + 1] = math.tointeger(n) end
+  if kind == "index" then
+    return (pl.rand(size) * tonumber(top) + 1):to("int32"), false
+  end
+  return assert(makers[kind], "unknown input " .. word)(size)
+end
+
+local function read_list(text)
+  local list = {}
+  for n in text:gmatch("[^,]+") do list[#list + 1] = math.tointeger(n) end
+  return list
+end
+
+local readers = {
+  int = math.tointeger, dim = math.tointeger, index = math.tointeger, real = tonumber,
+  bool = function(text) return text == "true" end,
+  choice = function(text) return text end,
+  dims = read_list, ints = read_list, pair = read_list,
+}
+
+local function read_attribute(row, name, text)
+  for _, spec in ipairs(row.attrs) do
+    if spec.name == name then return readers[spec.type](text) end
+  end
+  error(("%s: sample has an unknown attribute %s"):format(row.name, name))
+end
+
+-- Calls visit(text, inputs, wanted, attributes) for each sample of a row.
+local function each_sample(row, visit)
+  for text in row.samples:gmatch("[^;]+") do
+    local inputs, wanted, attributes = {}, {}, {}
+    for word in text:gmatch("%S+") do
+      local name, value = word:match("^([%w_]+)=(.*)$")
+      if name then
+        attributes[name] = read_attribute(row, name, value)
+      else
+        inputs[#inputs + 1], wanted[#inputs + 1] = make_input(word)
+      end
+    end
+    visit(text:match("^%s*(.-)%s*$"), inputs, wanted, attributes)
+  end
+end
+
+--
+-- A sample as a function of its inputs: the sum of its real results times fixed weights
+--
+
+local function call(row, inputs, attributes)
+  pl.manual_seed(7) -- the same mask each time
+  local arguments = row.inputs:find("...", 1, true) and {inputs} or {table.unpack(inputs)}
+  arguments[#arguments + 1] = attributes
+  return table.pack(pl[row.name](table.unpack(arguments)))
+end
+
+local function weighted(results, weights)
+  local sum
+  for i = 1, results.n do
+    if results[i]:kind() == "real" then
+      local part = (results[i] * weights[i]):sum()
+      sum = sum and sum + part or part
+    end
+  end
+  return sum
+end
+
+local function make_weights(results)
+  local weights = {}
+  for i = 1, results.n do
+    if results[i]:kind() == "real" then weights[i] = pl.randn(results[i]:size()) end
+  end
+  return weights
+end
+
+local function leaves(list, wanted)
+  local copies, targets = {}, {}
+  for i, t in ipairs(list) do
+    copies[i] = t:detach():clone()
+    if wanted[i] then targets[#targets + 1] = copies[i]:requires_grad_() end
+  end
+  return copies, targets
+end
+
+-- list[i] + step * direction[i] where wanted.
+local function moved(list, wanted, direction, step)
+  local result = {}
+  for i, t in ipairs(list) do result[i] = wanted[i] and t + direction[i] * step or t:clone() end
+  return result
+end
+
+local function directions(list, wanted)
+  local d = {}
+  for i, t in ipairs(list) do d[i] = wanted[i] and pl.randn(t:size()) or false end
+  return d
+end
+
+local function inner(grads, direction, wanted)
+  local sum, k = 0, 0
+  for i = 1, #direction do
+    if wanted[i] then
+      k = k + 1
+      if grads[k] then sum = sum + (grads[k] * direction[i]):sum():item() end
+    end
+  end
+  return sum
+end
+
+local function close(a, b, limit, what)
+  local scale = math.max(1, math.abs(a), math.abs(b))
+  lu.assertTrue(math.abs(a - b) <= limit * scale, ("%s: %.12g and %.12g"):format(what, a, b))
+end
+
+local STEP <const> = 1e-5
+
+local function check_first(row, what, inputs, wanted, attributes, weights)
+  local copies, targets = leaves(inputs, wanted)
+  local fast = pl.grad(weighted(call(row, copies, attributes), weights), targets)
+  local again, targets_again = leaves(inputs, wanted)
+  local slow = pl.grad(weighted(call(row, again, attributes), weights), targets_again,
+                       {create_graph = true})
+  for k = 1, #targets do
+    if fast[k] or slow[k] then -- an absent gradient is zero
+      local a, b = fast[k] or slow[k] * 0, slow[k] or fast[k] * 0
+      local difference = (a - b):abs():amax():item()
+      local size = math.max(1, b:abs():amax():item())
+      lu.assertTrue(difference <= (double and 1e-12 or 2e-5) * size,
+        ("%s: the two first-order gradients of input %d differ by %g"):format(what, k, difference))
+    end
+  end
+  if not double then return end
+  local d = directions(inputs, wanted)
+  local function f(step)
+    return weighted(call(row, moved(inputs, wanted, d, step), attributes), weights):item()
+  end
+  close(inner(fast, d, wanted), (f(STEP) - f(-STEP)) / (2 * STEP), 2e-7, what .. ": first order")
+end
+
+-- The gradient as a function of the inputs and the weights, summed along a direction u.
+local function check_second(row, what, inputs, wanted, attributes, weights)
+  local u = directions(inputs, wanted)
+  local all, all_wanted, order = {}, {}, {}
+  for i, t in ipairs(inputs) do all[i], all_wanted[i] = t, wanted[i] end
+  for i, w in pairs(weights) do order[#order + 1] = i; all[#all + 1] = w end
+  for i = #inputs + 1, #all do all_wanted[i] = true end
+  local function gradient_along(list, targets)
+    local ins, ws = {}, {}
+    for i = 1, #inputs do ins[i] = list[i] end
+    for k, i in ipairs(order) do ws[i] = list[#inputs + k] end
+    local grads = pl.grad(weighted(call(row, ins, attributes), ws), targets, {create_graph = true})
+    local sum, k = pl.zeros(), 0
+    for i = 1, #inputs do
+      if wanted[i] then
+        k = k + 1
+        if grads[k] then sum = sum + (grads[k] * u[i]):sum() end
+      end
+    end
+    return sum
+  end
+  local function at(step, d)
+    local copies = leaves(moved(all, all_wanted, d, step), all_wanted)
+    local targets = {}
+    for i = 1, #inputs do
+      if wanted[i] then targets[#targets + 1] = copies[i] end
+    end
+    return gradient_along(copies, targets), copies
+  end
+  local d = directions(all, all_wanted)
+  local zero = {}
+  for i = 1, #d do zero[i] = d[i] and d[i] * 0 end
+  local sum, copies = at(0, zero)
+  local analytic = 0
+  if sum.requires_grad then
+    local targets = {}
+    for i, c in ipairs(copies) do
+      if all_wanted[i] then targets[#targets + 1] = c end
+    end
+    analytic = inner(pl.grad(sum, targets), d, all_wanted)
+  end
+  local numeric = (at(STEP, d):item() - at(-STEP, d):item()) / (2 * STEP)
+  close(analytic, numeric, 1e-6, what .. ": second order")
+end
+
+local function check_row(row)
+  each_sample(row, function(text, inputs, wanted, attributes)
+    local what = ("%s(%s)"):format(row.name, text)
+    local results = call(row, inputs, attributes)
+    for i = 1, results.n do
+      if results[i]:kind() == "real" then
+        lu.assertTrue(results[i]:isnan():any():item() == 0, what .. ": the sample gives NaN")
+      end
+    end
+    if not row.differentiable then return end
+    local weights = make_weights(results)
+    check_first(row, what, inputs, wanted, attributes, weights)
+    if double then check_second(row, what, inputs, wanted, attributes, weights) end
+  end)
+end
+
+for _, name in ipairs(pl.ops()) do
+  local row = pl.op(name)
+  T["test_" .. name] = function()
+    lu.assertTrue(#row.doc > 0, name .. " has no doc line")
+    lu.assertTrue(row.samples ~= nil and #row.samples > 0, name .. " has no samples")
+    pl.manual_seed(1)
+    check_row(row)
+  end
+end
+
+function T.test_third_order()
+  if not double then return end
+  local x = pl.tensor({0.3, -0.7, 1.1}):requires_grad_()
+  local y = (x * x * x * x):sum()
+  for _, factor in ipairs {4, 12, 24} do
+    y = pl.grad(y, x, {create_graph = true})[1]
+    local power = factor == 4 and x ^ 3 or factor == 12 and x ^ 2 or x
+    lu.assertTrue((y - power * factor):abs():amax():item() < 1e-12)
+    y = y:sum()
+  end
+end
+
+return T

@@ -1,0 +1,198 @@
+--- Indexing: t[key] and t[key] = value, with integers, tables, masks and row numbers.
+
+local lu = require "luaunit"
+local pl = require "perilune"
+
+local T = {}
+local eq = lu.assertEquals
+
+local function list(t) return t:totable() end
+local function ints(values) return pl.tensor(values, "int32") end
+
+local function matrix()
+  return pl.tensor {{1, 2, 3, 4}, {5, 6, 7, 8}, {9, 10, 11, 12}}
+end
+
+--
+-- Reading
+--
+
+function T.test_integers()
+  local v = pl.tensor {10, 20, 30}
+  eq({v[1], v[3], v[-1], v[-3]}, {10, 30, 30, 10})
+  eq(v[2.0], 20)
+  eq(math.type(v[1]), "float")
+  eq(math.type(ints({5})[1]), "integer")
+  local m = matrix()
+  eq(list(m[2]), {5, 6, 7, 8})
+  eq(m[-1][-1], 12)
+  eq(m[2][3], 7)
+  eq(#m[1], 4)
+end
+
+function T.test_tables()
+  local m = matrix()
+  eq(m[{2, 3}], 7)
+  eq(m[{-1, -1}], 12)
+  eq(list(m[{2}]), {5, 6, 7, 8})
+  eq(list(m[{{}, 2}]), {2, 6, 10})
+  eq(list(m[{{2, 3}}]), {{5, 6, 7, 8}, {9, 10, 11, 12}})
+  eq(list(m[{1, {2, 3}}]), {2, 3})
+  eq(list(m[{{1, 3, 2}, {1, 4, 3}}]), {{1, 4}, {9, 12}})
+  eq(list(m[{{2}, 1}]), {5, 9})
+  eq(list(m[{{-2, -1}, -1}]), {8, 12})
+  eq(list(m[{{}, {}}]), list(m))
+  eq(list(m[{}]), list(m))
+  eq(list(m[{{3, 1, -1}, 1}]), {9, 5, 1})
+  eq(list(m[{{-1, 1, -2}, 1}]), {9, 1})
+  eq(list(m[{1, {4, 2, -1}}]), {4, 3, 2})
+  eq(m[{{2, 1}}]:size(), {0, 4})
+  eq(m[{{4, 3}}]:size(), {0, 4})
+  eq(m[{{1, 3, -1}}]:size(), {0, 4})
+  eq(pl.zeros(0, 2)[{{}}]:size(), {0, 2})
+end
+
+function T.test_ranges_against_loops()
+  local v = pl.arange(1, 6)
+  for first = -6, 6 do
+    for last = -6, 6 do
+      for step = -3, 3 do
+        if first ~= 0 and last ~= 0 and step ~= 0 then
+          local want, a, b = {}, first < 0 and first + 7 or first, last < 0 and last + 7 or last
+          for i = a, b, step do want[#want + 1] = i end
+          eq(list(v[{{first, last, step}}]), want)
+        end
+      end
+    end
+  end
+end
+
+function T.test_row_numbers()
+  local m = matrix()
+  eq(list(m[ints {3, 1, 1}]), {{9, 10, 11, 12}, {1, 2, 3, 4}, {1, 2, 3, 4}})
+  eq(list(pl.tensor({7, 8, 9})[ints {3}]), {9})
+  eq(m[ints {}]:size(), {0, 4})
+  eq(list(ints({4, 5, 6})[ints {2, 2}]), {5, 5})
+  eq(list(m:t()[ints {4}]), {{4, 8, 12}})
+end
+
+function T.test_masks()
+  local m = matrix()
+  eq(list(m[m:gt(9)]), {10, 11, 12})
+  eq(m[m:gt(99)]:size(), {0})
+  eq(list(m:t()[m:t():le(2)]), {1, 2})
+  eq(list(pl.tensor(5)[pl.tensor(1, "uint8")]), {5})
+  eq(list(ints({1, 2, 3})[ints({1, 2, 3}):ne(2)]), {1, 3})
+end
+
+function T.test_views_or_copies()
+  local m = matrix()
+  m[1]:zero_()
+  m[{{2, 3}, 4}]:fill_(-1)
+  eq(list(m), {{0, 0, 0, 0}, {5, 6, 7, -1}, {9, 10, 11, -1}})
+  m[ints {1}]:fill_(3)
+  m[m:lt(0)]:fill_(3)
+  eq(m[1][1] + m[2][4], -1) -- those were copies
+end
+
+function T.test_gradients_flow()
+  local m = matrix():requires_grad_()
+  local total = m[2]:sum() + 2 * m[{{1, 2}, 1}]:sum() + 10 * m[ints {3,
+                                                                     3}]:sum() + m[m:gt(11)]:sum()
+  eq(list(pl.grad(total, m)[1]), {{2, 0, 0, 0}, {3, 1, 1, 1}, {20, 20, 20, 21}})
+  eq(type(pl.tensor({1}):requires_grad_()[1]), "number") -- a number has no gradient
+end
+
+--
+-- Writing
+--
+
+function T.test_set_integers()
+  local v, m = pl.zeros(3), matrix()
+  v[1], v[-1] = 5, 7
+  eq(list(v), {5, 0, 7})
+  m[2] = 0
+  m[3] = pl.tensor {1, 2, 3, 4}
+  m[1][2] = 20
+  eq(list(m), {{1, 20, 3, 4}, {0, 0, 0, 0}, {1, 2, 3, 4}})
+  m[1] = pl.tensor {9}
+  eq(list(m[1]), {9, 9, 9, 9})
+end
+
+function T.test_set_tables()
+  local m = matrix()
+  m[{2, 3}] = 70
+  m[{{}, 1}] = pl.tensor {-1, -2, -3}
+  m[{{1, 2}, {3, 4}}] = pl.tensor {{0}, {1}}
+  m[{3, {4, 2, -1}}] = pl.tensor {1, 2, 3}
+  eq(list(m), {{-1, 2, 0, 0}, {-2, 6, 1, 1}, {-3, 3, 2, 1}})
+  m[{}] = 4
+  eq(m:sum():item(), 48)
+  m[{{2, 1}}] = 9
+  eq(m:sum():item(), 48)
+end
+
+function T.test_set_masks()
+  local m = matrix()
+  m[m:gt(10)] = 0
+  eq(list(m[3]), {9, 10, 0, 0})
+  m[m:eq(0)] = pl.tensor {-5, -6}
+  eq(list(m[3]), {9, 10, -5, -6})
+  m[m:gt(100)] = 3
+  eq(list(m[1]), {1, 2, 3, 4})
+end
+
+function T.test_set_rows()
+  local m = matrix()
+  m[ints {3, 1}] = 0
+  eq(list(m), {{0, 0, 0, 0}, {5, 6, 7, 8}, {0, 0, 0, 0}})
+  m[ints {1, 3}] = pl.tensor {{1, 1, 1, 1}, {3, 3, 3, 3}}
+  eq(list(m[3]), {3, 3, 3, 3})
+  m[ints {1, 2}] = pl.tensor {1, 2, 3, 4} -- the same row for each
+  eq(list(m[2]), {1, 2, 3, 4})
+  local v = pl.zeros(4)
+  v[ints {4, 2}] = pl.tensor {40, 20}
+  eq(list(v), {0, 20, 0, 40})
+end
+
+function T.test_set_from_itself()
+  local v = pl.tensor {1, 2, 3}
+  v[ints {3, 1, 2}] = v
+  eq(list(v), {2, 3, 1})
+  v[v:gt(1)] = v:slice(1, 2, 2)
+  eq(list(v), {3, 1, 1})
+  local m = matrix()
+  m[ints {1, 2, 3}] = m:flip(1)
+  eq(list(m:select(2, 1)), {9, 5, 1})
+  m[{{1, 2}}] = m[{{2, 3}}]
+  eq(list(m:select(2, 1)), {5, 1, 1})
+end
+
+function T.test_set_is_all_or_nothing()
+  local v = pl.tensor {1, 2, 3}
+  lu.assertErrorMsgContains("index 4 is not within 1 and 3", function() v[ints {1, 4}] = 9 end)
+  eq(list(v), {1, 2, 3})
+end
+
+function T.test_set_other_kinds()
+  local v = pl.zeros({3}, "uint8")
+  v[1] = 300
+  v[2] = 2.7
+  v[{{3}}] = pl.tensor {5}
+  eq(list(v), {255, 2, 5})
+end
+
+function T.test_set_counts_as_a_change()
+  local x = pl.tensor({1, 2, 3}):requires_grad_()
+  local y = x * x
+  lu.assertErrorMsgContains("requires a gradient", function() x[1] = 0 end)
+  lu.assertErrorMsgContains("is the result of an op", function() y[1] = 0 end)
+  for _, key in ipairs {1, {{1}}, ints {1}, pl.tensor({1, 0, 0}, "uint8")} do
+    local z = (x * x):sum()
+    pl.no_grad(function() x[key] = 5 end)
+    lu.assertErrorMsgContains("mul: input 1, real[3], was changed in place since",
+                              function() z:backward() end)
+  end
+end
+
+return T

@@ -1,0 +1,363 @@
+--- Modules and layers: shapes, parameters, modes, state, names in errors, initial values.
+
+local lu = require "luaunit"
+local pl = require "perilune"
+local nn = pl.nn
+
+local T = {}
+local eq, near, fails = lu.assertEquals, lu.assertAlmostEquals, lu.assertErrorMsgContains
+
+local state
+function T.setUp() state = pl.random_state() end
+function T.tearDown() pl.set_random_state(state) end
+
+local function names(iterator)
+  local list = {}
+  for name in iterator do list[#list + 1] = name end
+  return list
+end
+
+local function lenet()
+  return nn.Sequential {
+    nn.Conv2d(1, 6, 5, {padding = 2}), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 10),
+  }
+end
+
+--
+-- Layers
+--
+
+function T.test_shapes()
+  local x = pl.rand(2, 3, 9, 8)
+  for _, case in ipairs {
+    {nn.Linear(8, 5), {2, 3, 9, 5}}, {nn.Linear(8, 5, {bias = false}), {2, 3, 9, 5}},
+    {nn.Conv2d(3, 4, 3), {2, 4, 7, 6}}, {nn.Conv2d(3, 4, {3, 2}, {padding = {1, 0}}), {2, 4, 9, 7}},
+    {nn.Conv2d(3, 4, 3, {stride = 2, padding = 1, bias = false}), {2, 4, 5, 4}},
+    {nn.Conv2d(3, 4, 3, {dilation = {2, 3}}), {2, 4, 5, 2}},
+    {nn.MaxPool2d(2), {2, 3, 4, 4}}, {nn.MaxPool2d({3, 2}, {stride = 1}), {2, 3, 7, 7}},
+    {nn.AvgPool2d(3, {padding = 1}), {2, 3, 3, 3}}, {nn.BatchNorm2d(3), {2, 3, 9, 8}},
+    {nn.Dropout(0.2), {2, 3, 9, 8}}, {nn.Flatten(), {2, 216}}, {nn.Flatten(3), {2, 3, 72}},
+    {nn.Flatten(1), {432}}, {nn.Identity(), {2, 3, 9, 8}}, {nn.ReLU(), {2, 3, 9, 8}},
+    {nn.LeakyReLU(0.2), {2, 3, 9, 8}}, {nn.Tanh(), {2, 3, 9, 8}}, {nn.Sigmoid(), {2, 3, 9, 8}},
+    {nn.Softplus(), {2, 3, 9, 8}}, {nn.Softmax(2), {2, 3, 9, 8}}, {nn.LogSoftmax(), {2, 3, 9, 8}},
+  } do
+    eq(case[1](x):size(), case[2], tostring(case[1]))
+  end
+end
+
+function T.test_descriptions()
+  for text, layer in pairs {
+    ["Linear(2, 3)"] = nn.Linear(2, 3),
+      ["Linear(2, 3, bias=false)"] = nn.Linear(2, 3, {bias = false}),
+    ["Conv2d(1, 6, 5, padding=2)"] = nn.Conv2d(1, 6, 5, {padding = 2}),
+    ["Conv2d(1, 2, {3, 1}, stride={1, 2})"] = nn.Conv2d(1, 2, {3, 1}, {stride = {1, 2}}),
+    ["MaxPool2d(2)"] = nn.MaxPool2d(2), ["MaxPool2d(3, stride=2)"] = nn.MaxPool2d(3, {stride = 2}),
+    ["BatchNorm2d(4)"] = nn.BatchNorm2d(4), ["Dropout(0.5)"] = nn.Dropout(),
+      ["Flatten()"] = nn.Flatten(),
+    ["LeakyReLU(0.2)"] = nn.LeakyReLU(0.2), ["Softmax(-1)"] = nn.Softmax(),
+    ["CrossEntropyLoss(label_smoothing=0.1)"] = nn.CrossEntropyLoss {label_smoothing = 0.1},
+  } do
+    eq(layer:signature(), text)
+  end
+  local text = tostring(nn.Sequential {nn.Linear(1000, 2), nn.ReLU()})
+  eq(text, "Sequential(), 2,002 parameters\n"
+    .. "  1  Linear(1000, 2)  bias [2], weight [2,1000]  2,002\n  2  ReLU()")
+end
+
+function T.test_linear_is_a_product()
+  local layer, x = nn.Linear(3, 2), pl.rand(4, 3)
+  local want = pl.matmul(x, layer.weight:t()) + layer.bias
+  near((layer(x) - want):abs():amax():item(), 0, 1e-6)
+end
+
+function T.test_sequential_fuses_activations()
+  pl.manual_seed(1)
+  local plain = {nn.Conv2d(1, 3, 3), nn.ReLU(), nn.BatchNorm2d(3), nn.LeakyReLU(0.3), nn.Flatten(),
+    nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2), nn.LeakyReLU(0)}
+  local net, x = nn.Sequential(plain), pl.randn(5, 1, 4, 4):requires_grad_()
+  local function one_by_one()
+    local y = x
+    for _, layer in ipairs(plain) do y = layer(y) end
+    return y
+  end
+  local a, b = net(x), one_by_one()
+  near((a - b):abs():amax():item(), 0, 1e-5)
+  local g, h = pl.grad(a:square():sum(), x)[1], pl.grad(b:square():sum(), x)[1]
+  near((g - h):abs():amax():item(), 0, 1e-4)
+end
+
+function T.test_batch_norm_modes()
+  local layer, x = nn.BatchNorm1d(2, {momentum = 0.5}), pl.tensor {{1, 10}, {3, 30}}
+  local y = layer(x)
+  near(y:mean():item(), 0, 1e-5)
+  for i, v in ipairs {1, 10} do near(layer.running_mean[i], v, 1e-5) end
+  for i, v in ipairs {0.5 + 1, 0.5 + 100} do near(layer.running_var[i], v, 1e-4) end
+  layer:eval()
+  near(layer(x)[{1, 1}], (1 - 1) / math.sqrt(1.5), 1e-5)
+  near(layer(x)[{2, 2}], 20 / math.sqrt(100.5), 1e-3)
+  eq({layer.running_mean[1]}, {1})
+  eq(layer(pl.ones(1, 2)):size(), {1, 2}) -- one row is enough now
+  eq(#nn.BatchNorm1d(2, {affine = false}):parameters(), 0)
+end
+
+function T.test_dropout_modes()
+  pl.manual_seed(1)
+  local layer, x = nn.Dropout(0.4), pl.ones(5000)
+  near(layer(x):eq(0):to("real"):mean():item(), 0.4, 0.04)
+  eq(layer:eval()(x) == x, true)
+  eq(layer:train()(x) == x, false)
+  eq(nn.Dropout(0)(x) == x, true)
+end
+
+function T.test_losses()
+  local x, y = pl.tensor {{0, 0}, {0, 0}}, pl.tensor({1, 2}, "int32")
+  near(nn.CrossEntropyLoss()(x, y):item(), math.log(2), 1e-6)
+  near(nn.CrossEntropyLoss({label_smoothing = 0.2})(x, y):item(), math.log(2), 1e-6)
+  eq(nn.MSELoss()(x, x + 2):item(), 4)
+end
+
+--
+-- Parameters and modes
+--
+
+function T.test_parameters_in_order()
+  local net = nn.module {
+    b = nn.Linear(1, 1), a = nn.Linear(1, 2, {bias = false}), scale = nn.parameter(pl.ones(1)),
+    list = {nn.Linear(1, 1), nn.BatchNorm1d(1)}, _hidden = pl.ones(1):requires_grad_(),
+    shift = pl.zeros(1), forward = function() end,
+  }
+  eq(names(net:named_parameters()),
+     {"a.weight", "b.bias", "b.weight", "list.1.bias", "list.1.weight", "list.2.bias",
+      "list.2.weight", "scale"})
+  eq(names(net:named_buffers()), {"list.2.running_mean", "list.2.running_var", "shift"})
+  eq(names(net:named_modules()), {"a", "b", "list.1", "list.2"})
+  eq({#net:parameters(), #net:buffers(), #net:modules()}, {8, 3, 5})
+  eq(net:parameter_count(), 2 + 2 + 2 + 2 + 1)
+end
+
+function T.test_shared_layers_count_once()
+  local shared = nn.Linear(2, 2)
+  local net = nn.Sequential {shared, nn.Tanh(), shared}
+  eq(#net:parameters(), 2)
+  eq(names(net:named_parameters()), {"1.bias", "1.weight"})
+  local x = pl.ones(1, 2)
+  net(x):sum():backward()
+  lu.assertNotNil(shared.weight.grad)
+end
+
+function T.test_lenet()
+  local net = lenet()
+  eq(net:parameter_count(), 6 * 25 + 6 + 16 * 150 + 16 + 48000 + 120 + 1210)
+  local y = net(pl.rand(3, 1, 28, 28))
+  eq(y:size(), {3, 10})
+  pl.cross_entropy(y, pl.tensor({1, 5, 10}, "int32")):backward()
+  for name, p in net:named_parameters() do
+    eq(p.grad:size(), p:size(), name)
+    lu.assertTrue(p.grad:abs():sum():item() > 0, name)
+  end
+  net:zero_grad()
+  for _, p in net:named_parameters() do eq(p.grad, nil) end
+end
+
+function T.test_train_and_eval_reach_all()
+  local net = nn.module {inner = nn.Sequential {nn.Dropout()}, forward = function() end,
+    list = {{nn.BatchNorm1d(1)}}}
+  net:eval()
+  eq({net.training, net.inner.training, net.inner[1].training, net.list[1][1].training},
+     {false, false, false, false})
+  net:train()
+  eq({net.training, net.inner[1].training}, {true, true})
+end
+
+function T.test_freezing()
+  local net = nn.Sequential {nn.Linear(2, 2), nn.Linear(2, 1)}
+  net[1]:requires_grad_(false)
+  eq(#net:parameters(), 4) -- they stay parameters
+  net(pl.ones(1, 2)):sum():backward()
+  eq(net[1].weight.grad, nil)
+  lu.assertNotNil(net[2].weight.grad)
+  net[1]:requires_grad_()
+  eq(net[1].weight.requires_grad, true)
+end
+
+function T.test_apply()
+  local seen = {}
+  nn.Sequential({nn.ReLU(), nn.Tanh()}):apply(function(m) seen[#seen + 1] = m:signature() end)
+  eq(seen, {"ReLU()", "Tanh()", "Sequential()"})
+end
+
+function T.test_classes()
+  local Scale = nn.class "Scale"
+  function Scale:init(n) self.factor = nn.parameter(pl.full({n}, 3)) end
+  function Scale:forward(x) return x * self.factor end
+  local Twice = nn.class("Twice", Scale)
+  function Twice:forward(x) return Scale.forward(self, x) * 2 end
+  local layer = Twice(2)
+  eq(layer(pl.ones(2)):totable(), {6, 6})
+  eq({nn.is_module(layer), nn.is_module(Scale), nn.is_module {}, nn.is_module(pl.ones(1))},
+     {true, false, false, false})
+  eq(layer:signature(), "Twice()")
+  eq(#layer:parameters(), 1)
+end
+
+--
+-- State
+--
+
+function T.test_state_dict()
+  local a, b = lenet(), lenet()
+  local x = pl.rand(2, 1, 28, 28)
+  b:load_state_dict(a:state_dict())
+  eq(a(x):eq(b(x)):all():item(), 1)
+  eq(b[1].weight.requires_grad, true)
+  local s = a:state_dict()
+  eq(s["1.weight"].requires_grad, false)
+  s["1.weight"]:fill_(7) -- not a copy
+  eq(a[1].weight[{1, 1, 1, 1}], 7)
+end
+
+function T.test_states_that_do_not_fit()
+  local net = nn.Sequential {nn.Linear(2, 3)}
+  local before = net[1].weight:totable()
+  local function load(change)
+    local s = net:state_dict()
+    for k, v in pairs(s) do s[k] = v + 1 end
+    change(s)
+    net:load_state_dict(s)
+  end
+  fails("load_state_dict: the state is not one of this Sequential: missing 1.bias", load,
+        function(s) s["1.bias"] = nil end)
+  fails("missing 1.bias; unexpected 2.bias", load, function(s) s["1.bias"], s["2.bias"] = nil,
+        s["1.bias"] end)
+  fails("other shapes: 1.weight ([3,2] here, [2,3] there)", load,
+        function(s) s["1.weight"] = s["1.weight"]:t() end)
+  fails("missing 1.bias", load, function(s) s["1.bias"] = 5 end)
+  fails("load_state_dict: table of tensors expected, got nil", net.load_state_dict, net)
+  eq(net[1].weight:totable(), before)
+end
+
+--
+-- Errors name the place in the network
+--
+
+local function message_of(f, ...)
+  local ok, message = pcall(f, ...)
+  eq(ok, false)
+  return message
+end
+
+function T.test_errors_name_the_layer()
+  local net = nn.Sequential {nn.Linear(4, 3), nn.Sequential {nn.Tanh(), nn.Linear(5, 2)}}
+  local message = message_of(function() return net(pl.ones(1, 4)) end)
+  lu.assertStrMatches(message, ".*test_nn.lua:%d+: linear: x is real%[1,3%], weight real%[2,5%]: "
+    .. "3 inputs against 5 %(in Sequential%.2%.2 Linear%(5, 2%)%)")
+  lu.assertStrContains(message_of(net[1], pl.ones(1, 2)), "(in Linear(4, 3))")
+  net.name = "Net"
+  lu.assertStrContains(message_of(net, pl.ones(1, 4)), "(in Net.2.2 Linear(5, 2))")
+  -- a network that failed works afterwards, and so does another
+  lu.assertStrContains(message_of(net, pl.ones(1, 4)), "(in Net.2.2 Linear(5, 2))")
+  eq(net[1](pl.ones(1, 4)):size(), {1, 3})
+end
+
+function T.test_errors_that_are_no_texts_pass()
+  local net = nn.module {forward = function() error({code = 5}) end}
+  eq(message_of(net).code, 5)
+  local quiet = nn.module {forward = function() error("my text", 0) end}
+  eq(message_of(quiet), "my text (in Module())")
+end
+
+function T.test_errors_in_the_users_own_forward()
+  local net = nn.module {layer = nn.Linear(2, 1),
+                         forward = function(self, x) return self.layer(x) + self.none end}
+  lu.assertStrMatches(message_of(net, pl.ones(1, 2)), ".*test_nn.lua:%d+: .*in Module%(%)%)")
+  fails("Module has no forward function", nn.Module.forward, setmetatable({}, nn.Module))
+end
+
+--
+-- Initial values
+--
+
+function T.test_initial_values_are_pytorchs()
+  pl.manual_seed(1)
+  local layer = nn.Linear(400, 300)
+  local bound = 1 / 20
+  for _, t in ipairs {layer.weight, layer.bias} do
+    lu.assertTrue(t:detach():abs():amax():item() <= bound)
+  end
+  near(layer.weight:detach():square():mean():item(), bound ^ 2 / 3, 2e-5)
+  local conv = nn.Conv2d(4, 50, {5, 3})
+  lu.assertTrue(conv.weight:detach():abs():amax():item() <= 1 / math.sqrt(60))
+  near(conv.weight:detach():square():mean():item(), 1 / 180, 5e-4)
+end
+
+function T.test_initialisers()
+  pl.manual_seed(1)
+  local function spread(t) return t:mean():item(), t:square():mean():item() end
+  local w = pl.zeros(300, 200)
+  local function variance(want, name, ...)
+    local mean, square = spread(nn.init[name](w, ...))
+    near(mean, 0, 6 * math.sqrt(want / 60000))
+    near(square, want, want * 0.04)
+  end
+  variance(2 / 200, "kaiming_normal_")
+  variance(2 / 200, "kaiming_uniform_")
+  variance(2 / 1.25 / 200, "kaiming_normal_", {a = 0.5})
+  variance(2 / 500, "xavier_normal_")
+  variance(4 * 2 / 500, "xavier_uniform_", 2)
+  variance(0.25, "normal_", 0, 0.5)
+  eq(spread(nn.init.zeros_(w)), 0)
+  eq(spread(nn.init.ones_(w)), 1)
+  eq(spread(nn.init.constant_(w, 3)), 3)
+  lu.assertTrue(nn.init.uniform_(w, 2, 3):amin():item() >= 2)
+  eq(nn.init.gain("tanh"), 5 / 3)
+  eq(nn.init.gain("leaky_relu", 1), 1)
+end
+
+function T.test_orthogonal()
+  pl.manual_seed(1)
+  for _, size in ipairs {{3, 5}, {5, 3}, {4, 4}, {2, 3, 2, 1}} do
+    local w = nn.init.orthogonal_(pl.zeros(size), 2)
+    local m = w:reshape(size[1], -1)
+    if m:size(1) > m:size(2) then m = m:t() end
+    local product = pl.matmul(m, m:t()) / 4
+    local n = m:size(1)
+    for i = 1, n do
+      for j = 1, n do near(product[{i, j}], i == j and 1 or 0, 1e-5) end
+    end
+  end
+end
+
+function T.test_initialisers_of_parameters()
+  local layer = nn.Linear(3, 3)
+  for _, name in ipairs {"zeros_", "ones_", "uniform_", "normal_", "kaiming_normal_",
+                         "kaiming_uniform_",
+                         "xavier_normal_", "xavier_uniform_", "orthogonal_"} do
+    eq(nn.init[name](layer.weight) == layer.weight, true, name)
+  end
+  eq(layer.weight.requires_grad, true)
+end
+
+--
+-- Learning
+--
+
+function T.test_a_network_learns()
+  pl.manual_seed(3)
+  local net = nn.Sequential {nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2)}
+  local x = pl.tensor {{0, 0}, {0, 1}, {1, 0}, {1, 1}}
+  local y = pl.tensor({1, 2, 2, 1}, "int32")
+  for _ = 1, 300 do
+    pl.tidy(function()
+      net:zero_grad()
+      pl.cross_entropy(net(x), y):backward()
+      pl.no_grad(function()
+        for _, p in ipairs(net:parameters()) do p:sub_(p.grad) end
+      end)
+    end)
+  end
+  eq(net(x):argmax():totable(), y:totable())
+end
+
+return T

@@ -1,0 +1,368 @@
+--- Saving and loading: what comes back, what is refused, and damaged files.
+
+local lu = require "luaunit"
+local pl = require "perilune"
+local core = require "perilune.core"
+
+local T = {}
+local eq, fails = lu.assertEquals, lu.assertErrorMsgContains
+
+-- In memory if there is such a place: many small files are written.
+local folder = os.tmpname()
+os.remove(folder)
+if core.file_size "/dev/shm" then folder = folder:gsub("^.*/", "/dev/shm/") end
+local path = folder .. "/file.safetensors"
+
+function T.setUp() assert(core.mkdir(folder)) end
+function T.tearDown() os.execute("rm -rf '" .. folder .. "'") end
+
+local function read_bytes(name)
+  local file <close> = assert(io.open(name, "rb"))
+  return file:read "a"
+end
+
+local function write_bytes(name, bytes)
+  local file <close> = assert(io.open(name, "wb"))
+  file:write(bytes)
+end
+
+local function expect_nil(text, ...)
+  local value, message = ...
+  eq(value, nil)
+  lu.assertStrContains(message, text)
+end
+
+local function round_trip(value)
+  assert(pl.save(path, value))
+  return assert(pl.load(path))
+end
+
+--
+-- Round trips
+--
+
+function T.test_plain_values()
+  local value = {
+    n = 3, x = 0.1, big = 1e300, small = -5e-324, negative = -7, yes = true, no = false,
+    text = "a \"text\" with \n lines, ä and €", empty = "", list = {1, 2, {3, {}}}, nothing = {},
+    deep = {a = {b = {c = {"d"}}}}, ["odd key.with dots"] = 1, [""] = 2,
+  }
+  eq(round_trip(value), value)
+end
+
+function T.test_numbers()
+  local inf = math.huge
+  local back = round_trip {
+    inf = inf, minus = -inf, nan = 0 / 0, most = math.maxinteger, least = math.mininteger,
+    edge = 1 << 53, above = (1 << 53) + 1, below = -(1 << 53) - 1, third = 1 / 3, zero = -0.0,
+      list = {inf, 1},
+  }
+  eq({back.inf, back.minus, back.most, back.least}, {inf, -inf, math.maxinteger, math.mininteger})
+  eq(back.nan ~= back.nan, true)
+  eq({back.edge, back.above, back.below}, {1 << 53, (1 << 53) + 1, -(1 << 53) - 1})
+  eq({math.type(back.above), math.type(back.most), math.type(back.third)},
+     {"integer", "integer", "float"})
+  eq(back.third, 1 / 3)
+  eq(1 / back.zero, -inf)
+  eq(back.list, {inf, 1})
+end
+
+function T.test_whole_numbers_come_back_as_integers()
+  eq(math.type(round_trip({x = 2.0}).x), "integer")
+end
+
+function T.test_tensors()
+  local t = pl.tensor {{1.5, -2}, {0 / 0, 1 / 0}}
+  local back = round_trip {
+    t = t, views = {t:t(), t[1], t:flip()}, ints = pl.tensor({1, -5}, "int32"),
+    bytes = pl.tensor({{0}, {255}}, "uint8"), scalar = pl.tensor(3), none = pl.zeros(0, 4),
+    eight = pl.ones(1, 2, 1, 1, 1, 1, 1, 1),
+  }
+  eq(tostring(back.t), tostring(t))
+  eq(tostring(back.views[1]), tostring(t:t():contiguous()))
+  eq(back.views[2]:totable(), {1.5, -2})
+  eq({back.ints:kind(), back.bytes:kind(), back.t:kind()}, {"int32", "uint8", "real"})
+  eq(back.ints:totable(), {1, -5})
+  eq(back.bytes:totable(), {{0}, {255}})
+  eq(back.scalar:item(), 3)
+  eq(back.none:size(), {0, 4})
+  eq(back.eight:dim(), 8)
+end
+
+function T.test_all_bits_of_reals()
+  local t = pl.randn(1000)
+  local back = round_trip({t = t}).t
+  eq(back:eq(t):all():item(), 1)
+end
+
+function T.test_one_tensor_under_two_names()
+  local t = pl.ones(3)
+  local back = round_trip {a = t, b = {t, t}}
+  eq(back.a:totable(), {1, 1, 1})
+  back.a:fill_(2)
+  eq(back.b[1]:totable(), {1, 1, 1}) -- saved twice: they are no longer one
+end
+
+function T.test_parameters_come_back_without_gradients()
+  local w = pl.ones(2):requires_grad_()
+  local back = round_trip {w = w, y = w * 2}
+  eq({back.w.requires_grad, back.y.requires_grad}, {false, false})
+  eq(back.y:totable(), {2, 2})
+end
+
+function T.test_a_network()
+  local net = pl.nn.Sequential {pl.nn.Linear(2, 3), pl.nn.BatchNorm1d(3), pl.nn.Linear(3, 1)}
+  net(pl.randn(8, 2))
+  local other = pl.nn.Sequential {pl.nn.Linear(2, 3), pl.nn.BatchNorm1d(3), pl.nn.Linear(3, 1)}
+  other:load_state_dict(round_trip(net:state_dict()))
+  local x = pl.randn(4, 2)
+  eq(other:eval()(x):totable(), net:eval()(x):totable())
+end
+
+function T.test_the_same_value_gives_the_same_bytes()
+  local function value() return {b = pl.ones(2), a = {x = 1, y = pl.zeros(1), list = {1, 2}},
+                                 c = "t"} end
+  assert(pl.save(path, value()))
+  local first = read_bytes(path)
+  assert(pl.save(path, value()))
+  eq(read_bytes(path) == first, true)
+end
+
+function T.test_any_safetensors_file()
+  assert(core.save_tensors(path, {w = pl.ones(2)}, {note = "text"}))
+  local back = assert(pl.load(path))
+  eq(back.w:totable(), {1, 1})
+  local tensors, texts = core.load_tensors(path)
+  eq(texts, {note = "text"})
+  eq(tensors.w:size(), {2})
+  assert(core.save_tensors(path, {}))
+  eq(pl.load(path), {})
+end
+
+--
+-- Refused values: nothing is written
+--
+
+function T.test_refused()
+  local loop = {}
+  loop.inside = {loop}
+  for text, value in pairs {
+    ["save: inside.1 occurs inside itself"] = loop,
+    ["save: f is a function, which a file cannot hold"] = {f = print},
+    ["save: a.b is a thread, which a file cannot hold"] = {a = {b = coroutine.create(print)}},
+    ["save: the table has the key 1.5; keys 1..n or strings expected"] = {[1.5] = 1},
+    ["save: a is a list with gaps, or with names beside its numbers"] = {a = {1, [3] = 2}},
+    ["save: b is a list with gaps"] = {b = {1, x = 2}},
+    ["save: the table has the key true; keys"] = {[true] = 1},
+    ["save: the table has the key $number; names that begin with $ are the file's own"] =
+      {["$number"] = 1},
+    ["save: net is an object; plain table expected (of a network, save its state_dict())"] =
+      {net = pl.nn.Linear(1, 1)},
+    ["save: a.b names two tensors"] = {["a.b"] = pl.ones(1), a = {b = pl.ones(1)}},
+    ["save: a is a string with a zero byte in it"] = {a = "x\0y"},
+  } do
+    fails(text, pl.save, path, value)
+  end
+  fails("save: table expected, got number", pl.save, path, 5)
+  fails("save: table expected, got userdata", pl.save, path, pl.ones(1))
+  eq(io.open(path), nil)
+end
+
+function T.test_names_that_a_file_cannot_hold()
+  local ok, message = pl.save(path, {__metadata__ = pl.ones(1)})
+  eq(ok, nil)
+  lu.assertStrContains(message, "no tensor may be named __metadata__")
+  eq(io.open(path), nil)
+end
+
+--
+-- Files that cannot be written or read
+--
+
+function T.test_files_that_cannot_be_written()
+  expect_nil("cannot write " .. folder .. "/none/file", pl.save(folder .. "/none/file", {a = 1}))
+  expect_nil("No such file or directory", pl.save(folder .. "/none/file", {a = 1}))
+  expect_nil("cannot write /dev/full: No space left on device",
+             pl.save("/dev/full", {a = pl.ones(9)}))
+  expect_nil("cannot write " .. folder, pl.save(folder, {a = 1}))
+  fails("path expected, got an empty or binary string", pl.save, "", {a = 1})
+  eq(io.popen("ls -A '" .. folder .. "'"):read "a", "")
+end
+
+function T.test_a_failed_save_keeps_the_old_file()
+  assert(pl.save(path, {a = 1}))
+  local before, value = read_bytes(path), {a = pl.ones(3, 3):t()}
+  core.fail_after(0) -- the transposed tensor needs a copy
+  local ok, message = pl.save(path, value)
+  core.fail_after(-1)
+  expect_nil("not enough memory", ok, message)
+  eq(read_bytes(path) == before, true)
+  eq(io.popen("ls -A '" .. folder .. "'"):read "a", "file.safetensors\n")
+end
+
+function T.test_files_that_cannot_be_read()
+  expect_nil("cannot open " .. path .. ": No such file or directory", pl.load(path))
+  expect_nil("not a regular file", pl.load(folder))
+  write_bytes(path, "")
+  expect_nil("not a safetensors file (shorter than 8 bytes)", pl.load(path))
+  write_bytes(path, ("\255"):rep(20))
+  expect_nil("not a whole safetensors file", pl.load(path))
+  write_bytes(path, ("<I8"):pack(2) .. "[]")
+  expect_nil("its header is not a JSON object", pl.load(path))
+  write_bytes(path, ("<I8"):pack(2) .. "{}x")
+  expect_nil("has 1 bytes of data; its header describes 0", pl.load(path))
+end
+
+function T.test_every_shorter_file_is_refused()
+  assert(pl.save(path, {a = pl.tensor {1, 2}, b = {pl.ones({3}, "uint8"), "text"}}))
+  local whole = read_bytes(path)
+  for n = 0, #whole - 1 do
+    write_bytes(path, whole:sub(1, n))
+    local value, message = pl.load(path)
+    eq(value, nil)
+    lu.assertStrContains(message, path)
+  end
+  write_bytes(path, whole .. "\0")
+  expect_nil("bytes of data", pl.load(path))
+end
+
+function T.test_no_flipped_bit_does_harm()
+  assert(pl.save(path, {a = pl.tensor {1, 2}, b = {pl.ones({3}, "uint8"), 1 / 0}}))
+  local whole = read_bytes(path)
+  local header = 8 + ("<I8"):unpack(whole)
+  local refused = 0
+  for at = 1, header do
+    for bit = 0, 7 do
+      local byte = string.char(whole:byte(at) ~ (1 << bit))
+      write_bytes(path, whole:sub(1, at - 1) .. byte .. whole:sub(at + 1))
+      local ok, value, message = pcall(pl.load, path)
+      lu.assertTrue(ok, value)
+      if not value then
+        refused = refused + 1
+        lu.assertStrContains(message, path)
+      end
+    end
+  end
+  lu.assertTrue(refused > header * 4)
+end
+
+-- Saves tensors with a header of its own making.
+local function write_archive(header, data)
+  write_bytes(path, ("<I8"):pack(#header) .. header .. (data or ""))
+end
+
+local function inner(dtype, shape, from, to)
+  return ('{"dtype":"%s","shape":%s,"data_offsets":[%s,%s]}'):format(dtype, shape, from, to)
+end
+
+function T.test_lying_headers()
+  local function entry(...) return '{"a":' .. inner(...) .. "}" end
+  for _, case in ipairs {
+    {entry("F16", "[2]", 0, 4), "tensor 'a' has dtype F16; F32, F64, I32 or U8 expected"},
+    {entry("F32", "[3]", 0, 4),
+     "tensor 'a' does not have as many bytes as its dtype and shape need"},
+    {entry("F32", "[1]", 0, 8), "no data_offsets within the 4 bytes of data"},
+    {entry("F32", "[-1]", 0, 4), "a size that is no whole number"},
+    {entry("F32", "[1.5]", 0, 4), "a size that is no whole number"},
+    {entry("F32", "[1e300]", 0, 4), "a size that is no whole number"},
+    {entry("F32", "[1,1,1,1,1,1,1,1,1]", 0, 4), "no shape of at most 8 sizes"},
+    {entry("F32", "{}", 0, 4), "no shape of at most 8 sizes"},
+    {entry("F32", "[1]", 4, 0), "no data_offsets within"},
+    {entry("F32", "[1]", -4, 0), "no data_offsets within"},
+    {entry("U8", "[9007199254740992,9007199254740992]", 0, 4), "does not have as many bytes"},
+    {entry("U8", "[2]", 2, 4), "the data of tensor 'a' begin at byte 2; 0 expected"},
+    {entry("U8", "[2]", 0, 2), "has 4 bytes of data; its header describes 2"},
+    {'{"a":5}', "tensor 'a' has dtype missing"},
+    {'{"__metadata__":5}', "__metadata__ is no object"},
+    {'{"__metadata__":{"x":5}}', "'x' in __metadata__ is no text"},
+    {'{"__metadata__":{},"__metadata__":{}}', "two __metadata__ in the header"},
+    {('{"a":%s,"a":%s}'):format(inner("U8", "[2]", 0, 2), inner("U8", "[2]", 2, 4)),
+      "two tensors are named 'a'"},
+    {('{"a":%s,"b":%s}'):format(inner("U8", "[4]", 0, 4), inner("U8", "[4]", 0, 4)),
+      "begin at byte 0; 4 expected"},
+    {("["):rep(5000), "its header is not a JSON object"},
+    {'{} {}', "its header is not a JSON object"},
+  } do
+    write_archive(case[1], "\1\2\3\4")
+    expect_nil(case[2], pl.load(path))
+  end
+  write_bytes(path, ("<I8"):pack(1 << 62))
+  expect_nil("a header of 4611686018427387904 bytes in a file of 8", pl.load(path))
+end
+
+function T.test_doubles_and_floats()
+  local d, f = inner("F64", "[2]", 0, 16), inner("F32", "[1]", 16, 20)
+  write_archive(('{"d":%s,"f":%s}'):format(d, f), ("<ddf"):pack(0.1, -3, 0.5))
+  local t = assert(pl.load(path))
+  lu.assertAlmostEquals(t.d[1], 0.1, 1e-7)
+  eq({t.d[2], t.f[1]}, {-3, 0.5})
+end
+
+function T.test_damaged_structures()
+  for text, meta in pairs {
+    ["json_decode: not JSON at byte"] = "{",
+    ["tensor 'x' is missing"] = '{"a":{"$tensor":"x"}}',
+    ["tensor '5' is missing"] = '{"a":{"$tensor":5}}',
+    ["'abc' is no number"] = '{"a":{"$number":"abc"}}',
+    ["'1.5' is no number"] = '{"a":{"$number":"1.5"}}',
+    ["does not hold a table"] = "5",
+  } do
+    assert(core.save_tensors(path, {}, {perilune = meta}))
+    expect_nil(text, pl.load(path))
+  end
+end
+
+--
+-- The other file functions
+--
+
+function T.test_write_append_size_truncate()
+  eq(core.write_file(path, "one\n"), true)
+  eq(core.append_file(path, "two\n"), 8)
+  eq(core.file_size(path), 8)
+  eq(read_bytes(path), "one\ntwo\n")
+  eq(core.truncate_file(path, 4), true)
+  eq(read_bytes(path), "one\n")
+  expect_nil("cannot cut " .. path .. " to 9 bytes: it has 4", core.truncate_file(path, 9))
+  expect_nil("cannot cut " .. path .. " to -1 bytes", core.truncate_file(path, -1))
+  expect_nil("No such file", core.file_size(folder .. "/none"))
+  expect_nil("cannot write /dev/full: No space left on device", core.write_file("/dev/full", "x"))
+  expect_nil("cannot write " .. folder, core.append_file(folder, "x"))
+  eq(core.write_file(path, "a\0b"), true)
+  eq(core.file_size(path), 3)
+end
+
+function T.test_folders()
+  eq(core.mkdir(folder .. "/a/b/c"), true)
+  eq(core.mkdir(folder .. "/a/b/c"), true)
+  eq(core.mkdir(folder .. "/d/"), true)
+  eq(core.write_file(folder .. "/a/b/c/f", "x"), true)
+  expect_nil("cannot make the folder", core.mkdir(folder .. "/a/b/c/f/g"))
+  expect_nil("Not a directory", core.mkdir(folder .. "/a/b/c/f"))
+end
+
+--
+-- JSON
+--
+
+function T.test_json()
+  eq(core.json_encode {b = 1, a = {true, "x"}, c = 0.1}, '{"a":[true,"x"],"b":1,"c":0.1}')
+  eq(core.json_encode {}, "{}")
+  eq(core.json_decode '[1, 2.5, "x", null, {"a": []}]', {1, 2.5, "x", nil, {a = {}}})
+  eq(core.json_encode({1 / 0}, {nan = "null"}), "[null]")
+  for text, value in pairs {
+    ["json_encode: [1] is not a finite number"] = {0 / 0},
+    ["json_encode: a.b is a function, which JSON cannot hold"] = {a = {b = print}},
+    ["json_encode: the value is a userdata"] = pl.ones(1),
+    ["json_encode: [1] is an integer beyond 2^53"] = {(1 << 53) + 1},
+    ["has keys that are not 1 to n"] = {1, x = 2},
+  } do
+    fails(text, core.json_encode, value)
+  end
+  for _, text in ipairs {"", "{", "[1,]", "{\"a\":1}x", "nul", "\"\\q\"", "[1 2]",
+                         ("["):rep(2000)} do
+    expect_nil("json_decode: not JSON at byte", core.json_decode(text))
+  end
+end
+
+return T

@@ -1,0 +1,317 @@
+--- Tensors: creation, kinds, views, printing, operators, changes in place.
+
+local lu = require "luaunit"
+local pl = require "perilune"
+
+local T = {}
+local nan, inf = 0 / 0, math.huge
+local eq = lu.assertEquals
+
+local function list(t) return t:totable() end
+
+--
+-- Creation
+--
+
+function T.test_zeros_ones_full_empty()
+  eq(list(pl.zeros(2, 3)), {{0, 0, 0}, {0, 0, 0}})
+  eq(list(pl.ones({2}, "int32")), {1, 1})
+  eq(list(pl.full({2, 1}, 7, "uint8")), {{7}, {7}})
+  eq(pl.empty(2, 0, 3):size(), {2, 0, 3})
+  eq(pl.zeros():size(), {})
+  eq(pl.zeros({}):item(), 0)
+  eq(pl.full(3, 0.5):totable(), {0.5, 0.5, 0.5})
+  eq(math.type(pl.ones(1):item()), "float")
+  eq(math.type(pl.ones(1, "int32"):item()), "integer")
+end
+
+function T.test_tensor_from_tables()
+  local t = pl.tensor {{1, 2, 3}, {4, 5, 6}}
+  eq(t:size(), {2, 3})
+  eq(list(t), {{1, 2, 3}, {4, 5, 6}})
+  eq(pl.tensor(2.5):item(), 2.5)
+  eq(pl.tensor(2.5):dim(), 0)
+  eq(pl.tensor({}):size(), {0})
+  eq(pl.tensor({{}, {}}):size(), {2, 0})
+  eq(list(pl.tensor {true, false, 3}), {1, 0, 3})
+  eq(pl.tensor({{{{{{{{1}}}}}}}}):dim(), 8)
+end
+
+function T.test_kinds()
+  eq(pl.zeros(1):kind(), "real")
+  eq(list(pl.tensor({1.9, -1.9, nan, 1e20, -1e20}, "int32")), {1, -1, 0, 2147483647, -2147483648})
+  eq(list(pl.tensor({1.9, -1, 256, 255.5}, "uint8")), {1, 0, 255, 255})
+  local t = pl.tensor({3, 200}, "uint8")
+  eq(list(t:to("int32")), {3, 200})
+  eq(list(t:to("real") * 2), {6, 400})
+  eq(t:to("real"):kind(), "real")
+  eq(list(pl.tensor({{1, 2}, {3, 4}}):t():to("int32")), {{1, 3}, {2, 4}})
+  eq(t:to("uint8") == t, true) -- nothing to do
+end
+
+function T.test_arange_and_linspace()
+  eq(list(pl.arange(1, 4)), {1, 2, 3, 4})
+  eq(list(pl.arange(5, 1, -2)), {5, 3, 1})
+  eq(#pl.arange(0, 1, 0.1), 11)
+  eq(#pl.arange(1, 0), 0)
+  eq(pl.arange(1, 3, "int32"):kind(), "int32")
+  eq(list(pl.arange(1, 3, nil, "int32")), {1, 2, 3})
+  eq(list(pl.arange(1, 6, 2, "uint8")), {1, 3, 5})
+  eq(list(pl.linspace(0, 1, 5)), {0, 0.25, 0.5, 0.75, 1})
+  eq(list(pl.linspace(3, 9, 1)), {3})
+end
+
+--
+-- Queries
+--
+
+function T.test_size_dim_numel()
+  local t = pl.zeros(2, 3, 4)
+  eq({t:dim(), t:numel(), #t}, {3, 24, 2})
+  eq({t:size(1), t:size(3), t:size(-1), t:size(-3)}, {2, 4, 4, 2})
+  eq(t:stride(), {12, 4, 1})
+  eq(pl.zeros(0, 3):numel(), 0)
+  eq(#pl.zeros(0, 3), 0)
+  eq(pl.zeros():numel(), 1)
+end
+
+function T.test_item_and_totable()
+  eq(pl.full({1, 1}, 3):item(), 3)
+  eq(pl.tensor(4):totable(), 4)
+  eq(pl.zeros(2, 0):totable(), {{}, {}})
+  eq(list(pl.tensor({{1, 2}, {3, 4}}):t()), {{1, 3}, {2, 4}})
+end
+
+function T.test_identity()
+  local t = pl.ones(2)
+  local u = pl.ones(2)
+  eq(t == t, true)
+  eq(t == u, false)
+  eq(t == 1, false)
+  t.grad = u
+  eq(t.grad == t.grad, true)
+  eq(pl.is_tensor(t), true)
+  eq(pl.is_tensor(3), false)
+  eq(pl.is_tensor(io.stdout), false)
+end
+
+--
+-- Printing
+--
+
+function T.test_printing()
+  eq(tostring(pl.tensor {1, 2.5, -3}), "real[3] [  1 2.5  -3]")
+  eq(tostring(pl.tensor {{1, 20}, {300, 4}}), "real[2,2]\n[[  1  20]\n [300   4]]")
+  eq(tostring(pl.tensor(2.5)), "real[] 2.5")
+  eq(tostring(pl.zeros(0, 3)), "real[0,3]")
+  eq(tostring(pl.tensor({1, 2}, "uint8")), "uint8[2] [1 2]")
+  eq(tostring(pl.tensor {nan, inf, -inf, -nan}), "real[4] [ nan  inf -inf  nan]")
+  eq(tostring(pl.zeros(1) / 0), "real[1] [nan]")
+  eq(tostring(pl.arange(1, 20, "int32")), "int32[20] [ 1  2  3 … 18 19 20]")
+  eq(tostring(pl.zeros(9, 1)),
+     "real[9,1]\n[[0]\n [0]\n [0]\n …\n [0]\n [0]\n [0]]")
+  eq(tostring(pl.ones(1):expand(1 << 40)), "real[1099511627776] [1 1 1 … 1 1 1]")
+  eq(tostring(pl.ones(2, 2, 1)), "real[2,2,1]\n[[[1]\n  [1]]\n [[1]\n  [1]]]")
+end
+
+--
+-- Views
+--
+
+function T.test_views_share_values()
+  local t = pl.zeros(3, 4)
+  t:select(1, 2):fill_(1)
+  t:slice(2, 4, 2, -2):add_(10)
+  t:t()[1][3] = 5
+  t:reshape(12)[12] = 7
+  t:flatten()[10] = 8
+  eq(list(t), {{0, 10, 0, 10}, {1, 11, 1, 11}, {5, 18 - 10, 0, 7}})
+  local copy = t:clone()
+  copy:zero_()
+  eq(t[3][4], 7)
+  t:detach():fill_(2)
+  eq(t:sum():item(), 24)
+end
+
+function T.test_views_keep_the_storage_alive()
+  local row
+  do
+    local t = pl.ones(1000, 10)
+    row = t:select(1, 7)
+  end
+  collectgarbage()
+  eq(row:sum():item(), 10)
+end
+
+function T.test_views_take_no_memory()
+  local t = pl.zeros(100, 100)
+  local before = pl.memory().live_bytes
+  local views = {t:t(), t:flip(), t[3], t:slice(1, 2, 50), t:reshape(-1), t:expand(5, 100, 100),
+    t:permute(2, 1), t:select(2, 1), t:detach(), t[{{1, 10}, {}}]}
+  eq(pl.memory().live_bytes, before)
+  eq(#views, 10)
+end
+
+function T.test_contiguous()
+  local t = pl.tensor {{1, 2}, {3, 4}}
+  eq(t:is_contiguous(), true)
+  eq(t:contiguous() == t, true)
+  eq(t:t():is_contiguous(), false)
+  eq(t:t():contiguous():stride(), {2, 1})
+  eq(list(t:t():contiguous()), {{1, 3}, {2, 4}})
+  eq(t:expand(2, 2, 2):is_contiguous(), false)
+  eq(t:slice(1, 1, 1):is_contiguous(), true)
+  eq(t:t():reshape(4):totable(), {1, 3, 2, 4}) -- copies
+end
+
+function T.test_flatten_and_t()
+  local t = pl.zeros(2, 3, 4)
+  eq(t:flatten():size(), {24})
+  eq(t:flatten(2):size(), {2, 12})
+  eq(t:flatten(-1):size(), {2, 3, 4})
+  eq(pl.zeros():flatten():size(), {1})
+  eq(pl.zeros(2, 3):t():size(), {3, 2})
+end
+
+--
+-- Operators
+--
+
+function T.test_operators()
+  local t = pl.tensor {1, 2, 4}
+  eq(list(t + 1), {2, 3, 5})
+  eq(list(1 + t), {2, 3, 5})
+  eq(list(t - 1), {0, 1, 3})
+  eq(list(1 - t), {0, -1, -3})
+  eq(list(2 * t), {2, 4, 8})
+  eq(list(t / 2), {0.5, 1, 2})
+  eq(list(4 / t), {4, 2, 1})
+  eq(list(t ^ 2), {1, 4, 16})
+  eq(list(2 ^ t), {2, 4, 16})
+  eq(list(-t), {-1, -2, -4})
+  eq(list(t + t), {2, 4, 8})
+  eq(list(t * pl.tensor {{1}, {10}}), {{1, 2, 4}, {10, 20, 40}})
+  eq(list(t), {1, 2, 4})
+end
+
+function T.test_functions_methods_names_and_positions()
+  local t = pl.tensor {{1, 2}, {3, 4}}
+  for _, s in ipairs {pl.sum(t, 1, true), t:sum(1, true), t:sum{dim = 1, keepdim = true},
+                      t:sum(1, {keepdim = true}), t:sum({1}, true),
+                        pl.sum(t, {dim = {1}, keepdim = true}),
+                      t:sum(1, true, nil), t:sum({1}, {keepdim = true})} do
+    eq(list(s), {{4, 6}})
+  end
+  eq(t:sum(nil, true):size(), {1, 1})
+  eq(t:sum({}):item(), 10)
+  eq(t:reshape(4, 1):size(), t:reshape({4, 1}):size())
+  eq(t:reshape{size = {4}}:size(), {4})
+  eq(list(t:permute(2, 1)), list(t:permute({2, 1})))
+  eq(pl.cat(t, t):size(), {4, 2})
+  eq(pl.cat({t, t}, 2):size(), {2, 4})
+  eq(pl.cat({t, t}, {dim = 2}):size(), {2, 4})
+  eq(list(pl.maximum(t, 2)), {{2, 2}, {3, 4}})
+  eq(list(pl.where(t:gt(2), 1, 0)), {{0, 0}, {1, 1}})
+  eq(pl.add(1, 2):item(), 3)
+end
+
+--
+-- In place
+--
+
+function T.test_in_place()
+  local t = pl.tensor {1, 2, 3}
+  eq(t:add_(1) == t, true)
+  eq(list(t), {2, 3, 4})
+  eq(list(t:add_(pl.tensor {1, 1, 1}, 0.5)), {2.5, 3.5, 4.5})
+  eq(list(t:sub_(0.5)), {2, 3, 4})
+  eq(list(t:sub_(pl.tensor {1}, 2)), {0, 1, 2})
+  eq(list(t:mul_(3)), {0, 3, 6})
+  eq(list(t:mul_(pl.tensor {1, 2, 3})), {0, 6, 18})
+  eq(list(t:div_(2)), {0, 3, 9})
+  eq(list(t:div_(pl.tensor {1, 2, 4})), {0, 1.5, 2.25})
+  eq(list(t:fill_(4)), {4, 4, 4})
+  eq(list(t:copy_(pl.tensor({7}, "uint8"))), {7, 7, 7})
+  eq(list(t:zero_()), {0, 0, 0})
+end
+
+function T.test_in_place_on_other_kinds_and_views()
+  local t = pl.tensor({1, 2, 250}, "uint8")
+  eq(list(t:add_(10)), {11, 12, 255}) -- stops at the end of the range
+  eq(list(t:sub_(12)), {0, 0, 243})
+  eq(list(pl.tensor({3, 4}, "int32"):mul_(1.5)), {4, 6})
+  local m = pl.zeros(2, 3)
+  m:t():add_(pl.tensor {{1, 2}, {3, 4}, {5, 6}})
+  eq(list(m), {{1, 3, 5}, {2, 4, 6}})
+  m:slice(2, 3, 3, -1):mul_(pl.tensor {1, 10, 100})
+  eq(list(m), {{100, 30, 5}, {200, 40, 6}})
+  m:select(2, 1):uniform_(1, 1)
+  eq(list(m:select(2, 1)), {1, 1})
+end
+
+function T.test_self_aliasing()
+  local t = pl.tensor {1, 2, 3, 4}
+  eq(list(t:clone():add_(t)), {2, 4, 6, 8})
+  local a = t:clone()
+  eq(list(a:add_(a)), {2, 4, 6, 8})
+  eq(list(a:mul_(a:flip())), {16, 24, 24, 16})
+  local b = t:clone()
+  b:slice(1, 2, 3):copy_(b:slice(1, 1, 3)) -- overlapping, forwards
+  eq(list(b), {1, 1, 2, 3})
+  local c = t:clone()
+  c:slice(1, 1, 3):copy_(c:slice(1, 2, 3)) -- and backwards
+  eq(list(c), {2, 3, 4, 4})
+  local d = t:clone()
+  d:copy_(d:flip())
+  eq(list(d), {4, 3, 2, 1})
+  local m = pl.tensor {{1, 2}, {3, 4}}
+  m:copy_(m:t())
+  eq(list(m), {{1, 3}, {2, 4}})
+  m:sub_(m:select(1, 1))
+  eq(list(m), {{0, 0}, {1, 1}})
+  local s = t:clone()
+  s:slice(1, 2, 3):add_(s:slice(1, 1, 3))
+  eq(list(s), {1, 3, 5, 7})
+end
+
+function T.test_expanded_targets_are_refused()
+  local t = pl.zeros(1, 3):expand(2, 3)
+  for name, change in pairs {
+    add_ = function() t:add_(1) end, mul_ = function() t:mul_(2) end,
+      zero_ = function() t:zero_() end,
+    fill_ = function() t:fill_(1) end, copy_ = function() t:copy_(pl.ones(2, 3)) end,
+    uniform_ = function() t:uniform_() end, normal_ = function() t:normal_() end,
+    bernoulli_ = function() t:bernoulli_() end,
+  } do
+    lu.assertErrorMsgContains(name .. ": real[2,3] is expanded", change)
+  end
+  lu.assertErrorMsgContains("index: real[2,3] is expanded", function() t[1] = 2 end)
+  pl.zeros(1, 3):expand(1, 3):add_(1) -- repeats nothing
+end
+
+function T.test_numbers_stay_numbers()
+  eq(list(pl.tensor {0.1} + 0), {pl.tensor({0.1}):item()})
+  eq(pl.tensor({16777217}, "int32"):item(), 16777217)
+  eq(pl.tensor({inf}):item(), inf)
+  local z = pl.tensor({nan}):item()
+  eq(z ~= z, true)
+end
+
+--
+-- Large ones, on all threads, against each element
+--
+
+function T.test_large_strided_work()
+  local a, b = pl.randn(150, 201), pl.randn(201, 150)
+  local sum = (a + b:t()):totable()
+  local x, y = a:totable(), b:totable()
+  for i = 1, 150, 7 do
+    for j = 1, 201, 3 do lu.assertAlmostEquals(sum[i][j], x[i][j] + y[j][i], 1e-6) end
+  end
+  local big = pl.zeros(300, 300)
+  big:slice(1, 300, 150, -2):copy_(pl.arange(1, 300))
+  eq(big:sum():item(), 150 * 300 * 301 / 2)
+  eq(big[1]:sum():item(), 0)
+end
+
+return T

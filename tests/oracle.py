@@ -1,0 +1,581 @@
+"""Expected values of the ops, from PyTorch, as a Lua file that test_ops.lua reads:
+
+    python3 tests/oracle.py > tests/lua/oracle.lua
+
+Made with PyTorch 1.13 and NumPy 1.24, in double precision. A case has the inputs, the
+attributes, the results, and the gradients by the inputs of the sum of all real results,
+element i (from 0, in row-major order) times cos(i). Inputs have two decimals, so their text
+is exact. Where PyTorch shares a gradient between equal values and Perilune gives it to the
+first, the inputs have no equal values.
+"""
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+rng = np.random.RandomState(1)
+cases = []
+
+
+#
+# Inputs
+#
+
+def real(*size, low=-2.0, high=2.0):
+    """Values in [low, high], none within 0.05 of 0, no two of a small tensor alike."""
+    steps = int(round((high - low) * 100))
+    n = int(np.prod(size))
+    grid = np.arange(steps) / 100 + low
+    grid = grid[np.abs(grid) > 0.05]
+    picked = rng.choice(grid, n, replace=n > len(grid))
+    return torch.tensor(np.round(picked, 2).reshape(size))
+
+
+def positive(*size):
+    return real(*size, low=0.2, high=2.5)
+
+
+def values(table):
+    return torch.tensor(table, dtype=torch.float64)
+
+
+def index(*size, n):
+    return torch.tensor(rng.randint(1, n + 1, size), dtype=torch.int32)
+
+
+def ints(table):
+    return torch.tensor(table, dtype=torch.int32)
+
+
+def bits(*size):
+    return torch.tensor(rng.randint(0, 2, size), dtype=torch.uint8)
+
+
+def rows(t):
+    """The positions of an index tensor as PyTorch counts them."""
+    return t.long() - 1
+
+
+#
+# Writing
+#
+
+KINDS = {torch.float64: None, torch.int32: "int32", torch.uint8: "uint8"}
+
+
+def number(v):
+    if isinstance(v, bool):
+        return "true" if v else "false"
+    if isinstance(v, int):
+        return str(v)
+    if math.isnan(v):
+        return "nan"
+    if math.isinf(v):
+        return "inf" if v > 0 else "-inf"
+    return "-0.0" if v == 0 and math.copysign(1, v) < 0 else "%.11g" % v
+
+
+def tensor_text(t):
+    t = t.detach()
+    kind = KINDS[t.dtype]
+    fields = ["size={%s}" % ",".join(map(str, t.shape))]
+    if kind:
+        fields.append('kind="%s"' % kind)
+    if t.numel() > 0:
+        fields.append(",".join(number(v) for v in t.reshape(-1).tolist()))
+    return "{%s}" % ", ".join(fields)
+
+
+def attribute_text(v):
+    if isinstance(v, str):
+        return '"%s"' % v
+    if isinstance(v, (list, tuple)):
+        return "{%s}" % ",".join(map(number, v))
+    return number(v)
+
+
+def optional_text(t):
+    return "false" if t is None else tensor_text(t)
+
+
+def list_text(ts):
+    return "{%s}" % ", ".join(optional_text(t) for t in ts)
+
+
+#
+# Cases
+#
+
+def outputs_of(result):
+    result = list(result) if isinstance(result, (tuple, list)) else [result]
+    return [t.to(torch.int32) if t.dtype == torch.int64 else
+            t.to(torch.uint8) if t.dtype == torch.bool else t for t in result]
+
+
+def gradients(outputs, inputs):
+    total = 0
+    for y in outputs:
+        if y.dtype == torch.float64 and y.requires_grad:
+            weights = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(y.shape)
+            total = total + (y * weights).sum()
+    if not isinstance(total, torch.Tensor):
+        return None
+    wanted = [t for t in inputs if t is not None and t.requires_grad]
+    got = iter(torch.autograd.grad(total, wanted, allow_unused=True))
+    return [next(got) if t is not None and t.requires_grad else None for t in inputs]
+
+
+def case(op, function, inputs, attrs=None, grad=True, changed=()):
+    """function(*inputs) gives what the op must give; changed: inputs, from 1, changed in place."""
+    given = [None if t is None else t.clone() for t in inputs]
+    work = [None if t is None else t.clone() for t in inputs]
+    if grad:
+        for i, t in enumerate(work):
+            if t is not None and t.dtype == torch.float64 and i + 1 not in changed:
+                t.requires_grad_()
+    outputs = outputs_of(function(*work))
+    fields = ['op="%s"' % op, "inputs=" + list_text(given)]
+    if attrs:
+        fields.append("attrs={%s}" % ", ".join(
+            "%s=%s" % (k, attribute_text(v)) for k, v in attrs.items()))
+    fields.append("expected=" + list_text(outputs))
+    grads = gradients(outputs, work) if grad else None
+    if grads:
+        fields.append("grads=" + list_text(grads))
+    if changed:
+        fields.append("changed={%s}" % ", ".join(
+            "[%d]=%s" % (i, tensor_text(work[i - 1])) for i in changed))
+    cases.append("{%s}" % ", ".join(fields))
+
+
+#
+# Elementwise
+#
+
+BROADCASTS = [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 2)), ((2, 1, 2), (3, 1)),
+              ((4,), ())]
+
+
+def binaries():
+    for name, f in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "maximum": torch.maximum,
+                    "minimum": torch.minimum}.items():
+        for a, b in BROADCASTS:
+            case(name, f, [real(*a), real(*b)])
+    for a, b in BROADCASTS:
+        case("div", torch.div, [real(*a), positive(*b)])
+        case("pow", torch.pow, [positive(*a), real(*b)])
+    case("pow", torch.pow, [real(5), values(2)], grad=False)
+    case("pow", torch.pow, [values([-8, -2, 0, 0, 0, 4]), values([1 / 3, 3, 0, 2, -1, 0.5])],
+         grad=False)
+    case("div", torch.div, [values([1, -1, 0, 2]), values([0, 0, 0, math.inf])], grad=False)
+    for name, f in {"maximum": torch.maximum, "minimum": torch.minimum}.items():
+        case(name, f, [values([math.nan, 1, 2, math.inf]), values([1, math.nan, 2, -math.inf])],
+             grad=False)
+    for slope in (0.0, 0.2):
+        case("act_grad", lambda a, b, s=slope: torch.where(b > 0, a, s * a) + 0 * b,
+             [real(2, 3), real(2, 3)], {"slope": slope})
+    for name, f in {"eq": torch.eq, "ne": torch.ne, "lt": torch.lt, "le": torch.le, "gt": torch.gt,
+                    "ge": torch.ge}.items():
+        case(name, f, [values([1, 2, 3, math.nan]), values([2, 2, 2, math.nan])], grad=False)
+        case(name, f, [index(2, 3, n=3), index(3, n=3)], grad=False)
+        case(name, f, [bits(4), real(4)], grad=False)
+
+
+def unaries():
+    same = {"neg": torch.neg, "exp": torch.exp, "square": torch.square, "abs": torch.abs,
+            "sin": torch.sin, "cos": torch.cos, "tanh": torch.tanh, "sigmoid": torch.sigmoid,
+            "relu": F.relu}
+    for name, f in same.items():
+        case(name, f, [real(2, 3)])
+        case(name, f, [real()])
+        case(name, f, [real(0, 2)])
+    case("softplus", lambda x: torch.log1p(torch.exp(x)), [real(2, 3, low=-8, high=8)])
+    for name, f in {"log": torch.log, "log1p": torch.log1p, "sqrt": torch.sqrt,
+                    "reciprocal": torch.reciprocal}.items():
+        case(name, f, [positive(2, 3)])
+    for name, f in {"sign": torch.sign, "floor": torch.floor}.items():
+        case(name, f, [real(3, 3)], grad=False)
+    case("leaky_relu", lambda x: F.leaky_relu(x, 0.01), [real(2, 4)])
+    case("leaky_relu", lambda x: F.leaky_relu(x, 0.3), [real(2, 4)], {"slope": 0.3})
+    case("affine", lambda x: 3 * x - 0.5, [real(2, 2)], {"scale": 3, "shift": -0.5})
+    case("clamp", lambda x: x.clamp(-0.5, 0.75), [real(2, 4)], {"min": -0.5, "max": 0.75})
+    case("clamp", lambda x: x.clamp(min=0.25), [real(2, 4)], {"min": 0.25})
+    case("clamp", lambda x: x.clamp(max=0.25), [real(2, 4)], {"max": 0.25})
+    case("in_range", lambda x: ((x >= -0.5) & (x <= 0.75)).double(), [real(2, 4)],
+         {"min": -0.5, "max": 0.75}, grad=False)
+    odd = values([0.0, -0.0, math.inf, -math.inf, math.nan, 1e-7, -30, 80, 100])
+    for name, f in {"exp": torch.exp, "log": torch.log, "log1p": torch.log1p, "sqrt": torch.sqrt,
+                    "reciprocal": torch.reciprocal, "abs": torch.abs, "tanh": torch.tanh,
+                    "sigmoid": torch.sigmoid, "relu": F.relu, "floor": torch.floor,
+                    "square": torch.square}.items():
+        t = odd.clone()
+        t[8] = 3
+        if name == "exp":
+            t[7] = 30
+        case(name, f, [t], grad=False)
+    case("clamp", lambda x: x.clamp(-1, 1), [odd], {"min": -1, "max": 1}, grad=False)
+    case("softplus", lambda x: F.softplus(x, threshold=1000),
+         [values([-100, -30, 0, 30, 100, math.inf])],
+         grad=False)
+
+
+def others():
+    for c, a, b in [((2, 3), (2, 3), (2, 3)), ((2, 1), (3,), ()), ((), (2, 2), (2, 1))]:
+        case("where", lambda c, a, b: torch.where(c.bool(), a, b), [bits(*c), real(*a), real(*b)])
+    case("isnan", torch.isnan, [values([1, math.nan, math.inf, 0])], grad=False)
+    case("any", lambda x: x.bool().any(), [bits(2, 3)], grad=False)
+    case("any", lambda x: x.bool().any(), [values([0, 0])], grad=False)
+    case("any", lambda x: x.bool().any(), [values([])], grad=False)
+    case("all", lambda x: x.bool().all(), [bits(2, 3)], grad=False)
+    case("all", lambda x: x.bool().all(), [values([2, -1, math.nan])], grad=False)
+    case("all", lambda x: x.bool().all(), [values([])], grad=False)
+
+
+#
+# Shapes
+#
+
+def slices(x, dim, start, length, step):
+    at = torch.arange(length) * step + (start if start >= 0 else start + x.shape[dim])
+    return x.index_select(dim, at)
+
+
+def unsliced(x, dim, start, step, size):
+    shape = list(x.shape)
+    shape[dim] = size
+    at = torch.arange(x.shape[dim]) * step + start
+    return torch.zeros(shape).index_add(dim, at, x)
+
+
+def shapes():
+    case("reshape", lambda x: x.reshape(2, 6), [real(3, 4)], {"size": [2, 6]})
+    case("reshape", lambda x: x.reshape(2, -1, 2), [real(3, 4)], {"size": [2, -1, 2]})
+    case("reshape", lambda x: x.reshape(()), [real(1, 1)], {"size": []})
+    case("reshape", lambda x: x.reshape(3, 0), [real(0, 2)], {"size": [3, 0]})
+    case("expand", lambda x: x.expand(3, 4), [real(3, 1)], {"size": [3, 4]})
+    case("expand", lambda x: x.expand(2, 3, 4), [real(4)], {"size": [2, 3, 4]})
+    case("expand", lambda x: x.expand(2, -1, 3), [real(2, 1)], {"size": [2, -1, 3]})
+    case("expand", lambda x: x.expand(2, 2), [real()], {"size": [2, 2]})
+    case("permute", lambda x: x.permute(2, 0, 1), [real(2, 3, 2)], {"dims": [3, 1, 2]})
+    case("permute", lambda x: x.permute(-1, 0), [real(2, 3)], {"dims": [-1, 1]})
+    case("transpose", lambda x: x.transpose(0, 2), [real(2, 3, 2)], {"dim0": 1, "dim1": 3})
+    case("transpose", lambda x: x.transpose(-2, -1), [real(2, 3)], {"dim0": -2, "dim1": -1})
+    for dim, start, length, step in [(1, 2, 2, 1), (2, 1, 3, 2), (2, 5, 3, -2), (-1, -1, 5, -1),
+                                     (1, 1, 0, 1), (2, 6, 0, 1), (1, 3, 1, 7)]:
+        case("slice", lambda x, d=dim, s=start, n=length, k=step:
+             slices(x, d - 1 if d > 0 else 1, s - 1 if s > 0 else s, n, k), [real(3, 5)],
+             {"dim": dim, "start": start, "length": length, "step": step})
+    case("unslice", lambda x: unsliced(x, 1, 1, 2, 7), [real(2, 3)],
+         {"dim": 2, "start": 2, "step": 2, "size": 7})
+    case("unslice", lambda x: unsliced(x, 0, 3, -1, 4), [real(2, 3)],
+         {"dim": 1, "start": 4, "step": -1, "size": 4})
+    case("select", lambda x: x.select(1, 2), [real(3, 4)], {"dim": 2, "index": 3})
+    case("select", lambda x: x.select(0, -1), [real(3, 4)], {"dim": 1, "index": -1})
+    case("select", lambda x: x.select(0, 1), [real(3)], {"dim": 1, "index": 2})
+    case("flip", lambda x: x.flip(0), [real(3, 2)], {"dims": [1]})
+    case("flip", lambda x: x.flip(0, 1), [real(3, 2)])
+    case("flip", lambda x: x.flip(1, 2), [real(2, 2, 3)], {"dims": [-1, 2]})
+    case("cat", lambda *x: torch.cat(x), [real(2, 3), real(1, 3)])
+    case("cat", lambda *x: torch.cat(x, 1), [real(2, 3), real(2, 0), real(2, 2)], {"dim": 2})
+    case("cat", lambda *x: torch.cat(x, -1), [real(3)], {"dim": -1})
+    case("stack", lambda *x: torch.stack(x), [real(2, 3), real(2, 3)])
+    case("stack", lambda *x: torch.stack(x, 1), [real(2, 3), real(2, 3), real(2, 3)], {"dim": 2})
+    case("stack", lambda *x: torch.stack(x, -1), [real(2), real(2)], {"dim": -1})
+    case("stack", lambda *x: torch.stack(x), [real(), real()])
+    case("pad", lambda x: F.pad(x, (1, 2)), [real(2, 3)], {"pads": [1, 2]})
+    case("pad", lambda x: F.pad(x, (0, 1, 2, 0), value=-1), [real(2, 2)],
+         {"pads": [0, 1, 2, 0], "value": -1})
+    case("pad", lambda x: x * 1, [real(2)], {"pads": [0, 0]})
+
+
+#
+# Reductions
+#
+
+def reduced(f, x, dims, keepdim, **more):
+    dims = list(range(x.dim())) if not dims else [d - 1 if d > 0 else d for d in dims]
+    return f(x, dim=dims, keepdim=keepdim, **more)
+
+
+REDUCTIONS = [((2, 3, 2), []), ((2, 3, 2), [2]), ((2, 3, 2), [1, 3]), ((3, 4), [-1]), ((5,), [1]),
+              ((2, 3, 2), [3, 2])]
+
+
+def reductions():
+    for size, dims in REDUCTIONS:
+        for keepdim in (False, True):
+            attrs = {**({"dim": dims} if dims else {}), **({"keepdim": True} if keepdim else {})}
+            run = lambda f, **more: lambda x: reduced(f, x, dims, keepdim, **more)
+            case("sum", run(torch.sum), [real(*size)], attrs)
+            if keepdim and len(dims) != 1:
+                continue
+            case("mean", run(torch.mean), [real(*size)], attrs)
+            case("amax", run(torch.amax), [real(*size)], attrs)
+            case("amin", run(torch.amin), [real(*size)], attrs)
+            case("norm", run(torch.linalg.vector_norm), [real(*size)], attrs)
+            case("var", run(torch.var, unbiased=True), [real(*size)], attrs)
+    case("var", lambda x: x.var(0, unbiased=False), [real(3, 2)], {"dim": 1, "unbiased": False})
+    case("var", lambda x: x.var(unbiased=True), [real(1)], grad=False)
+    case("sum", torch.sum, [real()])
+    case("mean", torch.mean, [real()])
+    case("sum", torch.sum, [real(0)])
+    case("sum", lambda x: x.sum(0), [real(0, 3)], {"dim": 1})
+    case("sum", lambda x: x.sum(1), [real(2, 0)], {"dim": 2})
+    case("mean", torch.mean, [real(0)], grad=False)
+    case("mean", torch.mean, [values([1, math.inf, 2])], grad=False)
+    case("norm", torch.linalg.vector_norm, [values([3, 4])])
+    for size, dim in [((3, 4), 2), ((3, 4), 1), ((2, 3, 2), 2), ((4,), -1)]:
+        d = dim - 1 if dim > 0 else dim
+        for keepdim in (False, True):
+            attrs = {"dim": dim, **({"keepdim": True} if keepdim else {})}
+            case("logsumexp", lambda x: x.logsumexp(d, keepdim), [real(*size)], attrs)
+            case("max", lambda x: one_based(x.max(d, keepdim)), [real(*size)], attrs)
+            case("min", lambda x: one_based(x.min(d, keepdim)), [real(*size)], attrs)
+            case("argmax", lambda x: x.argmax(d, keepdim) + 1, [real(*size)], attrs, grad=False)
+            case("prod", lambda x: x.prod(d, keepdim), [real(*size)], attrs)
+        case("cumsum", lambda x: x.cumsum(d), [real(*size)], {"dim": dim})
+        case("softmax", lambda x: x.softmax(d), [real(*size)], {"dim": dim})
+        case("log_softmax", lambda x: x.log_softmax(d), [real(*size)], {"dim": dim})
+        case("sort", lambda x: one_based(x.sort(d)), [real(*size)], {"dim": dim})
+        case("sort", lambda x: one_based(x.sort(d, descending=True)), [real(*size)],
+             {"dim": dim, "descending": True})
+        case("topk", lambda x: one_based(x.topk(2, d)), [real(*size)], {"k": 2, "dim": dim})
+        case("topk", lambda x: one_based(x.topk(3, d, largest=False)), [real(*size)],
+             {"k": 3, "dim": dim, "largest": False})
+    edges()
+
+
+def one_based(pair):
+    return pair[0], pair[1] + 1
+
+
+def edges():
+    """Infinities, NaN, equal values, zero factors."""
+    inf, nan = math.inf, math.nan
+    case("logsumexp", lambda x: x.logsumexp(1),
+         [values([[-inf, -inf], [-inf, 1], [inf, 1], [1000, 1000], [-1000, -1001], [nan, 1]])],
+         {"dim": 2}, grad=False)
+    case("log_softmax", lambda x: x.log_softmax(1), [values([[-inf, 1, 2], [1000, 1001, 999]])],
+         {"dim": 2}, grad=False)
+    case("softmax", lambda x: x.softmax(1),
+         [values([[-inf, 1, 2], [1000, 1001, 999], [nan, 1, 2]])],
+         {"dim": 2}, grad=False)
+    first = {"max": [1, 2, 1, 2], "min": [3, 2, 1, 1]}
+    for name, f in {"max": torch.max, "min": torch.min}.items():
+        case(name, lambda x: (f(x, 1)[0], ints(first[name])),
+             [values([[2, 2, 1], [1, nan, nan], [-inf, -inf, -inf], [0, inf, inf]])], {"dim": 2},
+             grad=False)
+    case("argmax", lambda x: x.argmax(1) + 1, [values([[1, nan, 3], [5, 4, 3]])], {"dim": 2},
+         grad=False)
+    case("amax", torch.amax, [values([1, nan, 3])], grad=False)
+    case("amin", torch.amin, [values([1, nan, 3])], grad=False)
+    case("prod", lambda x: x.prod(1), [values([[2, 0, 3], [0, 4, 0], [1, -2, 3]])], {"dim": 2})
+    case("prod", lambda x: x.prod(0), [real(0, 2)], {"dim": 1}, grad=False)
+    case("prod", lambda x: x.prod(0), [real(5)], {"dim": 1})
+    case("sort", lambda x: one_based(x.sort(stable=True)),
+         [values([3, nan, 1, inf, 1, -inf, nan, 3])], grad=False)
+    case("sort", lambda x: one_based(x.sort(stable=True, descending=True)),
+         [values([3, nan, 1, inf, 1, -inf, 3])], {"descending": True}, grad=False)
+    case("cumsum", lambda x: x.cumsum(0), [values([1, nan, 2])], {"dim": 1}, grad=False)
+    case("norm", torch.linalg.vector_norm, [values([0, 0])], grad=False)
+
+
+#
+# Indexing
+#
+
+def scattered(x, at, dim, size):
+    shape = list(x.shape)
+    shape[dim] = size
+    return torch.zeros(shape).scatter_add(dim, rows(at), x)
+
+
+def added(x, at, dim, size):
+    shape = list(x.shape)
+    shape[dim] = size
+    return torch.zeros(shape).index_add(dim, rows(at), x)
+
+
+def indexing():
+    for size, at, dim in [((3, 4), (3, 2), 2), ((3, 4), (5, 4), 1), ((2, 3, 2), (2, 4, 2), 2),
+                          ((4,), (6,), -1)]:
+        d = dim - 1 if dim > 0 else dim
+        i = index(*at, n=size[d])
+        case("gather", lambda x, i: x.gather(d, rows(i)), [real(*size), i], {"dim": dim})
+        case("scatter_add", lambda x, i: scattered(x, i, d, size[d]), [real(*at), i],
+             {"dim": dim, "size": size[d]})
+    for size, n, dim in [((4, 3), 5, 1), ((2, 3), 2, 2), ((2, 3, 2), 4, -2), ((5,), 3, 1),
+                         ((3, 2), 0, 1)]:
+        d = dim - 1 if dim > 0 else dim
+        i = index(n, n=size[d])
+        picked = list(size)
+        picked[d] = n
+        case("index_select", lambda x, i: x.index_select(d, rows(i)), [real(*size), i],
+             {"dim": dim})
+        case("index_add", lambda x, i: added(x, i, d, size[d]), [real(*picked), i],
+             {"dim": dim, "size": size[d]})
+    case("index_select", lambda x, i: x.index_select(0, rows(i)),
+         [index(4, 2, n=9), ints([4, 1, 1])],
+         {"dim": 1}, grad=False)
+    case("index_select", lambda x, i: x.index_select(1, rows(i)), [bits(2, 3), ints([3, 1])],
+         {"dim": 2}, grad=False)
+    case("embedding", lambda i, w: F.embedding(rows(i), w), [index(2, 3, n=4), real(4, 2)])
+    case("embedding", lambda i, w: F.embedding(rows(i), w), [ints([2, 2]), real(3, 2)])
+    case("one_hot", lambda i: F.one_hot(rows(i), 4).double(), [index(5, n=4)], {"classes": 4},
+         grad=False)
+    case("one_hot", lambda i: F.one_hot(rows(i), 3).double(), [index(2, 2, n=3)], {"classes": 3},
+         grad=False)
+    case("nonzero", lambda x: x.reshape(-1).nonzero().reshape(-1) + 1, [bits(3, 3)], grad=False)
+    case("nonzero", lambda x: x.reshape(-1).nonzero().reshape(-1) + 1,
+         [values([0, 2, -0.0, math.nan])],
+         grad=False)
+
+
+#
+# Layers
+#
+
+def products():
+    case("bmm", torch.matmul, [real(2, 3), real(3, 4)])
+    case("bmm", torch.bmm, [real(2, 2, 3), real(2, 3, 2)])
+    for a, b in [((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)),
+                 ((2, 2, 3), (3, 2)),
+                 ((2, 3), (2, 3, 2)), ((2, 2, 3), (2, 3, 2)), ((2, 1, 2, 3), (2, 3, 2)),
+                 ((2, 2, 3), (3,)), ((3,), (2, 3, 2)), ((1, 1), (1, 1)), ((0, 3), (3, 2)),
+                   ((2, 0), (0, 3))]:
+        case("matmul", torch.matmul, [real(*a), real(*b)])
+    acts = [({}, lambda y: y), ({"activation": "relu"}, F.relu),
+            ({"activation": "leaky_relu", "slope": 0.2}, lambda y: F.leaky_relu(y, 0.2)),
+            ({"activation": "leaky_relu"}, F.leaky_relu)]
+    for attrs, act in acts:
+        case("linear", lambda x, w, b: act(F.linear(x, w, b)), [real(3, 4), real(2, 4), real(2)],
+             attrs)
+        case("linear", lambda x, w: act(F.linear(x, w)), [real(2, 2, 3), real(4, 3)], attrs)
+    case("linear", F.linear, [real(4), real(2, 4), real(2)])
+    case("linear", F.linear, [real(0, 4), real(2, 4), real(2)])
+
+
+def norms():
+    for training in (True, False):
+        for size in [(3, 2), (2, 2, 3), (2, 2, 2, 2)]:
+            for attrs, act in [({}, lambda y: y), ({"activation": "relu"}, F.relu)]:
+                case("batch_norm", lambda x, w, b, m, v: act(F.batch_norm(
+                    x, m, v, w, b, training, 0.1, 1e-5)),
+                    [real(*size), real(2), real(2), real(2), positive(2)],
+                    {"training": training, **attrs}, changed=(4, 5))
+    case("batch_norm", lambda x: F.batch_norm(x, None, None, None, None, True, 0.1, 0.01),
+         [real(4, 2)],
+         {"training": True, "eps": 0.01})
+    case("batch_norm", lambda x, w, b, m,
+         v: F.leaky_relu(F.batch_norm(x, m, v, w, b, True, 0.3, 1e-5), 0.2),
+         [real(4, 2), real(2), real(2), real(2), positive(2)],
+         {"training": True, "momentum": 0.3, "activation": "leaky_relu", "slope": 0.2},
+           changed=(4, 5))
+    case("dropout", lambda x: x * 1, [real(2, 3)], {"p": 0.5, "training": False})
+    case("dropout", lambda x: x * 0, [real(2, 3)], {"p": 1})
+    case("dropout", lambda x: x * 1, [real(2, 3)], {"p": 0})
+
+
+def losses():
+    for smoothing in (0.0, 0.1, 1.0):
+        for n, c in [(3, 4), (1, 2), (2, 1)]:
+            case("cross_entropy", lambda x,
+                 y: F.cross_entropy(x, rows(y), label_smoothing=smoothing),
+                 [real(n, c), index(n, n=c)], {"label_smoothing": smoothing} if smoothing else None)
+    case("cross_entropy", lambda x, y: F.cross_entropy(x, rows(y)),
+         [values([[1000, 0], [0, 1000]]), ints([1, 1])])
+    case("mse_loss", F.mse_loss, [real(2, 3), real(2, 3)])
+    case("mse_loss", F.mse_loss, [real(1), real(1)])
+
+
+def conv_gradients(x, w, g, **options):
+    y = F.conv2d(x, w, **options)
+    return torch.autograd.grad(y, (x, w), g, create_graph=True)
+
+
+CONVS = [((2, 1, 4, 4), (2, 1, 3, 3), {}), ((1, 2, 4, 5), (2, 2, 2, 3), {"stride": [2, 1]}),
+         ((1, 1, 4, 4), (2, 1, 3, 3), {"padding": [1, 2]}),
+         ((1, 1, 6, 5), (1, 1, 2, 2), {"dilation": [3, 2]}),
+         ((1, 2, 5, 5), (2, 2, 3, 2), {"stride": [2, 3], "padding": [1, 1], "dilation": [2, 1]}),
+         ((2, 2, 2, 2), (3, 2, 1, 1), {})]
+
+
+def convolutions():
+    for size, weight, options in CONVS:
+        case("conv2d", lambda x, w, b: F.conv2d(x, w, b, **options),
+             [real(*size), real(*weight), real(weight[0])], options)
+        y = F.conv2d(real(*size), real(*weight), **options)
+        case("conv2d_input_grad", lambda g, w: conv_gradients(
+            torch.zeros(size, requires_grad=True), w, g, **options)[0],
+            [real(*y.shape), real(*weight)], {**options, "size": size[2:]})
+        case("conv2d_weight_grad", lambda g, x: conv_gradients(
+            x, torch.zeros(weight, requires_grad=True), g, **options)[1],
+            [real(*y.shape), real(*size)], {**options, "size": weight[2:]})
+    case("conv2d", lambda x, w: F.conv2d(x, w), [real(1, 1, 3, 3), real(1, 1, 2, 2)])
+    case("conv2d", lambda x, w, b: F.relu(F.conv2d(x, w, b, padding=1)),
+         [real(1, 1, 3, 3), real(2, 1, 3, 3), real(2)], {"padding": 1, "activation": "relu"})
+    case("conv2d", lambda x, w, b: F.leaky_relu(F.conv2d(x, w, b), 0.2),
+         [real(1, 1, 3, 3), real(2, 1, 2, 2), real(2)], {"activation": "leaky_relu", "slope": 0.2})
+
+
+POOLS = [((1, 2, 4, 4), 2, {}), ((1, 1, 5, 6), [2, 3], {"stride": [1, 2]}),
+         ((1, 1, 4, 4), 3, {"stride": 2, "padding": 1}), ((2, 1, 3, 3), 3, {}),
+           ((1, 1, 5, 5), 2, {})]
+
+
+def pools():
+    for size, window, options in POOLS:
+        case("max_pool2d", lambda x: F.max_pool2d(x, window, **options), [real(*size)],
+             {"size": window, **options})
+        case("avg_pool2d", lambda x: F.avg_pool2d(x, window, **options), [real(*size)],
+             {"size": window, **options})
+        y = F.avg_pool2d(real(*size), window, **options)
+        case("avg_pool2d_grad", lambda g: pool_gradient(size, g, window, options), [real(*y.shape)],
+             {"size": window, **options, "input": size[2:]})
+
+
+def pool_gradient(size, g, window, options):
+    x = torch.zeros(*g.shape[:2], *size[2:], requires_grad=True)
+    return torch.autograd.grad(F.avg_pool2d(x, window, **options), x, g, create_graph=True)[0]
+
+
+#
+# Recurrent layers
+#
+
+def recurrent(f, states):
+    """A layer of torch's as a function of x, weights, biases and initial states, some missing."""
+    def run(x, w_ih, w_hh, *rest):
+        h, b = w_hh.shape[1], x.shape[1]
+        rest = list(rest) + [None] * (2 + states - len(rest))
+        biases = [torch.zeros(w_ih.shape[0]) if t is None else t for t in rest[:2]]
+        start = [(torch.zeros(b, h) if t is None else t)[None] for t in rest[2:]]
+        start = start if states > 1 else start[0]
+        y, *last = f(x, start, [w_ih, w_hh] + biases, True, 1, 0.0, False, False, False)
+        return [y] + [t[0] for t in last]
+    return run
+
+
+def recurrences():
+    for name, gates, states in [("lstm", 4, 2), ("gru", 3, 1)]:
+        f = recurrent(getattr(torch._VF, name), states)
+        for t, b, i, h in [(3, 2, 2, 2), (1, 1, 3, 1)]:
+            full = [real(t, b, i), real(gates * h, i), real(gates * h, h), real(gates * h),
+                    real(gates * h)] + [real(b, h) for _ in range(states)]
+            case(name, f, full)
+            case(name, f, full[:3])
+
+
+for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
+              convolutions, pools, recurrences):
+    group()
+
+version = torch.__version__.split("a")[0]
+print("-- Written by tests/oracle.py with PyTorch %s; do not edit." % version)
+print("local nan, inf = 0 / 0, math.huge")
+print("return {")
+for text in cases:
+    print(text + ",")
+print("}")
