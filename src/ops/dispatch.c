@@ -25,10 +25,12 @@ static const struct {
   bool (*runs)(void);
 } sets[] = {
 #ifdef PL_HAVE_X86
-    {{"avx512", &pl_math_kernels_avx512, &pl_conv_kernels_avx512}, has_avx512},
-    {{"avx2", &pl_math_kernels_avx2, &pl_conv_kernels_avx2}, has_avx2},
+    {{"avx512", &pl_math_kernels_avx512, &pl_conv_kernels_avx512, &pl_panel_kernels_avx512},
+     has_avx512},
+    {{"avx2", &pl_math_kernels_avx2, &pl_conv_kernels_avx2, &pl_panel_kernels_avx2}, has_avx2},
 #endif
-    {{"generic", &pl_math_kernels_generic, &pl_conv_kernels_generic}, always},
+    {{"generic", &pl_math_kernels_generic, &pl_conv_kernels_generic, &pl_panel_kernels_generic},
+     always},
 };
 
 const pl_kernels *pl_kernels_now(void) {

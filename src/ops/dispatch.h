@@ -10,10 +10,12 @@ typedef struct {
   const char *name;
   const pl_math_kernels *math;
   const pl_conv_kernels *conv;
+  const pl_panel_kernels *panels;
 } pl_kernels;
 
 const pl_kernels *pl_kernels_now(void);
-#define PL_MATH (pl_kernels_now()->math)
-#define PL_CONV (pl_kernels_now()->conv)
+#define PL_MATH   (pl_kernels_now()->math)
+#define PL_CONV   (pl_kernels_now()->conv)
+#define PL_PANELS (pl_kernels_now()->panels)
 
 #endif

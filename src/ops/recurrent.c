@@ -1,9 +1,9 @@
 /*
 ** recurrent.c: one layer of an LSTM or a GRU over a whole sequence, time-major. The input
 ** products of all steps are one matrix product; the recurrent ones are made step by step, each
-** thread on its own part of the batch. The gradient walks the sequence once, backwards, and leaves
-*the products by the weights for the
-** end, where they are one product each. The decomposition is the same cell, step by step, from
+** thread on its own part of the batch, with weights that are packed once. The gradient walks the
+** sequence once, backwards, and leaves the products by the weights for the end, where they are one
+** product each. The decomposition is the same cell, step by step, from
 ** elementary ops; it serves gradients of gradients.
 */
 #include <string.h>
@@ -74,21 +74,17 @@ static bool input_products(const pl_args *c, sizes s, const pl_real *bias, pl_te
   return true;
 }
 
-/* c[m,n] += or = a[m,k] b, on the rows that the calling thread has. */
-static void product(int64_t m, int64_t n, int64_t k, const pl_real *a, int64_t lda,
-                    const pl_real *b, int64_t ldb, bool tb, bool accumulate, pl_real *c,
-                    int64_t ldc) {
-  pl_gemm_serial(&(pl_gemm_job){.m = m,
-                                .n = n,
-                                .k = k,
-                                .a = a,
-                                .b = b,
-                                .c = c,
-                                .lda = lda,
-                                .ldb = ldb,
-                                .ldc = ldc,
-                                .tb = tb,
-                                .accumulate = accumulate});
+/*
+** weight_hh [gates,h], packed to be multiplied by its transpose (as the steps do) or by itself (as
+** their gradients do).
+*/
+static pl_real *packed(const pl_args *c, sizes s, bool transposed) {
+  pl_tensor *w = pl_packed(c->in[WEIGHT_HH]);
+  int64_t k = transposed ? s.h : s.gates, n = transposed ? s.gates : s.h;
+  pl_tensor *panels = w ? pl_empty(PL_REAL, pl_list(PL_PANELS->size(k, n))) : NULL;
+  if (!panels) return NULL;
+  PL_PANELS->pack(k, n, pl_reals(w), s.h, transposed, pl_reals(panels));
+  return pl_reals(panels);
 }
 
 /* The batch is cut into parts, one a thread, which need nothing of each other. */
@@ -169,7 +165,8 @@ static bool lstm_forward(pl_args *c) {
   const pl_real *bias;
   pl_tensor *gates = pl_empty(PL_REAL, pl_list(s.t, s.b, s.gates));
   pl_tensor *cells = pl_empty(PL_REAL, pl_list(s.t, s.b, s.h));
-  pl_tensor *h0 = state(c->in[H0], s), *c0 = state(c->in[C0], s), *w = pl_packed(c->in[WEIGHT_HH]);
+  pl_tensor *h0 = state(c->in[H0], s), *c0 = state(c->in[C0], s);
+  const pl_real *w = packed(c, s, true);
   if (!pl_save(c, 0, gates) || !pl_save(c, 1, cells) || !h0 || !c0 || !w) return false;
   if (!joint_bias(c, s, &bias) || !input_products(c, s, bias, gates)) return false;
   pl_real *g = pl_reals(gates), *cell = pl_reals(cells), *y = pl_reals(c->out[0]);
@@ -180,8 +177,8 @@ static bool lstm_forward(pl_args *c) {
     for (int64_t t = 0; t < s.t; t++) {
       pl_real *gt = g + (t * s.b + from) * s.gates;
       const int64_t at = (t * s.b + from) * s.h;
-      product(n, s.gates, s.h, before(y, pl_reals(h0), s, t) + from * s.h, s.h, pl_reals(w), s.h,
-              true, true, gt, s.gates);
+      PL_PANELS->product(n, s.gates, s.h, before(y, pl_reals(h0), s, t) + from * s.h, s.h, w, true,
+                         gt, s.gates);
       for (int64_t r = 0; r < n; r++)
         PL_MATH->lstm(s.h, gt + r * s.gates, before(cell, pl_reals(c0), s, t) + (from + r) * s.h,
                       cell + at + r * s.h, y + at + r * s.h);
@@ -192,7 +189,8 @@ static bool lstm_forward(pl_args *c) {
 
 static bool lstm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   sizes s = sizes_of(c, 4);
-  pl_tensor *gates = c->saved[0], *cells = c->saved[1], *w = pl_packed(c->in[WEIGHT_HH]);
+  pl_tensor *gates = c->saved[0], *cells = c->saved[1];
+  const pl_real *w = packed(c, s, false);
   pl_tensor *h0 = state(c->in[H0], s), *c0 = state(c->in[C0], s);
   pl_tensor *gy = gout[0] ? pl_packed(gout[0]) : NULL;
   pl_tensor *gh = gout[1] ? pl_clone(gout[1]) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
@@ -213,7 +211,7 @@ static bool lstm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, p
         PL_MATH->lstm_grad(s.h, g + (t * s.b + from + r) * s.gates,
                            before(cell, pl_reals(c0), s, t) + (from + r) * s.h, cell + at + r * s.h,
                            dh + r * s.h, dc + r * s.h, gt + r * s.gates);
-      product(n, s.h, s.gates, gt, s.gates, pl_reals(w), s.h, false, false, dh, s.h);
+      PL_PANELS->product(n, s.h, s.gates, gt, s.gates, w, false, dh, s.h);
     }
   }
   if (need >> H0 & 1) gin[H0] = gh;
@@ -255,10 +253,8 @@ static const pl_op op_lstm = {
     .inputs = RECURRENT_INPUTS " c0?",
     .doc =
         "one LSTM layer over a sequence x [t,b,i]: the states of all steps [t,b,h], the last state "
-        "and the "
-        "last cell [b,h]. weight_ih [4h,i], weight_hh [4h,h] and the biases [4h] hold the gates "
-        "input, "
-        "forget, cell, output in this order; h0 and c0 [b,h] are zeros if absent",
+        "and the last cell [b,h]. weight_ih [4h,i], weight_hh [4h,h] and the biases [4h] hold the "
+        "gates input, forget, cell, output in this order; h0 and c0 [b,h] are zeros if absent",
     .samples =
         "any[3,2,4] any[12,4] any[12,3] any[12] any[12] any[2,3] any[2,3]; any[1,1,2] any[8,2] "
         "any[8,2]",
@@ -289,7 +285,8 @@ static bool gru_forward(pl_args *c) {
   pl_tensor *gates = pl_empty(PL_REAL, pl_list(s.t, s.b, s.gates));
   pl_tensor *hn = pl_empty(PL_REAL, pl_list(s.t, s.b, s.h));
   pl_tensor *hidden = pl_empty(PL_REAL, pl_list(s.b, s.gates));
-  pl_tensor *h0 = state(c->in[H0], s), *w = pl_packed(c->in[WEIGHT_HH]);
+  pl_tensor *h0 = state(c->in[H0], s);
+  const pl_real *w = packed(c, s, true);
   pl_tensor *bi = c->in[BIAS_IH] ? pl_packed(c->in[BIAS_IH]) : NULL;
   pl_tensor *bh =
       c->in[BIAS_HH] ? pl_packed(c->in[BIAS_HH]) : pl_full(PL_REAL, pl_list(s.gates), 0);
@@ -304,7 +301,7 @@ static bool gru_forward(pl_args *c) {
     for (int64_t t = 0; t < s.t; t++) {
       const int64_t at = (t * s.b + from) * s.h;
       const pl_real *h = before(y, pl_reals(h0), s, t) + from * s.h;
-      product(n, s.gates, s.h, h, s.h, pl_reals(w), s.h, true, false, ht, s.gates);
+      PL_PANELS->product(n, s.gates, s.h, h, s.h, w, false, ht, s.gates);
       for (int64_t r = 0; r < n; r++)
         PL_MATH->gru(s.h, g + (t * s.b + from + r) * s.gates, ht + r * s.gates, pl_reals(bh),
                      h + r * s.h, pl_reals(hn) + at + r * s.h, y + at + r * s.h);
@@ -315,7 +312,8 @@ static bool gru_forward(pl_args *c) {
 
 static bool gru_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   sizes s = sizes_of(c, 3);
-  pl_tensor *h0 = state(c->in[H0], s), *w = pl_packed(c->in[WEIGHT_HH]);
+  pl_tensor *h0 = state(c->in[H0], s);
+  const pl_real *w = packed(c, s, false);
   pl_tensor *gy = gout[0] ? pl_packed(gout[0]) : NULL;
   pl_tensor *gh = gout[1] ? pl_clone(gout[1]) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
   pl_tensor *gi = pl_empty(PL_REAL, pl_list(s.t, s.b, s.gates));
@@ -335,8 +333,7 @@ static bool gru_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
                           before(y, pl_reals(h0), s, t) + (from + r) * s.h, dh + r * s.h,
                           pl_reals(gi) + gate_at + r * s.gates,
                           pl_reals(gr) + gate_at + r * s.gates);
-      product(n, s.h, s.gates, pl_reals(gr) + gate_at, s.gates, pl_reals(w), s.h, false, true, dh,
-              s.h);
+      PL_PANELS->product(n, s.h, s.gates, pl_reals(gr) + gate_at, s.gates, w, true, dh, s.h);
     }
   }
   if (need >> H0 & 1) gin[H0] = gh;

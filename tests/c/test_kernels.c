@@ -20,19 +20,20 @@
 typedef struct {
   const char *name;
   const pl_math_kernels *math;
+  const pl_panel_kernels *panels;
 } set;
 
 static set sets[3];
 static int n_sets;
 
 static void find_sets(void) {
-  sets[n_sets++] = (set){"generic", &pl_math_kernels_generic};
+  sets[n_sets++] = (set){"generic", &pl_math_kernels_generic, &pl_panel_kernels_generic};
 #ifdef PL_HAVE_X86
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    sets[n_sets++] = (set){"avx2", &pl_math_kernels_avx2};
+    sets[n_sets++] = (set){"avx2", &pl_math_kernels_avx2, &pl_panel_kernels_avx2};
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-    sets[n_sets++] = (set){"avx512", &pl_math_kernels_avx512};
+    sets[n_sets++] = (set){"avx512", &pl_math_kernels_avx512, &pl_panel_kernels_avx512};
 #endif
 }
 
@@ -313,13 +314,45 @@ static void test_errors_of_functions(void **state) {
 }
 #endif
 
+/* c + a b of odd sizes, b stored both ways, rows of a and c with a gap between them. */
+static void check_product(set s, int64_t m, int64_t n, int64_t k, bool transposed,
+                          bool accumulate) {
+  enum { GAP = 3 };
+  pl_real a[14 * 40], b[70 * 40], c[14 * 80], panels[128 * 40];
+  const int64_t lda = k + GAP, ldc = n + GAP, ldb = (transposed ? k : n) + GAP;
+  assert_true(s.panels->size(k, n) <= (int64_t)(sizeof panels / sizeof *panels));
+  for (int64_t i = 0; i < m * lda; i++) a[i] = (pl_real)(i * 7 % 11) / 8;
+  for (int64_t i = 0; i < (transposed ? n : k) * ldb; i++) b[i] = (pl_real)(i * 5 % 13 - 6) / 8;
+  for (int64_t i = 0; i < m * ldc; i++) c[i] = (pl_real)i;
+  s.panels->pack(k, n, b, ldb, transposed, panels);
+  s.panels->product(m, n, k, a, lda, panels, accumulate, c, ldc);
+  for (int64_t i = 0; i < m * ldc; i++) {
+    const int64_t row = i / ldc, column = i % ldc;
+    double want = column < n && !accumulate ? 0 : (double)i;
+    for (int64_t j = 0; column < n && j < k; j++)
+      want += (double)a[row * lda + j] *
+              (double)(transposed ? b[column * ldb + j] : b[j * ldb + column]);
+    check(s.name, "panels", i, (double)c[i], want);
+  }
+}
+
+static void test_panels(void **state) {
+  (void)state;
+  static const int64_t sizes[][3] = {{1, 1, 1},  {1, 16, 8},   {2, 15, 9}, {5, 17, 31}, {6, 32, 33},
+                                     {7, 33, 1}, {13, 70, 40}, {0, 5, 3},  {3, 0, 2},   {3, 20, 0}};
+  for (int s = 0; s < n_sets; s++)
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+      for (int ways = 0; ways < 4; ways++)
+        check_product(sets[s], sizes[i][0], sizes[i][1], sizes[i][2], ways & 1, ways >> 1);
+}
+
 int main(void) {
   find_sets();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_elementwise),         cmocka_unit_test(test_elementwise_gradients),
       cmocka_unit_test(test_reductions),          cmocka_unit_test(test_extremes),
 #ifndef PL_REAL_IS_DOUBLE
-      cmocka_unit_test(test_errors_of_functions),
+      cmocka_unit_test(test_errors_of_functions), cmocka_unit_test(test_panels),
 #endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

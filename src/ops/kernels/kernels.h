@@ -50,6 +50,20 @@ typedef struct {
   void (*avg_pool_grad)(const pl_pool *p, const pl_real *g, pl_real *gx);
 } pl_conv_kernels;
 
+/* Products with a matrix b [k,n] that is packed once. */
+typedef struct {
+  /* how many numbers b takes when it is packed */
+  int64_t (*size)(int64_t k, int64_t n);
+  /* packs b, stored as [k,ldb] or, transposed, as [n,ldb]; may run its own threads */
+  void (*pack)(int64_t k, int64_t n, const pl_real *b, int64_t ldb, bool transposed,
+               pl_real *panels);
+  /* c [m,n] = a [m,k] b + (accumulate ? c : 0), on the calling thread */
+  void (*product)(int64_t m, int64_t n, int64_t k, const pl_real *a, int64_t lda,
+                  const pl_real *panels, bool accumulate, pl_real *c, int64_t ldc);
+} pl_panel_kernels;
+
+extern const pl_panel_kernels pl_panel_kernels_generic, pl_panel_kernels_avx2,
+    pl_panel_kernels_avx512;
 extern const pl_conv_kernels pl_conv_kernels_generic, pl_conv_kernels_avx2, pl_conv_kernels_avx512;
 
 #endif
