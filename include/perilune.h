@@ -217,6 +217,29 @@ typedef struct pl_custom {
 PL_API bool pl_custom_call(pl_custom *custom, int n_in, pl_tensor *const *in, pl_tensor **out);
 
 /*
+** Profile: how often each op ran and each gradient of an op was made, and what it took. Work that
+** an op hands on to other ops counts as its own.
+*/
+
+typedef struct {
+  const char *name;
+  bool gradient; /* the gradient of the op, not the op */
+  int owner;     /* what pl_profile_owner was set to when the op ran */
+  int64_t calls;
+  double seconds;
+  double flops; /* by formula: 2 m n k of a matrix product, 1 an element of what has no formula */
+  double bytes; /* of all tensors that go in and come out, once each */
+} pl_profile_row;
+/* Forgets what was there and begins. */
+PL_API void pl_profile_start(void);
+PL_API void pl_profile_stop(void);
+PL_API bool pl_profile_running(void);
+/* From now on ops belong to this owner, a number of the caller's; returns the one before. */
+PL_API int pl_profile_owner(int owner);
+/* Valid until the next op runs or the profile starts again. */
+PL_API const pl_profile_row *pl_profile_rows(size_t *n);
+
+/*
 ** Ops: a table of rows. perilune_ops.h, included below, has one C function a row.
 */
 

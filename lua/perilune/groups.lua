@@ -30,6 +30,7 @@ local rows <const> = {
   {"Files", [[save_tensors load_tensors json_encode json_decode read_idx read_png write_png
     mkdir write_file append_file file_size truncate_file image_batch]]},
   {"Drawing", [[canvas]]},
+  {"Profiles", [[profile_start profile_stop profile_owner profile_rows]]},
   {"The program and the computer", [[interrupted handle_interrupts clear_interrupt threads isa
     blas isatty terminal_width clock ops op fail_after]]},
 }

@@ -1,5 +1,6 @@
 /*
-** base.h: what every floor may use: the error slot, storage, scratch memory, threads.
+** base.h: what every floor may use: the error slot, storage, scratch memory, threads,
+** profiles.
 ** This floor knows libc and OpenMP, nothing of tensors.
 */
 #ifndef PERILUNE_BASE_H
@@ -8,6 +9,7 @@
 #include "perilune.h"
 
 #include "memory.h"
+#include "profile.h"
 
 #define PL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PL_MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -75,6 +75,7 @@ void plb_open_inplace(lua_State *L); /* changes in place, optimiser steps */
 void plb_open_ops(lua_State *L);     /* ops, by walking the table */
 void plb_open_grad(lua_State *L);    /* gradients, modes, tidy, keep */
 void plb_open_custom(lua_State *L);  /* functions with gradients written in Lua */
+void plb_open_profile(lua_State *L); /* where time goes */
 void plb_open_io(lua_State *L);      /* IDX, PNG, safetensors, JSON */
 void plb_open_canvas(lua_State *L);  /* drawing */
 

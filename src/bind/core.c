@@ -68,6 +68,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   plb_open_inplace(L);
   plb_open_grad(L);
   plb_open_custom(L);
+  plb_open_profile(L);
   lua_pushvalue(L, 3);
   lua_setfield(L, 1, "docs");
   lua_pushvalue(L, 2);

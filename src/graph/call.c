@@ -78,6 +78,7 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   node->refs = 1; /* the builder's, until the outputs hold it */
   node->serial = ++serial;
   node->op = c->op;
+  node->owner = pl_span_owner();
   node->n_in = c->n_in;
   node->n_out = n_out;
   node->version = (unsigned *)(node->in + c->n_in);
@@ -161,8 +162,13 @@ static bool run(pl_args *c, int n_out) {
 static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   for (int i = 0; i < n_out; i++) out[i] = NULL;
   if (pl_error() || !pl_check_interrupt()) return false;
+  pl_tensor *const *in = c->in;
+  pl_span span;
+  pl_span_begin(&span, c->op->name, false);
   pl_scope_begin();
   bool ok = run(c, n_out);
+  c->in = in; /* not what was prepared */
+  pl_span_end_call(&span, c, ok);
   for (int i = 0; ok && i < n_out; i++) pl_retain(out[i] = c->out[i]);
   pl_scope_end();
   for (int i = 0; ok && i < n_out; i++)

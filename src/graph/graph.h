@@ -44,6 +44,8 @@ struct pl_op {
   /* fills gin[i] for the bits of need; gout[j] is NULL where nothing flows back */
   bool (*gradient)(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin);
   bool (*fast)(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin);
+  /* additions and multiplications of a call, for profiles; what has none takes one a result */
+  double (*flops)(const pl_args *c);
   const void *data; /* a family's kernel */
 };
 
@@ -60,6 +62,10 @@ bool pl_apply_custom(const pl_op *op, int n_in, pl_tensor *const *in, pl_custom 
 /* Lets go of one reference. */
 void pl_custom_release(pl_custom *custom);
 
+/* Ends the span of a call, or of a gradient by the inputs of `need`, whose results are gin. */
+void pl_span_end_call(pl_span *s, const pl_args *c, bool ok);
+void pl_span_end_gradient(pl_span *s, const pl_args *c, bool fast, pl_tensor *const *gout,
+                          unsigned need, pl_tensor *const *gin, bool ok);
 /* Creates output i of a call, for shape functions. */
 bool pl_out(pl_args *c, int i, pl_kind kind, pl_ints size);
 /* Keeps hidden tensor i for the gradient. */

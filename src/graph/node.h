@@ -11,6 +11,7 @@ typedef struct pl_node {
   uint64_t serial; /* order of creation is topological order */
   struct pl_node *next;
   const pl_op *op;
+  int owner; /* in a profile: of the gradient, as it was of the call */
   int n_in, n_out;
   bool forgotten; /* its buffers were released by a sweep */
   pl_attr attr[PL_MAX_ATTR];

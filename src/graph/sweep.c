@@ -274,8 +274,13 @@ static bool step(sweep *s, visit *v) {
   memcpy(c.out, node->out, sizeof c.out);
   memcpy(c.saved, node->saved, sizeof c.saved);
   pl_scope_begin();
-  bool ok =
-      call_rule(s, &c, node, v->gout, need, gin) && !pl_error() && deliver(s, node, need, gin);
+  pl_span span;
+  const int owner = pl_profile_owner(node->owner);
+  pl_span_begin(&span, node->op->name, true);
+  bool ok = call_rule(s, &c, node, v->gout, need, gin) && !pl_error();
+  pl_span_end_gradient(&span, &c, node->op->fast && !s->create_graph, v->gout, need, gin, ok);
+  ok = ok && deliver(s, node, need, gin);
+  pl_profile_owner(owner);
   pl_scope_end();
   if (gin != few) free(gin);
   return ok;

@@ -27,6 +27,7 @@ static const char usage[] =
     "  -j n       use n threads\n"
     "  -v         print the version\n"
     "  -W         turn warnings on\n"
+    "  --profile  print at the end where the time went, by op and by module\n"
     "  --help     print this and stop\n"
     "  --version  print all versions and what the kernels use, and stop\n"
     "  --         stop reading options\n"
@@ -39,7 +40,7 @@ typedef struct {
   int argc;
   char **argv;
   int script; /* index of the script; argc: none */
-  bool interactive, version, code, help, details;
+  bool interactive, version, code, help, details, profile;
   int status;
 } program;
 
@@ -77,6 +78,7 @@ static bool read_value(program *p, int *i) {
 static bool read_flag(program *p, const char *option) {
   if (strcmp(option, "--help") == 0) p->help = true;
   else if (strcmp(option, "--version") == 0) p->details = true;
+  else if (strcmp(option, "--profile") == 0) p->profile = true;
   else if (strcmp(option, "-i") == 0) p->interactive = p->version = true;
   else if (strcmp(option, "-v") == 0) p->version = true;
   else if (strcmp(option, "-W") != 0) return refuse("unknown option", option);
@@ -176,6 +178,24 @@ static bool run_script(program *p) {
   return run_file(p, input ? NULL : path);
 }
 
+/* Keeps the function that ends the profile, and prints it, under the program's own address. */
+static bool begin_profile(program *p) {
+  lua_State *L = pl_host_lua(p->host);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "perilune.profile");
+  if (!pl_host_call(p->host, 1, 1)) return report(p);
+  lua_getfield(L, -1, "whole");
+  lua_remove(L, -2);
+  if (!pl_host_call(p->host, 0, 1)) return report(p);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, p);
+  return true;
+}
+
+static bool end_profile(program *p) {
+  lua_rawgetp(pl_host_lua(p->host), LUA_REGISTRYINDEX, p);
+  return pl_host_call(p->host, 0, 0) || report(p);
+}
+
 static void print_version(bool details) {
   if (!details) {
     printf("Perilune %s, %s, %s, %s, %d threads\n", PL_VERSION, LUA_RELEASE, pl_blas(), pl_isa(),
@@ -195,12 +215,10 @@ static void run_prompt(program *p) {
   pl_repl(p->host);
 }
 
-static bool run_program(program *p) {
+static bool run_asked(program *p) {
   bool script = p->script < p->argc;
   bool idle = !script && !p->code && !p->version; /* nothing was asked for */
   bool prompt = p->interactive || (idle && isatty(STDIN_FILENO));
-  set_args(pl_host_lua(p->host), p);
-  pl_arm_interrupt();
   if (p->version || prompt) print_version(false);
   if (!run_init(p)) return false;
   if ((p->code || prompt) && !require_global(p, "pl", "perilune") && !prompt) return false;
@@ -209,6 +227,14 @@ static bool run_program(program *p) {
   if (idle && !prompt) return run_file(p, NULL);
   if (prompt) run_prompt(p);
   return true;
+}
+
+static bool run_program(program *p) {
+  set_args(pl_host_lua(p->host), p);
+  pl_arm_interrupt();
+  if (p->profile && !begin_profile(p)) return false;
+  bool ok = run_asked(p);
+  return (!p->profile || end_profile(p)) && ok;
 }
 
 static int protected_main(lua_State *L) {

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "../base/profile.h"
+
 /* How one image is read: source pixel = (y + dy, mirrored or plain x + dx). */
 typedef struct {
   int dy, dx;
@@ -94,12 +96,15 @@ pl_tensor *pl_image_batch(pl_tensor *images, pl_tensor *rows, double mean, doubl
   if (flip || shift)
     for (int64_t i = 0; i < b; i++) views[i] = random_view(flip, shift);
 
+  pl_span span;
+  pl_span_begin(&span, "image_batch", false);
   const uint8_t *in = pl_data(images);
   pl_real *out = pl_data(batch);
   const int64_t pixels = (int64_t)p.h * p.w * p.c;
 #pragma omp parallel for schedule(static) if (b * pixels > 20000)
   for (int64_t i = 0; i < b; i++)
     copy_image(&p, views[i], in + (row[i] - 1) * pixels, out + i * pixels);
+  pl_span_end(&span, 0, (double)(b * pixels) * (1 + sizeof(pl_real)));
   free(views);
   return batch;
 }

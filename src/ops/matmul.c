@@ -158,6 +158,11 @@ static bool bmm_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return !pl_error();
 }
 
+static double bmm_flops(const pl_args *c) {
+  const pl_tensor *a = c->in[0];
+  return 2.0 * (double)pl_numel(c->out[0]) * (double)a->size[a->rank - 1];
+}
+
 static const pl_op op_bmm = {
     .name = "bmm",
     .inputs = "a b",
@@ -167,6 +172,7 @@ static const pl_op op_bmm = {
     .shape = bmm_shape,
     .forward = bmm_forward,
     .gradient = bmm_rule,
+    .flops = bmm_flops,
     .forget = PL_FORGET_OUT};
 
 pl_tensor *pl_bmm(pl_tensor *a, pl_tensor *b) {
@@ -317,6 +323,10 @@ static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return !pl_error();
 }
 
+static double linear_flops(const pl_args *c) {
+  return 2.0 * (double)pl_numel(c->out[0]) * (double)c->in[1]->size[1];
+}
+
 static const pl_op op_linear = {
     .name = "linear",
     .inputs = "x weight bias?",
@@ -327,7 +337,8 @@ static const pl_op op_linear = {
         "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] any[2]",
     .shape = linear_shape,
     .forward = linear_forward,
-    .gradient = linear_rule};
+    .gradient = linear_rule,
+    .flops = linear_flops};
 
 pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, int activation,
                      double slope) {

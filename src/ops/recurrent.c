@@ -130,6 +130,13 @@ static pl_tensor *states_before(const pl_args *c, sizes s, pl_tensor *initial) {
   return pl_cat(2, (pl_tensor *[]){first, pl_slice(c->out[0], 0, 0, s.t - 1, 1)}, 0);
 }
 
+/* The products of all steps, by the inputs and by the states. */
+static double layer_flops(const pl_args *c) {
+  const pl_tensor *w = c->in[WEIGHT_HH];
+  sizes s = sizes_of(c, (int)(w->size[0] / PL_MAX(w->size[1], 1)));
+  return 2.0 * (double)(s.t * s.b * s.gates) * (double)(s.i + s.h);
+}
+
 /* What flows into y at step t, plus what flows back from the step after it. */
 static void add_rows(pl_real *sum, const pl_real *g, int64_t n) {
   if (g) PL_MATH->accumulate(n, sum, g);
@@ -262,7 +269,8 @@ static const pl_op op_lstm = {
     .shape = lstm_shape,
     .forward = lstm_forward,
     .compose = lstm_compose,
-    .fast = lstm_fast};
+    .fast = lstm_fast,
+    .flops = layer_flops};
 
 bool pl_lstm(pl_tensor *x, pl_tensor *weight_ih, pl_tensor *weight_hh, pl_tensor *bias_ih,
              pl_tensor *bias_hh, pl_tensor *h0, pl_tensor *c0, pl_tensor *out[3]) {
@@ -372,7 +380,8 @@ static const pl_op op_gru = {
     .shape = gru_shape,
     .forward = gru_forward,
     .compose = gru_compose,
-    .fast = gru_fast};
+    .fast = gru_fast,
+    .flops = layer_flops};
 
 bool pl_gru(pl_tensor *x, pl_tensor *weight_ih, pl_tensor *weight_hh, pl_tensor *bias_ih,
             pl_tensor *bias_hh, pl_tensor *h0, pl_tensor *out[2]) {

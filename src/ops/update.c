@@ -32,9 +32,12 @@ bool pl_sgd(pl_tensor *p, pl_tensor *g, pl_tensor *buf, const pl_sgd_step *o) {
   pl_sgd_options k = {(pl_real)o->lr,           (pl_real)o->momentum, (pl_real)o->dampening,
                       (pl_real)o->weight_decay, o->nesterov,          o->first};
   pl_real *b = buf ? pl_reals(buf) : NULL;
+  pl_span span;
+  pl_span_begin(&span, "sgd_", false);
   pl_touch(p);
   EACH_PIECE(p, at)
   PL_MATH->sgd(LENGTH, pl_reals(p) + at, pl_reals(g) + at, b ? b + at : NULL, &k);
+  pl_span_end(&span, 2 * (double)n_, 3 * (double)n_ * sizeof(pl_real));
   return true;
 }
 
@@ -52,9 +55,12 @@ bool pl_adam(pl_tensor *p, pl_tensor *g, pl_tensor *m, pl_tensor *v, const pl_ad
                        (pl_real)(1 - pow(o->beta1, (double)o->step)),
                        (pl_real)(1 - pow(o->beta2, (double)o->step)),
                        o->decoupled};
+  pl_span span;
+  pl_span_begin(&span, "adam_", false);
   pl_touch(p);
   EACH_PIECE(p, at)
   PL_MATH->adam(LENGTH, pl_reals(p) + at, pl_reals(g) + at, pl_reals(m) + at, pl_reals(v) + at, &k);
+  pl_span_end(&span, 12 * (double)n_, 7 * (double)n_ * sizeof(pl_real));
   return true;
 }
 
@@ -67,24 +73,31 @@ bool pl_rmsprop(pl_tensor *p, pl_tensor *g, pl_tensor *square, pl_tensor *buf,
   pl_rmsprop_options k = {(pl_real)o->lr, (pl_real)o->alpha, (pl_real)o->eps,
                           (pl_real)o->weight_decay, (pl_real)o->momentum};
   pl_real *b = buf ? pl_reals(buf) : NULL;
+  pl_span span;
+  pl_span_begin(&span, "rmsprop_", false);
   pl_touch(p);
   EACH_PIECE(p, at)
   PL_MATH->rmsprop(LENGTH, pl_reals(p) + at, pl_reals(g) + at, pl_reals(square) + at,
                    b ? b + at : NULL, &k);
+  pl_span_end(&span, 8 * (double)n_, 5 * (double)n_ * sizeof(pl_real));
   return true;
 }
 
 bool pl_total_norm(int n, pl_tensor *const *ts, double *norm) {
-  double total = 0;
-  for (int i = 0; i < n; i++) {
+  double total = 0, elements = 0;
+  pl_span span;
+  pl_span_begin(&span, "total_norm", false);
+  for (int i = 0; i < n && !pl_error(); i++) {
     pl_tensor *t = pl_packed(ts[i]);
-    if (!t) return false;
-    if (t->kind != PL_REAL)
-      return pl_fail("total_norm: tensor %d is %s, expected real", i + 1, PL_DESCRIBE(t));
+    if (t && t->kind != PL_REAL)
+      pl_fail("total_norm: tensor %d is %s, expected real", i + 1, PL_DESCRIBE(t));
+    if (pl_error()) break;
     total += PL_MATH->sum_squares(pl_numel(t), pl_reals(t));
+    elements += (double)pl_numel(t);
   }
+  pl_span_end(&span, 2 * elements, elements * sizeof(pl_real));
   *norm = sqrt(total);
-  return true;
+  return !pl_error();
 }
 
 /*
@@ -182,13 +195,21 @@ static void scale_body(void *context, int64_t n, const int64_t *at, const int64_
   for (int64_t i = 0; i < n; i++) k->x[at[0] + i] *= k->scale;
 }
 
+static void end_change(pl_span *s, const pl_tensor *x, const pl_tensor *y) {
+  const double n = (double)pl_numel(x);
+  pl_span_end(s, n, (y ? 3 : 2) * n * sizeof(pl_real));
+}
+
 bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha) {
   if (!x || pl_error() || !match("add_", x, &y)) return false;
   pl_touch(x);
   if (!plain(x, y)) return update_each(x, y, add_up, scale, alpha);
   in_place k = {pl_reals(x), y ? pl_reals(y) : NULL, (pl_real)scale, (pl_real)alpha, false};
   pl_loop l = pl_loop_over(y ? 2 : 1, (pl_tensor *[]){x, y});
+  pl_span span;
+  pl_span_begin(&span, y ? "add_" : "mul_", false);
   pl_loop_run(&l, y ? add_body : scale_body, &k);
+  end_change(&span, x, y);
   return true;
 }
 
@@ -198,6 +219,9 @@ bool pl_mul_in_place(pl_tensor *x, pl_tensor *y, bool divides) {
   if (!plain(x, y)) return update_each(x, y, divides ? divide : multiply, 1, 1);
   in_place k = {pl_reals(x), pl_reals(y), 1, 1, divides};
   pl_loop l = pl_loop_over(2, (pl_tensor *[]){x, y});
+  pl_span span;
+  pl_span_begin(&span, divides ? "div_" : "mul_", false);
   pl_loop_run(&l, mul_body, &k);
+  end_change(&span, x, y);
   return true;
 }

@@ -41,6 +41,8 @@ static bool fill(pl_tensor *t, fill_four *f, double a, double b) {
   bool direct = t->kind == PL_REAL && pl_is_contiguous(t);
   pl_real *x = direct ? pl_reals(t) : NULL;
   t->storage->version++;
+  pl_span span;
+  pl_span_begin(&span, "random", false);
 #pragma omp parallel for schedule(static) if (direct && n > PL_GRAIN / 8)
   for (int64_t i = 0; i < blocks; i++) {
     pl_philox p = pl_philox_block(s.key, s.counter + (uint64_t)i);
@@ -55,6 +57,7 @@ static bool fill(pl_tensor *t, fill_four *f, double a, double b) {
   if (f == four_uniform && direct && b > a)
     for (int64_t i = 0; i < n; i++)
       if (x[i] >= (pl_real)b) x[i] = (pl_real)a;
+  pl_span_end(&span, (double)n, (double)n * sizeof(pl_real));
   return true;
 }
 

@@ -211,6 +211,21 @@ def test_help_and_version():
         inside(word, version.out)
 
 
+def test_profile_is_printed_at_the_end():
+    work = "local pl = require 'perilune'; pl.rand(9, 9):matmul(pl.rand(9, 9)); print 'done' "
+    done = run("--profile", write("a.lua", work))
+    equal(done.out, "done\n")
+    inside("matmul", done.err)
+    inside("elsewhere: Lua, files, waiting", done.err)
+    failed = run("--profile", write("b.lua", work + "error 'oops'"))
+    equal(failed.status, 1)
+    inside("oops", failed.err)
+    inside("matmul", failed.err)
+    left = run("--profile", write("c.lua", work + "os.exit(3)"))
+    equal(left.status, 3)
+    equal(left.err.count("matmul"), 1)
+
+
 def test_wrong_options_are_refused():
     for args in (["-x"], ["--nothing"], ["-ifoo"], ["-e"], ["-l"], ["-j"]):
         bad = run(*args)

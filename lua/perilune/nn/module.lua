@@ -145,21 +145,38 @@ local function locate(message)
   return ("%s (in %s)"):format(message, place)
 end
 
-local function leave(level, ...)
+-- What a profile does when a module begins, and when it ends.
+local begins, ends
+
+--- Has a function called with each module that begins: begin(module, depth, path_of, name_of), and
+-- another one, done(result of begin), when it ends; for profiles.
+-- @param[opt] begin nil ends it
+-- @param[opt] done
+function module.watch(begin, done)
+  begins, ends = begin, done
+end
+
+local function leave(level, began, ...)
   depth = level - 1
+  if began then ends(began) end
   return ...
 end
 
-local function finish(ok, ...)
+local function finish(began, ok, ...)
   if not ok then error(..., 0) end
-  return leave(1, ...)
+  return leave(1, began, ...)
+end
+
+local function watched(self, level)
+  return begins(self, level, function() return path_of(running[level - 1], self) end, name_of)
 end
 
 local function call(self, ...)
   local level = depth + 1
   depth, running[level] = level, self
-  if level == 1 then return finish(xpcall(self.forward, locate, self, ...)) end
-  return leave(level, self:forward(...))
+  local began = begins and watched(self, level)
+  if level == 1 then return finish(began, xpcall(self.forward, locate, self, ...)) end
+  return leave(level, began, self:forward(...))
 end
 
 --
