@@ -100,6 +100,9 @@ PL_API pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, in
                             double slope);
 PL_API pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
                             pl_ints padding, pl_ints dilation, int activation, double slope);
+PL_API pl_tensor *pl_conv_transpose2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
+                                      pl_ints stride, pl_ints padding, pl_ints output_padding,
+                                      pl_ints dilation, int activation, double slope);
 PL_API pl_tensor *pl_conv2d_input_grad(pl_tensor *g, pl_tensor *weight, pl_ints stride,
                                        pl_ints padding, pl_ints dilation, pl_ints size);
 PL_API pl_tensor *pl_conv2d_weight_grad(pl_tensor *g, pl_tensor *x, pl_ints stride, pl_ints padding,

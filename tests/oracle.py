@@ -520,6 +520,26 @@ def convolutions():
          [real(1, 1, 3, 3), real(2, 1, 2, 2), real(2)], {"activation": "leaky_relu", "slope": 0.2})
 
 
+TRANSPOSED = [((2, 1, 3, 3), (1, 2, 3, 3), {}),
+              ((1, 3, 2, 3), (3, 2, 2, 3), {"stride": [2, 1], "output_padding": [1, 0]}),
+              ((1, 2, 3, 3), (2, 1, 5, 5), {"stride": 2, "padding": 2, "output_padding": 1}),
+              ((1, 1, 3, 2), (1, 2, 3, 2), {"stride": [3, 2], "padding": [2, 0],
+                                            "output_padding": [2, 1], "dilation": [2, 3]}),
+              ((2, 2, 2, 2), (2, 3, 1, 1), {}), ((1, 2, 1, 1), (2, 2, 3, 4), {"padding": 1})]
+
+
+def transposed_convolutions():
+    for size, weight, options in TRANSPOSED:
+        case("conv_transpose2d", lambda x, w, b: F.conv_transpose2d(x, w, b, **options),
+             [real(*size), real(*weight), real(weight[1])], options)
+    case("conv_transpose2d", F.conv_transpose2d, [real(1, 1, 2, 2), real(1, 1, 2, 2)])
+    case("conv_transpose2d", lambda x, w, b: F.relu(F.conv_transpose2d(x, w, b, padding=1)),
+         [real(1, 1, 3, 3), real(1, 2, 3, 3), real(2)], {"padding": 1, "activation": "relu"})
+    case("conv_transpose2d", lambda x, w, b: F.leaky_relu(F.conv_transpose2d(x, w, b, 2), 0.2),
+         [real(1, 2, 2, 2), real(2, 1, 3, 3), real(1)],
+         {"stride": 2, "activation": "leaky_relu", "slope": 0.2})
+
+
 POOLS = [((1, 2, 4, 4), 2, {}), ((1, 1, 5, 6), [2, 3], {"stride": [1, 2]}),
          ((1, 1, 4, 4), 3, {"stride": 2, "padding": 1}), ((2, 1, 3, 3), 3, {}),
            ((1, 1, 5, 5), 2, {})]
@@ -569,7 +589,7 @@ def recurrences():
 
 
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
-              convolutions, pools, recurrences):
+              convolutions, pools, recurrences, transposed_convolutions):
     group()
 
 version = torch.__version__.split("a")[0]

@@ -1,14 +1,19 @@
 /*
-** conv.c: convolution of images and its two adjoints. All three are linear in both inputs,
-** and the gradients of each are the other two, so any order of gradient exists:
+** conv.c: convolution of images, its two adjoints, and transposed convolution. The first three
+** are linear in both inputs, and the gradients of each are the other two, so any order of
+** gradient exists:
 **
 **   y  = conv2d(x, w)             gx = conv2d_input_grad(gy, w), gw = conv2d_weight_grad(gy, x)
 **   gx = conv2d_input_grad(g, w)  gg = conv2d(ggx, w),           gw = conv2d_weight_grad(g, ggx)
 **   gw = conv2d_weight_grad(g, x) gg = conv2d(x, ggw),           gx = conv2d_input_grad(g, ggw)
+**
+** conv_transpose2d is conv2d_input_grad with a bias and an activation, in PyTorch's terms; its
+** gradients are the same three.
 */
 #include "ops.h"
 
 enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE };
+enum { OUTPUT_PADDING = SIZE, TRANSPOSE_ACTIVATION, TRANSPOSE_SLOPE };
 #define CONV_ATTRS "stride:pair=1 padding:pair=0 dilation:pair=1 "
 
 /*
@@ -64,14 +69,20 @@ static bool conv2d_geometry(const pl_args *c, pl_conv *p) {
   return geometry(c, pl_size(x), pl_size(w), p);
 }
 
+static pl_tensor *bias_of(const pl_args *c) { return c->n_in > 2 ? c->in[2] : NULL; }
+
+static bool check_bias(const pl_args *c, int64_t channels) {
+  const pl_tensor *bias = bias_of(c);
+  if (!bias) return true;
+  if (!pl_need_real(c, 2)) return false;
+  if (bias->rank == 1 && bias->size[0] == channels) return true;
+  return pl_op_fail(c, "weight is %s, bias %s: %lld numbers expected", PL_DESCRIBE(c->in[1]),
+                    PL_DESCRIBE(bias), (long long)channels);
+}
+
 static bool conv2d_shape(pl_args *c) {
   pl_conv p;
-  const pl_tensor *bias = c->n_in > 2 ? c->in[2] : NULL;
-  if (!conv2d_geometry(c, &p)) return false;
-  if (bias && !pl_need_real(c, 2)) return false;
-  if (bias && (bias->rank != 1 || bias->size[0] != p.k))
-    return pl_op_fail(c, "weight is %s, bias %s: %lld numbers expected", PL_DESCRIBE(c->in[1]),
-                      PL_DESCRIBE(bias), (long long)p.k);
+  if (!conv2d_geometry(c, &p) || !check_bias(c, p.k)) return false;
   if (!pl_check_slope(c, c->attr[ACTIVATION].i, c->attr[SLOPE].d)) return false;
   if (!p.oh || !p.ow)
     return pl_op_fail(c,
@@ -137,6 +148,48 @@ static bool weight_grad_shape(pl_args *c) {
 }
 
 /*
+** Of a transposed convolution: that of the convolution whose images are its result. With less
+** output_padding than stride, that convolution gives images of x's size again.
+*/
+static bool transpose_geometry(const pl_args *c, pl_conv *p) {
+  const pl_tensor *x = c->in[0], *w = c->in[1];
+  int64_t stride[2], pad[2], dil[2], more[2], y[2];
+  if (!two_images(c)) return false;
+  if (x->size[1] != w->size[0])
+    return pl_op_fail(c, "x is %s, weight %s: %lld input channels against %lld", PL_DESCRIBE(x),
+                      PL_DESCRIBE(w), (long long)x->size[1], (long long)w->size[0]);
+  if (!get_pair_from(c, STRIDE, "stride", 1, stride) ||
+      !get_pair_from(c, PADDING, "padding", 0, pad) ||
+      !get_pair_from(c, DILATION, "dilation", 1, dil) ||
+      !get_pair_from(c, OUTPUT_PADDING, "output_padding", 0, more))
+    return false;
+  for (int d = 0; d < 2; d++) {
+    if (more[d] >= stride[d])
+      return pl_op_fail(c,
+                        "output_padding %lld,%lld with stride %lld,%lld: less than the stride "
+                        "expected",
+                        (long long)more[0], (long long)more[1], (long long)stride[0],
+                        (long long)stride[1]);
+    if (x->size[d + 2] < 1)
+      return pl_op_fail(c, "x is %s, expected images of at least 1 x 1", PL_DESCRIBE(x));
+    y[d] =
+        (x->size[d + 2] - 1) * stride[d] - 2 * pad[d] + dil[d] * (w->size[d + 2] - 1) + more[d] + 1;
+  }
+  if (w->size[2] > 0 && w->size[3] > 0 && (y[0] < 1 || y[1] < 1))
+    return pl_op_fail(c, "x is %s, weight %s: the padding %lld,%lld leaves a result of %lld x %lld",
+                      PL_DESCRIBE(x), PL_DESCRIBE(w), (long long)pad[0], (long long)pad[1],
+                      (long long)y[0], (long long)y[1]);
+  return geometry(c, pl_list(x->size[0], w->size[1], y[0], y[1]), pl_size(w), p);
+}
+
+static bool transpose_shape(pl_args *c) {
+  pl_conv p;
+  return transpose_geometry(c, &p) && check_bias(c, p.c) &&
+         pl_check_slope(c, c->attr[TRANSPOSE_ACTIVATION].i, c->attr[TRANSPOSE_SLOPE].d) &&
+         pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
+}
+
+/*
 ** Values
 */
 
@@ -145,11 +198,21 @@ static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t)
 static bool conv2d_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  pl_tensor *bias = c->n_in > 2 && c->in[2] ? pl_packed(c->in[2]) : NULL;
+  pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
   return PL_CONV->conv_forward(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
                                (pl_activation)c->attr[ACTIVATION].i, (pl_real)c->attr[SLOPE].d,
                                pl_reals(c->out[0]));
+}
+
+static bool transpose_forward(pl_args *c) {
+  pl_conv p;
+  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
+  if (pl_error() || !transpose_geometry(c, &p)) return false;
+  return PL_CONV->conv_transpose(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
+                                 (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
+                                 (pl_real)c->attr[TRANSPOSE_SLOPE].d, pl_reals(c->out[0]));
 }
 
 static bool input_grad_forward(pl_args *c) {
@@ -220,6 +283,17 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
                                    need & 4 ? pl_reals(gin[2]) : NULL);
 }
 
+static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                           pl_tensor **gin) {
+  pl_tensor *g = gout[0];
+  int64_t act = c->attr[TRANSPOSE_ACTIVATION].i;
+  if (act != PL_NONE) g = pl_act_grad(g, c->out[0], pl_act_slope(act, c->attr[TRANSPOSE_SLOPE].d));
+  if (need & 1) gin[0] = forward_like(c, g, c->in[1]);
+  if (need & 2) gin[1] = weight_grad_like(c, c->in[0], g, c->in[1]);
+  if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
+  return !pl_error();
+}
+
 static bool input_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
                             pl_tensor **gin) {
   if (need & 1) gin[0] = forward_like(c, gout[0], c->in[1]);
@@ -257,13 +331,34 @@ static const pl_op op_conv2d = {
     .gradient = conv2d_rule,
     .fast = conv2d_fast};
 
+#define TWO_SOURCES "any[1,3,3,3] any[3,2,3,3] any[2]"
+static const pl_op op_conv_transpose2d = {
+    .name = "conv_transpose2d",
+    .inputs = "x weight bias?",
+    .attrs =
+        CONV_ATTRS "output_padding:pair=0 activation:choice(none|relu|leaky_relu) slope:real=0.01",
+    .doc =
+        "activation(x * weight + bias), * being the adjoint of conv2d with the same weight: each "
+        "number of images [n,c,h,w] is spread over a window, [c,k,r,s]; the result is [n,k,oh,ow] "
+        "with oh = (h - 1) stride - 2 padding + dilation (r - 1) + output_padding + 1; "
+        "output_padding must be less than stride",
+    .samples = TWO_SOURCES
+    "; any[1,3,3,3] any[3,2,3,3]; "
+    "any[2,3,3,2] any[3,2,3,2] any[2] stride=3,2 padding=1,0 output_padding=2,1; "
+    "any[1,2,3,2] any[2,1,2,3] any[1] padding=1 dilation=2,1; " TWO_SOURCES
+    " activation=relu; " TWO_SOURCES
+    " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2",
+    .shape = transpose_shape,
+    .forward = transpose_forward,
+    .gradient = transpose_rule};
+
 static const pl_op op_conv2d_input_grad = {
     .name = "conv2d_input_grad",
     .inputs = "g weight",
     .attrs = CONV_ATTRS "size:ints",
     .doc =
         "the gradient of conv2d for its images, of the given height and width, where g is that of "
-        "its result; also called transposed convolution",
+        "its result; conv_transpose2d is the same with a bias and an activation",
     .samples =
         "any[1,3,3,3] any[3,2,3,3] size=5,5; any[2,3,2,4] any[3,2,3,2] stride=3,1 padding=1,0 "
         "size=2,2,5,5; any[1,2,3,4] any[2,1,2,2] stride=2 dilation=1,2 size=7,9",
@@ -298,6 +393,19 @@ pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints s
                                          {.d = slope}});
 }
 
+pl_tensor *pl_conv_transpose2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
+                               pl_ints padding, pl_ints output_padding, pl_ints dilation,
+                               int activation, double slope) {
+  if (!x || !weight) return NULL;
+  return pl_apply(&op_conv_transpose2d, 3, (pl_tensor *[]){x, weight, bias},
+                  (pl_attr[PL_MAX_ATTR]){{.ints = stride},
+                                         {.ints = padding},
+                                         {.ints = dilation},
+                                         {.ints = output_padding},
+                                         {.i = activation},
+                                         {.d = slope}});
+}
+
 static pl_tensor *adjoint(const pl_op *op, pl_tensor *g, pl_tensor *other, pl_ints stride,
                           pl_ints padding, pl_ints dilation, pl_ints size) {
   if (!g || !other) return NULL;
@@ -316,5 +424,5 @@ pl_tensor *pl_conv2d_weight_grad(pl_tensor *g, pl_tensor *x, pl_ints stride, pl_
   return adjoint(&op_conv2d_weight_grad, g, x, stride, padding, dilation, size);
 }
 
-const pl_op *const pl_ops_conv[] = {&op_conv2d, &op_conv2d_input_grad, &op_conv2d_weight_grad,
-                                    NULL};
+const pl_op *const pl_ops_conv[] = {&op_conv2d, &op_conv_transpose2d, &op_conv2d_input_grad,
+                                    &op_conv2d_weight_grad, NULL};

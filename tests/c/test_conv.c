@@ -186,6 +186,29 @@ static void check_conv(const pl_conv_kernels *k, const conv_case *c) {
   free(all.y), free(all.gx), free(all.gw), free(bias);
 }
 
+/* The transposed convolution of g, with a bias for each channel of x, against the adjoint. */
+static void check_transpose(const pl_conv_kernels *k, const conv_case *c) {
+  const pl_conv *p = &c->p;
+  if (!p->oh || !p->ow) return;
+  pl_real *bias = pick(0, 3) ? random_array(p->c) : NULL, *y = array(c->nx);
+  products all = {c->x,
+                  c->w,
+                  c->g,
+                  calloc((size_t)c->ny + 1, sizeof(sum)),
+                  calloc((size_t)c->nx + 1, sizeof(sum)),
+                  calloc((size_t)c->nw + 1, sizeof(sum))};
+  each_product(p, visit_product, &all);
+  assert_true(k->conv_transpose(p, c->g, c->w, bias, c->act, c->slope, y));
+  for (int64_t i = 0; i < c->nx; i++) {
+    if (bias) add_term(&all.gx[i], (double)bias[i / (p->h * p->w) % p->c]);
+    all.gx[i].value = activated(c, all.gx[i].value);
+    check_sum("transposed y", c->text, i, (double)y[i], all.gx[i]);
+  }
+  check_guard(y, c->nx);
+  free(y), free(bias);
+  free(all.y), free(all.gx), free(all.gw);
+}
+
 /*
 ** The instruction sets
 */
@@ -215,7 +238,8 @@ static bool runs_here(const char *name) {
 static void check_conv_everywhere(pl_conv p) {
   conv_case c = conv_new(p);
   for (int i = 0; i < SETS; i++)
-    if (runs_here(sets[i].name)) check_conv(sets[i].kernels, &c);
+    if (runs_here(sets[i].name))
+      check_conv(sets[i].kernels, &c), check_transpose(sets[i].kernels, &c);
   conv_free(&c);
 }
 

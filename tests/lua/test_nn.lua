@@ -36,6 +36,11 @@ function T.test_shapes()
     {nn.Conv2d(3, 4, 3), {2, 4, 7, 6}}, {nn.Conv2d(3, 4, {3, 2}, {padding = {1, 0}}), {2, 4, 9, 7}},
     {nn.Conv2d(3, 4, 3, {stride = 2, padding = 1, bias = false}), {2, 4, 5, 4}},
     {nn.Conv2d(3, 4, 3, {dilation = {2, 3}}), {2, 4, 5, 2}},
+    {nn.ConvTranspose2d(3, 4, 3), {2, 4, 11, 10}},
+    {nn.ConvTranspose2d(3, 4, {3, 2}, {stride = 2, padding = {1, 0}}), {2, 4, 17, 16}},
+    {nn.ConvTranspose2d(3, 4, 5, {stride = 2, padding = 2, output_padding = 1, bias = false}),
+      {2, 4, 18, 16}},
+    {nn.ConvTranspose2d(3, 4, 3, {dilation = {2, 3}}), {2, 4, 13, 14}},
     {nn.MaxPool2d(2), {2, 3, 4, 4}}, {nn.MaxPool2d({3, 2}, {stride = 1}), {2, 3, 7, 7}},
     {nn.AvgPool2d(3, {padding = 1}), {2, 3, 3, 3}}, {nn.BatchNorm2d(3), {2, 3, 9, 8}},
     {nn.Dropout(0.2), {2, 3, 9, 8}}, {nn.Flatten(), {2, 216}}, {nn.Flatten(3), {2, 3, 72}},
@@ -53,6 +58,8 @@ function T.test_descriptions()
       ["Linear(2, 3, bias=false)"] = nn.Linear(2, 3, {bias = false}),
     ["Conv2d(1, 6, 5, padding=2)"] = nn.Conv2d(1, 6, 5, {padding = 2}),
     ["Conv2d(1, 2, {3, 1}, stride={1, 2})"] = nn.Conv2d(1, 2, {3, 1}, {stride = {1, 2}}),
+    ["ConvTranspose2d(4, 2, 5, stride=2, padding=2, output_padding=1)"] =
+      nn.ConvTranspose2d(4, 2, 5, {stride = 2, padding = 2, output_padding = 1}),
     ["MaxPool2d(2)"] = nn.MaxPool2d(2), ["MaxPool2d(3, stride=2)"] = nn.MaxPool2d(3, {stride = 2}),
     ["BatchNorm2d(4)"] = nn.BatchNorm2d(4), ["Dropout(0.5)"] = nn.Dropout(),
       ["Flatten()"] = nn.Flatten(),
@@ -290,6 +297,11 @@ function T.test_initial_values_are_pytorchs()
   local conv = nn.Conv2d(4, 50, {5, 3})
   lu.assertTrue(conv.weight:detach():abs():amax():item() <= 1 / math.sqrt(60))
   near(conv.weight:detach():square():mean():item(), 1 / 180, 5e-4)
+  local back = nn.ConvTranspose2d(50, 4, {5, 3})
+  eq(back.weight:size(), {50, 4, 5, 3})
+  eq(back.bias:size(), {4})
+  lu.assertTrue(back.bias:detach():abs():amax():item() <= 1 / math.sqrt(60))
+  near(back.weight:detach():square():mean():item(), 1 / 180, 5e-4)
 end
 
 function T.test_initialisers()

@@ -1,5 +1,5 @@
---- Activations as layers. ReLU and LeakyReLU say which attributes of linear, conv2d and
--- batch_norm do the same in one pass, and Sequential makes use of that.
+--- Activations as layers. ReLU and LeakyReLU say which attributes of linear, conv2d,
+-- conv_transpose2d and batch_norm do the same in one pass, and Sequential makes use of that.
 -- @module perilune.nn.activations
 
 local pl = require "perilune"

@@ -1,4 +1,4 @@
---- Layers with parameters or with a mode: linear, convolution, pooling, normalisation,
+--- Layers with parameters or with a mode: linear, convolutions, pooling, normalisation,
 -- dropout. Names, arguments and initial values are PyTorch's.
 -- @module perilune.nn.layers
 
@@ -10,11 +10,12 @@ local module = require "perilune.nn.module"
 local class, parameter = module.class, module.parameter
 local layers = {}
 
--- The weight and the bias of a layer with fan_in inputs to each output.
-local function weight_and_bias(self, size, fan_in, bias)
-  local bound = 1 / math.sqrt(fan_in)
+-- The weight of a layer, and its n_out biases unless there are to be none. PyTorch counts the
+-- numbers of weight[1] as the inputs of one output, which in a transposed convolution they are not.
+local function weight_and_bias(self, size, n_out, bias)
   self.weight = parameter(init.kaiming_uniform_(pl.empty(size), {a = math.sqrt(5)}))
-  if bias then self.bias = parameter(pl.empty(size[1]):uniform_(-bound, bound)) end
+  local bound = 1 / math.sqrt(self.weight:numel() // size[1])
+  if bias then self.bias = parameter(pl.empty(n_out):uniform_(-bound, bound)) end
 end
 
 -- Two integers from one or from a pair; `level` as in `error`.
@@ -53,7 +54,7 @@ function Linear:init(n_in, n_out, options)
   check.count("Linear", "number of inputs", n_in, 4)
   check.count("Linear", "number of outputs", n_out, 4)
   local o = check.options("Linear", options, {bias = true}, 4)
-  weight_and_bias(self, {n_out, n_in}, n_in, o.bias)
+  weight_and_bias(self, {n_out, n_in}, n_out, o.bias)
 end
 
 function Linear:forward(x, activation)
@@ -66,6 +67,34 @@ function Linear:extra()
                              self.bias and "" or ", bias=false")
 end
 
+-- What convolutions share: their options, and the attributes of the op, which has them too.
+local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
+  local who = getmetatable(self).class_name
+  check.count(who, "number of input channels", n_in, 5)
+  check.count(who, "number of output channels", n_out, 5)
+  local k = pair(who, "kernel size", kernel_size, 1, 5)
+  local o = check.options(who, options, defaults, 5)
+  self._stride = pair(who, "stride", o.stride, 1, 5)
+  self._padding = pair(who, "padding", o.padding, 0, 5)
+  self._dilation = pair(who, "dilation", o.dilation, 1, 5)
+  return k, o
+end
+
+local function conv_attributes(self, activation)
+  local attributes = activation and activation:attributes() or {}
+  attributes.stride, attributes.padding = self._stride, self._padding
+  attributes.dilation = self._dilation
+  return attributes
+end
+
+local function conv_extra(self, n_in, n_out, more)
+  local size = self.weight:size()
+  return ("%d, %d, %s%s%s%s%s%s"):format(
+    n_in, n_out, pair_text {size[3], size[4]}, unless(self._stride, {1, 1}, "stride"),
+    unless(self._padding, {0, 0}, "padding"), more,
+    unless(self._dilation, {1, 1}, "dilation"), self.bias and "" or ", bias=false")
+end
+
 --- Convolution of images [N, channels, height, width].
 -- @param n_in number of input channels
 -- @param n_out number of output channels
@@ -76,30 +105,46 @@ local Conv2d = layers.Conv2d
 Conv2d.fuses_activation = true
 
 function Conv2d:init(n_in, n_out, kernel_size, options)
-  check.count("Conv2d", "number of input channels", n_in, 4)
-  check.count("Conv2d", "number of output channels", n_out, 4)
-  local k = pair("Conv2d", "kernel size", kernel_size, 1)
-  local o = check.options("Conv2d", options,
-                          {stride = 1, padding = 0, dilation = 1, bias = true}, 4)
-  self._stride = pair("Conv2d", "stride", o.stride, 1)
-  self._padding = pair("Conv2d", "padding", o.padding, 0)
-  self._dilation = pair("Conv2d", "dilation", o.dilation, 1)
-  weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_in * k[1] * k[2], o.bias)
+  local k, o = init_conv(self, n_in, n_out, kernel_size, options,
+                         {stride = 1, padding = 0, dilation = 1, bias = true})
+  weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_out, o.bias)
 end
 
 function Conv2d:forward(x, activation)
-  local attributes = activation and activation:attributes() or {}
-  attributes.stride, attributes.padding = self._stride, self._padding
-  attributes.dilation = self._dilation
-  return pl.conv2d(x, self.weight, self.bias, attributes)
+  return pl.conv2d(x, self.weight, self.bias, conv_attributes(self, activation))
 end
 
 function Conv2d:extra()
-  local size = self.weight:size()
-  return ("%d, %d, %s%s%s%s%s"):format(
-    size[2], size[1], pair_text {size[3], size[4]}, unless(self._stride, {1, 1}, "stride"),
-    unless(self._padding, {0, 0}, "padding"), unless(self._dilation, {1, 1}, "dilation"),
-    self.bias and "" or ", bias=false")
+  return conv_extra(self, self.weight:size(2), self.weight:size(1), "")
+end
+
+--- Transposed convolution of images [N, channels, height, width], the adjoint of `Conv2d`; its
+-- weight is [n_in, n_out, height, width]. A result has (height - 1) stride - 2 padding +
+-- dilation (kernel_size - 1) + output_padding + 1 rows; output_padding is less than stride.
+-- @param n_in number of input channels
+-- @param n_out number of output channels
+-- @param kernel_size integer, or {height, width}; so are the options
+-- @param[opt={stride=1, padding=0, output_padding=0, dilation=1, bias=true}] options
+layers.ConvTranspose2d = class "ConvTranspose2d"
+local ConvTranspose2d = layers.ConvTranspose2d
+ConvTranspose2d.fuses_activation = true
+
+function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
+  local k, o = init_conv(self, n_in, n_out, kernel_size, options,
+    {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
+  self._output_padding = pair("ConvTranspose2d", "output_padding", o.output_padding, 0)
+  weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
+end
+
+function ConvTranspose2d:forward(x, activation)
+  local attributes = conv_attributes(self, activation)
+  attributes.output_padding = self._output_padding
+  return pl.conv_transpose2d(x, self.weight, self.bias, attributes)
+end
+
+function ConvTranspose2d:extra()
+  return conv_extra(self, self.weight:size(1), self.weight:size(2),
+                    unless(self._output_padding, {0, 0}, "output_padding"))
 end
 
 local function init_pool(self, name, kernel_size, options)

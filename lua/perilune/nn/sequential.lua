@@ -4,8 +4,8 @@
 local module = require "perilune.nn.module"
 
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
--- A ReLU or LeakyReLU right after a Linear, Conv2d or BatchNorm is computed in the same
--- pass; the values are the same.
+-- A ReLU or LeakyReLU right after a Linear, a convolution or a BatchNorm is computed in the
+-- same pass; the values are the same.
 -- @param layers list of modules
 local Sequential = module.class "Sequential"
 

@@ -496,8 +496,17 @@ bool k_conv_input_grad(const pl_conv *p, const pl_real *g, const pl_real *y, pl_
   return true;
 }
 
+static bool k_conv_transpose(const pl_conv *p, const pl_real *x, const pl_real *w,
+                             const pl_real *bias, pl_activation act, pl_real slope, pl_real *y) {
+  if (!p->n || !p->c || !p->h || !p->w) return true;
+  job k = {
+      .images = p->n, .source = {x, NULL, 0}, .w = w, .bias = bias, .end = {act, slope}, .out = y};
+  return pl_conv_plan_back(&k.plan, p) && run(&k);
+}
+
 const pl_conv_kernels PL_ISA_NAME(pl_conv_kernels) = {
     .conv_forward = k_conv_forward,
+    .conv_transpose = k_conv_transpose,
     .conv_input_grad = k_conv_input_grad,
     .conv_weight_grad = k_conv_weight_grad,
     .max_pool = k_max_pool,

@@ -32,6 +32,12 @@ typedef struct {
   bool (*conv_forward)(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_real *bias,
                        pl_activation act, pl_real slope, pl_real *y);
   /*
+  ** y = act(back(x, w) + bias), back being the adjoint of conv: x is as large as conv's result
+  ** (at least 1 x 1), y as conv's images, and the bias has a number for each of their channels
+  */
+  bool (*conv_transpose)(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_real *bias,
+                         pl_activation act, pl_real slope, pl_real *y);
+  /*
   ** In both gradients g stands for act'(y) * g where y, the result of an activation, is not
   ** NULL: for y > 0 it is g, else slope * g.
   ** gx = d<g, conv(x, w)>/dx

@@ -1,0 +1,137 @@
+--- Transposed convolution: against plain loops, and as the adjoint of convolution.
+
+local lu = require "luaunit"
+local pl = require "perilune"
+
+local T = {}
+local double = pl.real == "double"
+local tolerance = double and 1e-11 or 2e-5
+
+local function close(a, b, what)
+  lu.assertEquals(a:size(), b:size(), what)
+  local size = math.max(1, b:abs():amax():item())
+  local difference = (a - b):abs():amax():item()
+  lu.assertTrue(difference <= tolerance * size, ("%s: differ by %g"):format(what, difference))
+end
+
+local function options_text(o)
+  return ("stride %d,%d padding %d,%d dilation %d,%d"):format(
+    o.stride[1], o.stride[2], o.padding[1], o.padding[2], o.dilation[1], o.dilation[2])
+end
+
+-- Calls visit(text, size of images, size of weight, options) for many odd shapes.
+local function each_shape(visit)
+  pl.manual_seed(3)
+  local function pick(low, high) return low + math.floor(pl.rand(1)[1] * (high - low + 1)) end
+  for i = 1, 60 do
+    local o = {stride = {pick(1, 3), pick(1, 3)}, padding = {pick(0, 2), pick(0, 2)},
+               dilation = {pick(1, 2), pick(1, 2)}}
+    local n, c, k = pick(1, 3), i <= 16 and i or pick(1, 16), pick(1, 16)
+    local kh, kw = pick(1, 5), pick(1, 5)
+    local h, w = pick(5, 12), pick(5, 20)
+    h = math.max(h, o.dilation[1] * (kh - 1) + 1)
+    w = math.max(w, o.dilation[2] * (kw - 1) + 1)
+    visit(("case %d: x [%d,%d,%d,%d], window %d x %d, %s"):format(
+      i, n, c, h, w, kh, kw, options_text(o)), {n, c, h, w}, {k, c, kh, kw}, o)
+  end
+end
+
+-- What is left of the image beyond the last window.
+local function output_padding(size, window, o)
+  local rest = {}
+  for d = 1, 2 do
+    local room = size[d + 2] + 2 * o.padding[d] - o.dilation[d] * (window[d + 2] - 1) - 1
+    rest[d] = room % o.stride[d]
+  end
+  return rest
+end
+
+local function inner(a, b)
+  return (a * b):sum():item()
+end
+
+function T.test_transposed_convolution_is_the_adjoint()
+  each_shape(function(what, size, window, o)
+    local x, w = pl.randn(size), pl.randn(window)
+    local cx = pl.conv2d(x, w, o)
+    local y = pl.randn(cx:size())
+    local cty = pl.conv_transpose2d(y, w, {
+      stride = o.stride, padding = o.padding, dilation = o.dilation,
+      output_padding = output_padding(size, window, o)})
+    lu.assertEquals(cty:size(), size, what)
+    local left, right = inner(cx, y), inner(x, cty)
+    local scale = cx:norm():item() * y:norm():item() + 1
+    lu.assertTrue(math.abs(left - right) <= tolerance * scale, what)
+    close(cty, pl.conv2d_input_grad(y, w, {stride = o.stride, padding = o.padding,
+      dilation = o.dilation, size = size}), what)
+  end)
+end
+
+-- Each number of x times the window, added where it falls.
+local function spread(x, w, bias, o)
+  local xs, ws = x:totable(), w:totable()
+  local s, p = o.stride, o.padding
+  local kh, kw = w:size(3), w:size(4)
+  local oh = (x:size(3) - 1) * s[1] - 2 * p[1] + o.dilation[1] * (kh - 1) + 1 + o.output_padding[1]
+  local ow = (x:size(4) - 1) * s[2] - 2 * p[2] + o.dilation[2] * (kw - 1) + 1 + o.output_padding[2]
+  local y = {}
+  for n = 1, #xs do
+    y[n] = {}
+    for k = 1, w:size(2) do
+      y[n][k] = {}
+      for i = 1, oh do
+        y[n][k][i] = {}
+        for j = 1, ow do y[n][k][i][j] = bias[k] end
+      end
+      for c = 1, #xs[n] do
+        for i, row in ipairs(xs[n][c]) do
+          for j, v in ipairs(row) do
+            for a = 1, kh do
+              for b = 1, kw do
+                local r = (i - 1) * s[1] - p[1] + (a - 1) * o.dilation[1] + 1
+                local q = (j - 1) * s[2] - p[2] + (b - 1) * o.dilation[2] + 1
+                if y[n][k][r] and y[n][k][r][q] then
+                  y[n][k][r][q] = y[n][k][r][q] + v * ws[c][k][a][b]
+                end
+              end
+            end
+          end
+        end
+      end
+    end
+  end
+  return pl.tensor(y)
+end
+
+function T.test_transposed_convolution_by_plain_loops()
+  pl.manual_seed(5)
+  local kinds = {
+    {stride = {1, 1}, padding = {0, 0}, dilation = {1, 1}, output_padding = {0, 0}},
+    {stride = {2, 2}, padding = {2, 2}, dilation = {1, 1}, output_padding = {1, 1}},
+    {stride = {3, 2}, padding = {1, 0}, dilation = {2, 1}, output_padding = {2, 0}},
+  }
+  for c = 1, 16, 3 do
+    for i, o in ipairs(kinds) do
+      local x, w = pl.randn(2, c, 3, 4), pl.randn(c, 17 - c, 5, 3)
+      local bias = pl.randn(17 - c)
+      local y = pl.conv_transpose2d(x, w, bias, o)
+      local what = ("%d channels, kind %d"):format(c, i)
+      close(y, spread(x, w, bias, o), what)
+      local active = {activation = "leaky_relu", slope = 0.2}
+      for name, value in next, o do active[name] = value end
+      close(pl.conv_transpose2d(x, w, bias, active), pl.leaky_relu(y, 0.2), what .. ", activated")
+    end
+  end
+end
+
+function T.test_transposed_convolution_of_no_images()
+  local x = pl.zeros(0, 2, 3, 3):requires_grad_()
+  local w = pl.randn(2, 3, 3, 3):requires_grad_()
+  local y = pl.conv_transpose2d(x, w, {stride = 2})
+  lu.assertEquals(y:size(), {0, 3, 7, 7})
+  local g = pl.grad(y:sum(), {x, w})
+  lu.assertEquals(g[1]:size(), {0, 2, 3, 3})
+  lu.assertEquals(g[2]:abs():sum():item(), 0)
+end
+
+return T
