@@ -6,7 +6,10 @@
 
 #include "ops.h"
 
-/* The kernels of a family row: offsets into pl_math_kernels, so a row stays constant. */
+/*
+** The kernels of a family row: offsets into pl_math_kernels, so a row stays constant. The table
+** begins with the kernel of an op without such gradients: 0 stands for none.
+*/
 typedef struct {
   size_t forward, grad[2];
 } family;
@@ -112,7 +115,7 @@ static bool binary_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
   pl_tensor *y = g ? readable(c->out[0], g) : NULL;
   if (!a || !b || !y) return false;
   for (int i = 0; i < 2; i++) {
-    if (!(need >> i & 1)) continue;
+    if (!(need >> i & 1) || !f->grad[i]) continue;
     if (!(gin[i] = pl_empty(PL_REAL, pl_size(g)))) return false;
     back_map m = {kernel(f->grad[i]), pl_reals(gin[i]), pl_reals(g),           pl_reals(a),
                   pl_reals(b),        pl_reals(y),      (pl_real)c->attr[0].d, 0};
@@ -185,34 +188,44 @@ static bool binary_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
                                    .forward = binary_forward,                      \
                                    .gradient = name_##_rule,                       \
                                    .data = &name_##_family};
+#define BINARY_ROW(name_, forget_, attrs_, samples_, doc_)          \
+  static const pl_op op_##name_ = {.name = #name_,                  \
+                                   .inputs = "a b",                 \
+                                   .attrs = attrs_,                 \
+                                   .doc = doc_,                     \
+                                   .samples = samples_,             \
+                                   .forget = forget_,               \
+                                   .prepare = pl_prepare_broadcast, \
+                                   .shape = binary_shape,           \
+                                   .forward = binary_forward,       \
+                                   .gradient = name_##_rule,        \
+                                   .fast = binary_fast,             \
+                                   .data = &name_##_family};
 #define BINARY(name_, forget_, attrs_, samples_, doc_, f, ga, gb, ga_ops, gb_ops)              \
   BINARY_RULE(name_, ga_ops, gb_ops)                                                           \
   static const family name_##_family = {                                                       \
       offsetof(pl_math_kernels, name_),                                                        \
       {offsetof(pl_math_kernels, name_##_grad_a), offsetof(pl_math_kernels, name_##_grad_b)}}; \
-  static const pl_op op_##name_ = {.name = #name_,                                             \
-                                   .inputs = "a b",                                            \
-                                   .attrs = attrs_,                                            \
-                                   .doc = doc_,                                                \
-                                   .samples = samples_,                                        \
-                                   .forget = forget_,                                          \
-                                   .prepare = pl_prepare_broadcast,                            \
-                                   .shape = binary_shape,                                      \
-                                   .forward = binary_forward,                                  \
-                                   .gradient = name_##_rule,                                   \
-                                   .fast = binary_fast,                                        \
-                                   .data = &name_##_family};
+  BINARY_ROW(name_, forget_, attrs_, samples_, doc_)
+#define HALF(name_, forget_, attrs_, samples_, doc_, f, ga, ga_ops)                      \
+  BINARY_RULE(name_, ga_ops, NULL)                                                       \
+  static const family name_##_family = {offsetof(pl_math_kernels, name_),                \
+                                        {offsetof(pl_math_kernels, name_##_grad_a), 0}}; \
+  BINARY_ROW(name_, forget_, attrs_, samples_, doc_)
 #include "elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
 #undef BINARY
+#undef BINARY_ROW
+#undef HALF
 
 const pl_op *const pl_ops_elementwise[] = {
 #define UNARY(name, ...)  &op_##name,
 #define STEP(name, ...)   &op_##name,
 #define LINEAR(name, ...) &op_##name,
 #define BINARY(name, ...) &op_##name,
+#define HALF(name, ...)   &op_##name,
 #include "elementwise.def"
     NULL};
 

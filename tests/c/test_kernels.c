@@ -89,23 +89,21 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
   }
 #define STEP(name, attrs, samples, doc, f)    BODY_1(name, f)
 #define LINEAR(name, samples, doc, f, ga, gb) BODY_2(name, f)
-#define BINARY(name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
-  BODY_2(name, f)                                                            \
-  static double want_##name##_a(double g, double a, double b, double p) {    \
-    const double y = want_##name(a, b, p);                                   \
-    (void)y, (void)a, (void)b, (void)g;                                      \
-    return (ga);                                                             \
-  }                                                                          \
-  static double want_##name##_b(double g, double a, double b, double p) {    \
-    const double y = want_##name(a, b, p);                                   \
-    (void)y, (void)a, (void)b, (void)g;                                      \
-    return (gb);                                                             \
+#define BODY_GRAD(name, d)                                                      \
+  static double want_##name(double g, double a, double b, double y, double p) { \
+    (void)y, (void)a, (void)b, (void)g, (void)p;                                \
+    return (d);                                                                 \
   }
+#define HALF(name, forget, attrs, samples, doc, f, ga, ga_ops) \
+  BODY_2(name, f) BODY_GRAD(name##_a, ga)
+#define BINARY(name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
+  BODY_2(name, f) BODY_GRAD(name##_a, ga) BODY_GRAD(name##_b, gb)
 #include "ops/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
 #undef BINARY
+#undef HALF
 
 static const double P = 0.25, Q = 1.5;
 
@@ -143,16 +141,18 @@ static void test_elementwise(void **state) {
 #define STEP(name, ...)   try_1(s, #name, s.math->name, want_##name);
 #define LINEAR(name, ...) try_2(s, #name, s.math->name, want_##name);
 #define BINARY(name, ...) try_2(s, #name, s.math->name, want_##name);
+#define HALF(name, ...)   try_2(s, #name, s.math->name, want_##name);
 #include "ops/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
 #undef BINARY
+#undef HALF
   }
 }
 
 typedef double want_grad_1(double g, double x, double p, double q);
-typedef double want_grad_2(double g, double a, double b, double p);
+typedef double want_grad_2(double g, double a, double b, double y, double p);
 
 static void try_grad_1(set s, const char *name, pl_unary_kernel *f, pl_unary_grad_kernel *df,
                        want_grad_1 *want) {
@@ -165,17 +165,17 @@ static void try_grad_1(set s, const char *name, pl_unary_kernel *f, pl_unary_gra
   }
 }
 
-static void try_grad_2(set s, const char *name, pl_binary_kernel *f, pl_binary_grad_kernel *ga,
-                       pl_binary_grad_kernel *gb, want_grad_2 *want_a, want_grad_2 *want_b) {
+static void try_grad_2(set s, const char *name, pl_binary_kernel *f, want_2 *want,
+                       pl_binary_grad_kernel *df, want_grad_2 *want_df) {
   pl_real y[MOST];
   f(MOST, y, xs, 1, ys, 1, (pl_real)P);
-  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
-    for (int which = 0; which < 2; which++) {
-      (which ? gb : ga)(lengths[k], out, gs, xs, ys, y, (pl_real)P);
-      for (ptrdiff_t i = 0; i < lengths[k]; i++)
-        check(s.name, name, i, (double)out[i],
-              (which ? want_b : want_a)((double)gs[i], (double)xs[i], (double)ys[i], P));
+  for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+    df(lengths[k], out, gs, xs, ys, y, (pl_real)P);
+    for (ptrdiff_t i = 0; i < lengths[k]; i++) {
+      double a = (double)xs[i], b = (double)ys[i];
+      check(s.name, name, i, (double)out[i], want_df((double)gs[i], a, b, want(a, b, P), P));
     }
+  }
 }
 
 static void test_elementwise_gradients(void **state) {
@@ -189,14 +189,17 @@ static void test_elementwise_gradients(void **state) {
   try_grad_1(s, #name, s.math->name, s.math->name##_grad, want_##name##_grad);
 #define STEP(name, ...)
 #define LINEAR(name, ...)
-#define BINARY(name, ...)                                                          \
-  try_grad_2(s, #name, s.math->name, s.math->name##_grad_a, s.math->name##_grad_b, \
-             want_##name##_a, want_##name##_b);
+#define HALF(name, ...) \
+  try_grad_2(s, #name, s.math->name, want_##name, s.math->name##_grad_a, want_##name##_a);
+#define BINARY(name, ...) \
+  HALF(name)              \
+  try_grad_2(s, #name, s.math->name, want_##name, s.math->name##_grad_b, want_##name##_b);
 #include "ops/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
 #undef BINARY
+#undef HALF
   }
 }
 

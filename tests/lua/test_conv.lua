@@ -1,4 +1,5 @@
---- Transposed convolution: against plain loops, and as the adjoint of convolution.
+--- Transposed convolution: against plain loops, and as the adjoint of convolution. And the
+-- gradient penalty of a critic of convolutions and leaky ReLUs.
 
 local lu = require "luaunit"
 local pl = require "perilune"
@@ -132,6 +133,99 @@ function T.test_transposed_convolution_of_no_images()
   local g = pl.grad(y:sum(), {x, w})
   lu.assertEquals(g[1]:size(), {0, 2, 3, 3})
   lu.assertEquals(g[2]:abs():sum():item(), 0)
+end
+
+--
+-- The gradient penalty (Gulrajani et al. 2017): its gradient is one of second order
+--
+
+local function critic(d)
+  local nn, down = pl.nn, {stride = 2, padding = 2}
+  return nn.Sequential {
+    nn.Conv2d(1, d, 5, down), nn.LeakyReLU(0.2), nn.Conv2d(d, 2 * d, 5, down), nn.LeakyReLU(0.2),
+    nn.Conv2d(2 * d, 4 * d, 5, down), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(16 * 4 * d, 1),
+  }
+end
+
+local function penalty(D, x)
+  x = x:detach():requires_grad_()
+  local g = pl.grad(D(x):sum(), {x}, {create_graph = true})[1]
+  local norm = (g:flatten(2):square():sum(2) + 1e-12):sqrt()
+  return ((norm - 1) ^ 2):mean() * 10, x
+end
+
+-- The second derivative of what is piecewise linear is zero: nothing flows to the images, nor
+-- to the biases of the convolutions, and no work is done for it.
+function T.test_penalty_has_no_zero_gradients()
+  pl.manual_seed(1)
+  local D = critic(2)
+  local loss, x = penalty(D, pl.rand(3, 1, 28, 28))
+  loss:backward()
+  lu.assertNil(x.grad)
+  for name, p in D:named_parameters() do
+    lu.assertEquals(p.grad ~= nil, name:find("weight", 1, true) ~= nil, name)
+  end
+end
+
+-- (f(p + h d) - f(p - h d)) / 2h, all parameters moved by a direction each.
+local function difference(f, parameters, direction, h)
+  local function at(step)
+    pl.no_grad(function()
+      for i, p in ipairs(parameters) do p:add_(direction[i], step) end
+    end)
+    return f():item()
+  end
+  local ahead = at(h)
+  local behind = at(-2 * h)
+  at(h)
+  return (ahead - behind) / (2 * h)
+end
+
+local function along(parameters, direction)
+  local sum = 0
+  for i, p in ipairs(parameters) do
+    if p.grad then sum = sum + inner(p.grad, direction[i]) end
+  end
+  return sum
+end
+
+-- The critic of the experiments, 64 channels wide at first, along random directions.
+function T.test_penalty_gradient_along_directions()
+  if not double then return end
+  pl.manual_seed(2)
+  local D = critic(64)
+  local x, parameters = pl.rand(2, 1, 28, 28), D:parameters()
+  local function f() return (penalty(D, x)) end
+  f():backward()
+  for i = 1, 3 do
+    local direction = {}
+    for k, p in ipairs(parameters) do direction[k] = pl.randn(p:size()) end
+    local got, want = along(parameters, direction), difference(f, parameters, direction, 1e-7)
+    lu.assertTrue(math.abs(got - want) <= 1e-5 * math.max(1, math.abs(want)),
+      ("direction %d: %.9g, by differences %.9g"):format(i, got, want))
+  end
+end
+
+-- Each parameter of a narrow one by itself.
+function T.test_penalty_gradient_of_each_parameter()
+  if not double then return end
+  pl.manual_seed(3)
+  local D = critic(1)
+  local x, parameters = pl.rand(2, 1, 28, 28), D:parameters()
+  local function f() return (penalty(D, x)) end
+  f():backward()
+  for k, p in ipairs(parameters) do
+    local direction = {}
+    for i, q in ipairs(parameters) do direction[i] = pl.zeros(q:size()) end
+    local flat = direction[k]:reshape(-1)
+    for i = 1, p:numel() do
+      flat[i] = 1
+      local got, want = along(parameters, direction), difference(f, parameters, direction, 1e-6)
+      flat[i] = 0
+      lu.assertTrue(math.abs(got - want) <= 1e-6 * math.max(1, math.abs(want)),
+        ("parameter %d, number %d: %.9g, by differences %.9g"):format(k, i, got, want))
+    end
+  end
 end
 
 return T

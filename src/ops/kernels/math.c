@@ -102,10 +102,14 @@
   FORWARD_2(k_##name, f)                                                     \
   BACKWARD_2(k_##name##_grad_a, ga)                                          \
   BACKWARD_2(k_##name##_grad_b, gb)
+#define HALF(name, forget, attrs, samples, doc, f, ga, ga_ops) \
+  FORWARD_2(k_##name, f)                                       \
+  BACKWARD_2(k_##name##_grad_a, ga)
 #include "../elementwise.def"
 #undef UNARY
 #undef STEP
 #undef BINARY
+#undef HALF
 #undef LINEAR
 
 /*
@@ -344,11 +348,13 @@ const pl_math_kernels PL_ISA_NAME(pl_math_kernels) = {
 #define STEP(name, ...)  .name = k_##name,
 #define BINARY(name, ...) \
   .name = k_##name, .name##_grad_a = k_##name##_grad_a, .name##_grad_b = k_##name##_grad_b,
+#define HALF(name, ...)   .name = k_##name, .name##_grad_a = k_##name##_grad_a,
 #define LINEAR(name, ...) .name = k_##name,
 #include "../elementwise.def"
 #undef UNARY
 #undef STEP
 #undef BINARY
+#undef HALF
 #undef LINEAR
     .sum = sum,
     .sum_squares = sum_squares,

@@ -43,11 +43,15 @@ typedef struct {
 #define BINARY(name, ...) \
   pl_binary_kernel *name; \
   pl_binary_grad_kernel *name##_grad_a, *name##_grad_b;
+#define HALF(name, ...)   \
+  pl_binary_kernel *name; \
+  pl_binary_grad_kernel *name##_grad_a;
 #define LINEAR(name, ...) pl_binary_kernel *name;
 #include "../elementwise.def"
 #undef UNARY
 #undef STEP
 #undef BINARY
+#undef HALF
 #undef LINEAR
 
   /* The sum of n numbers, and of their squares, in fixed blocks of double precision. */
