@@ -69,6 +69,73 @@ def ptb(cell, drop=0.0, batch=20, steps=35, words=10000):
     return step, batch * steps
 
 
+class Generator(nn.Module):
+    def __init__(self, d=64):
+        super().__init__()
+        self.d = d
+        self.linear = nn.Linear(128, 16 * 4 * d)
+        self.conv1 = nn.ConvTranspose2d(4 * d, 2 * d, 5, 2, 2, 1)
+        self.conv2 = nn.ConvTranspose2d(2 * d, d, 5, 2, 2, 1)
+        self.conv3 = nn.ConvTranspose2d(d, 1, 5, 2, 2, 1)
+
+    def forward(self, z):
+        h = F.relu(self.linear(z)).view(-1, 4 * self.d, 4, 4)
+        h = F.relu(self.conv1(h))[:, :, :7, :7]
+        return torch.sigmoid(self.conv3(F.relu(self.conv2(h))))
+
+
+def critic(d=64):
+    return nn.Sequential(
+        nn.Conv2d(1, d, 5, 2, 2), nn.LeakyReLU(0.2), nn.Conv2d(d, 2 * d, 5, 2, 2), nn.LeakyReLU(0.2),
+        nn.Conv2d(2 * d, 4 * d, 5, 2, 2), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(16 * 4 * d, 1))
+
+
+def wgan_gp(batch=50):
+    """A step of the critic with gradient penalty: five of these go to one step of the generator."""
+    G, D = Generator(), critic()
+    optimizer = torch.optim.Adam(D.parameters(), 1e-4, betas=(0.5, 0.9))
+    real = torch.rand(batch, 1, 28, 28)
+
+    def step():
+        with torch.no_grad():
+            fake = G(torch.randn(batch, 128))
+        a = torch.rand(batch, 1, 1, 1)
+        mix = (a * real + (1 - a) * fake).requires_grad_(True)
+        g, = torch.autograd.grad(D(mix).sum(), mix, create_graph=True)
+        penalty = ((g.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+        loss = D(fake).mean() - D(real).mean() + 10 * penalty
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step, batch
+
+
+def dcgan(batch=50):
+    """A step of the discriminator and one of the generator."""
+    G, D = Generator(), critic()
+    optimizer_g = torch.optim.Adam(G.parameters(), 2e-4, betas=(0.5, 0.999))
+    optimizer_d = torch.optim.Adam(D.parameters(), 2e-4, betas=(0.5, 0.999))
+    real = torch.rand(batch, 1, 28, 28)
+    one, zero = torch.ones(batch, 1), torch.zeros(batch, 1)
+    bce = F.binary_cross_entropy_with_logits
+
+    def step():
+        fake = G(torch.randn(batch, 128))
+        optimizer_d.zero_grad(set_to_none=True)
+        loss_d = bce(D(real), one) + bce(D(fake.detach()), zero)
+        loss_d.backward()
+        optimizer_d.step()
+        optimizer_g.zero_grad(set_to_none=True)
+        loss_g = bce(D(fake), one)
+        loss_g.backward()
+        optimizer_g.step()
+        return loss_g.item()
+
+    return step, batch
+
+
 WORKLOADS = {
     "lenet": lenet,
     "lenet-bn": lambda: lenet(norm=True),
@@ -76,6 +143,8 @@ WORKLOADS = {
     "lstm": lambda: ptb("LSTM"),
     "lstm-drop": lambda: ptb("LSTM", drop=0.25),
     "gru": lambda: ptb("GRU"),
+    "wgan-gp": wgan_gp,
+    "dcgan": dcgan,
 }
 
 

@@ -69,7 +69,75 @@ workloads["lstm"] = function() return ptb("LSTM", 0) end
 workloads["lstm-drop"] = function() return ptb("LSTM", 0.25) end
 workloads["gru"] = function() return ptb("GRU", 0) end
 
+local function generator(d)
+  local up = {stride = 2, padding = 2, output_padding = 1}
+  local body = nn.Sequential {nn.ConvTranspose2d(2 * d, d, 5, up), nn.ReLU(),
+                              nn.ConvTranspose2d(d, 1, 5, up), nn.Sigmoid()}
+  return nn.module {
+    linear = nn.Sequential {nn.Linear(128, 16 * 4 * d), nn.ReLU()},
+    conv1 = nn.Sequential {nn.ConvTranspose2d(4 * d, 2 * d, 5, up), nn.ReLU()}, body = body,
+    forward = function(self, z)
+      local h = self.conv1(self.linear(z):reshape(-1, 4 * d, 4, 4))
+      return self.body(h[{{}, {}, {1, 7}, {1, 7}}])
+    end,
+  }
+end
+
+local function critic(d)
+  local down = {stride = 2, padding = 2}
+  return nn.Sequential {
+    nn.Conv2d(1, d, 5, down), nn.LeakyReLU(0.2), nn.Conv2d(d, 2 * d, 5, down), nn.LeakyReLU(0.2),
+    nn.Conv2d(2 * d, 4 * d, 5, down), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(16 * 4 * d, 1),
+  }
+end
+
+-- A step of the critic with gradient penalty: five of these go to one step of the generator.
+workloads["wgan-gp"] = function()
+  local batch, G, D = 50, generator(64), critic(64)
+  local optimizer = optim.Adam(D:parameters(), {lr = 1e-4, betas = {0.5, 0.9}})
+  local real = pl.rand(batch, 1, 28, 28)
+  return function()
+    local fake = pl.no_grad(G, pl.randn(batch, 128))
+    local a = pl.rand(batch, 1, 1, 1)
+    local mix = (a * real + (1 - a) * fake):requires_grad_()
+    local g = pl.grad(D(mix):sum(), {mix}, {create_graph = true})[1]
+    local penalty = ((g:flatten(2):norm(2) - 1) ^ 2):mean()
+    local loss = D(fake):mean() - D(real):mean() + 10 * penalty
+    optimizer:zero_grad()
+    loss:backward()
+    optimizer:step()
+    return loss:item()
+  end, batch
+end
+
+-- The mean of log(1 + exp(x)) - x y, the binary cross-entropy of logits.
+local function bce(x, y)
+  return (pl.softplus(x) - x * y):mean()
+end
+
+-- A step of the discriminator and one of the generator.
+workloads["dcgan"] = function()
+  local batch, G, D = 50, generator(64), critic(64)
+  local optimizer_g = optim.Adam(G:parameters(), {lr = 2e-4, betas = {0.5, 0.999}})
+  local optimizer_d = optim.Adam(D:parameters(), {lr = 2e-4, betas = {0.5, 0.999}})
+  local real = pl.rand(batch, 1, 28, 28)
+  local one, zero = pl.ones(batch, 1), pl.zeros(batch, 1)
+  return function()
+    local fake = G(pl.randn(batch, 128))
+    optimizer_d:zero_grad()
+    local loss_d = bce(D(real), one) + bce(D(fake:detach()), zero)
+    loss_d:backward()
+    optimizer_d:step()
+    optimizer_g:zero_grad()
+    local loss_g = bce(D(fake), one)
+    loss_g:backward()
+    optimizer_g:step()
+    return loss_g:item()
+  end, batch
+end
+
 --- The names in the order in which they are run.
-workloads.order = {"lenet", "lenet-bn", "lenet-drop", "lstm", "lstm-drop", "gru"}
+workloads.order = {"lenet", "lenet-bn", "lenet-drop", "lstm", "lstm-drop", "gru", "wgan-gp",
+                   "dcgan"}
 
 return workloads
