@@ -69,6 +69,31 @@ def ptb(cell, drop=0.0, batch=20, steps=35, words=10000):
     return step, batch * steps
 
 
+def vae(batch=100, latent=50, hidden=600):
+    def layers(n):
+        return nn.Linear(n, hidden), nn.Softplus(), nn.Linear(hidden, hidden), nn.Softplus()
+
+    encoder = nn.Sequential(*layers(784))
+    mean, log_var = nn.Linear(hidden, latent), nn.Linear(hidden, latent)
+    decoder = nn.Sequential(*layers(latent), nn.Linear(hidden, 784))
+    parameters = [p for part in (encoder, mean, log_var, decoder) for p in part.parameters()]
+    optimizer = torch.optim.Adam(parameters, 3e-4)
+    x = torch.rand(batch, 784)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        h = encoder(x)
+        m, v = mean(h), log_var(h)
+        logits = decoder(m + torch.exp(0.5 * v) * torch.randn_like(m))
+        loss = (F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+                - 0.5 * (1 + v - m * m - v.exp()).sum()) / batch
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step, batch
+
+
 class Generator(nn.Module):
     def __init__(self, d=64):
         super().__init__()
@@ -143,6 +168,7 @@ WORKLOADS = {
     "lstm": lambda: ptb("LSTM"),
     "lstm-drop": lambda: ptb("LSTM", drop=0.25),
     "gru": lambda: ptb("GRU"),
+    "vae": vae,
     "wgan-gp": wgan_gp,
     "dcgan": dcgan,
 }

@@ -69,6 +69,36 @@ workloads["lstm"] = function() return ptb("LSTM", 0) end
 workloads["lstm-drop"] = function() return ptb("LSTM", 0.25) end
 workloads["gru"] = function() return ptb("GRU", 0) end
 
+local function vae()
+  local batch, latent, hidden = 100, 50, 600
+  local function hidden_layers(n)
+    return nn.Linear(n, hidden), nn.Softplus(), nn.Linear(hidden, hidden), nn.Softplus()
+  end
+  local net = nn.module {
+    encoder = nn.Sequential {hidden_layers(784)}, mean = nn.Linear(hidden, latent),
+    log_var = nn.Linear(hidden, latent), decoder = nn.Sequential {hidden_layers(latent)},
+    output = nn.Linear(hidden, 784),
+    forward = function(self, x)
+      local h = self.encoder(x)
+      local mean, log_var = self.mean(h), self.log_var(h)
+      return self.output(self.decoder(nn.gaussian.rsample(mean, log_var))), mean, log_var
+    end,
+  }
+  local optimizer = optim.Adam(net:parameters(), {lr = 3e-4})
+  local x = pl.rand(batch, 784)
+  return function()
+    optimizer:zero_grad()
+    local logits, mean, log_var = net(x)
+    local loss = (pl.binary_cross_entropy_with_logits(logits, x, {reduction = "sum"})
+      + nn.gaussian.kl_divergence(mean, log_var):sum()) / batch
+    loss:backward()
+    optimizer:step()
+    return loss:item()
+  end, batch
+end
+
+workloads["vae"] = vae
+
 local function generator(d)
   local up = {stride = 2, padding = 2, output_padding = 1}
   local body = nn.Sequential {nn.ConvTranspose2d(2 * d, d, 5, up), nn.ReLU(),
@@ -110,18 +140,13 @@ workloads["wgan-gp"] = function()
   end, batch
 end
 
--- The mean of log(1 + exp(x)) - x y, the binary cross-entropy of logits.
-local function bce(x, y)
-  return (pl.softplus(x) - x * y):mean()
-end
-
 -- A step of the discriminator and one of the generator.
 workloads["dcgan"] = function()
   local batch, G, D = 50, generator(64), critic(64)
   local optimizer_g = optim.Adam(G:parameters(), {lr = 2e-4, betas = {0.5, 0.999}})
   local optimizer_d = optim.Adam(D:parameters(), {lr = 2e-4, betas = {0.5, 0.999}})
   local real = pl.rand(batch, 1, 28, 28)
-  local one, zero = pl.ones(batch, 1), pl.zeros(batch, 1)
+  local one, zero, bce = pl.ones(batch, 1), pl.zeros(batch, 1), pl.binary_cross_entropy_with_logits
   return function()
     local fake = G(pl.randn(batch, 128))
     optimizer_d:zero_grad()
@@ -137,7 +162,7 @@ workloads["dcgan"] = function()
 end
 
 --- The names in the order in which they are run.
-workloads.order = {"lenet", "lenet-bn", "lenet-drop", "lstm", "lstm-drop", "gru", "wgan-gp",
+workloads.order = {"lenet", "lenet-bn", "lenet-drop", "lstm", "lstm-drop", "gru", "vae", "wgan-gp",
                    "dcgan"}
 
 return workloads

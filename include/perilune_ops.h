@@ -124,6 +124,9 @@ PL_API bool pl_gru(pl_tensor *x, pl_tensor *weight_ih, pl_tensor *weight_hh, pl_
 /* Losses, means over the batch */
 PL_API pl_tensor *pl_cross_entropy(pl_tensor *logits, pl_tensor *labels, double label_smoothing);
 PL_API pl_tensor *pl_mse_loss(pl_tensor *x, pl_tensor *y);
+/* reduction: 0 mean of all elements, 1 sum of them, 2 sum of each row, 3 none */
+PL_API pl_tensor *pl_binary_cross_entropy_with_logits(pl_tensor *logits, pl_tensor *target,
+                                                      int reduction);
 
 /* Optimiser steps in place, one pass each; PyTorch's formulas. buf may be NULL. */
 typedef struct {

@@ -588,8 +588,24 @@ def recurrences():
             case(name, f, full[:3])
 
 
+def binary_losses():
+    bce = F.binary_cross_entropy_with_logits
+    for size in [(3, 4), (2, 2, 3), (4,)]:
+        x, y = real(*size, low=-8, high=8), real(*size, low=0, high=1)
+        for reduction in ("mean", "sum", "none"):
+            case("binary_cross_entropy_with_logits", lambda x, y: bce(x, y, reduction=reduction),
+                 [x, y], {"reduction": reduction})
+        case("binary_cross_entropy_with_logits", lambda x, y: bce(x, y, reduction="none").reshape(
+            len(x), -1).sum(1), [x, y], {"reduction": "rows"})
+    case("binary_cross_entropy_with_logits", bce, [real(), real(low=0, high=1)])
+    case("binary_cross_entropy_with_logits", lambda x, y: bce(x, y, reduction="none"),
+         [values([1000, 1000, -1000, -1000, 1000, 0, 30, -30]),
+          values([0, 1, 0, 1, 0.25, 0.5, 1, 0])], {"reduction": "none"})
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
-              convolutions, pools, recurrences, transposed_convolutions):
+              convolutions, pools, recurrences, transposed_convolutions,
+              binary_losses):
     group()
 
 version = torch.__version__.split("a")[0]

@@ -1,6 +1,6 @@
 /*
-** loss.c: losses, as means over the batch. Sums over the batch are made in double precision
-** and in order.
+** loss.c: losses, as means over the batch unless they are asked for otherwise. Sums over the
+** batch are made in double precision and in order.
 */
 #include "ops.h"
 
@@ -128,4 +128,129 @@ pl_tensor *pl_mse_loss(pl_tensor *x, pl_tensor *y) {
   return x && y ? pl_apply(&op_mse_loss, 2, (pl_tensor *[]){x, y}, NULL) : NULL;
 }
 
-const pl_op *const pl_ops_loss[] = {&op_cross_entropy, &op_mse_loss, NULL};
+/*
+** binary_cross_entropy_with_logits: softplus(x) - x y, computed as max(x, 0) - x y +
+** log(1 + exp(-|x|)), which is exact where the logits are huge. Sums are made of pieces in one
+** pass: of rows where these are asked for, else of PIECE numbers.
+*/
+
+enum { BCE_MEAN, BCE_SUM, BCE_ROWS, BCE_NONE }; /* as in the row's attribute */
+enum { PIECE = 4096 };
+
+static bool bce_shape(pl_args *c) {
+  if (!pl_need_real(c, 0) || !pl_need_real(c, 1)) return false;
+  const pl_tensor *x = c->in[0], *y = c->in[1];
+  int64_t reduction = c->attr[0].i;
+  if (!pl_same_size(x, y))
+    return pl_op_fail(c, "logits are %s, target %s; expected one shape", PL_DESCRIBE(x),
+                      PL_DESCRIBE(y));
+  if (reduction == BCE_ROWS && !x->rank)
+    return pl_op_fail(c, "logits are %s, which has no rows", PL_DESCRIBE(x));
+  if (reduction == BCE_NONE) return pl_out(c, 0, PL_REAL, pl_size(x));
+  return pl_out(c, 0, PL_REAL, reduction == BCE_ROWS ? pl_list(x->size[0]) : pl_none);
+}
+
+/* The numbers of each piece of x. */
+static int64_t bce_piece(const pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  if (c->attr[0].i != BCE_ROWS) return PIECE;
+  return x->size[0] ? pl_numel(x) / x->size[0] : 0;
+}
+
+static bool bce_sums(pl_args *c, const pl_real *x, const pl_real *y) {
+  int64_t n = pl_numel(c->in[0]), piece = bce_piece(c);
+  int64_t pieces = c->attr[0].i == BCE_ROWS ? c->in[0]->size[0] : (n + piece - 1) / piece;
+  double *sum = pl_scratch((size_t)PL_MAX(pieces, 1) * sizeof *sum), total = 0;
+  if (!sum) return false;
+#pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
+  for (int64_t p = 0; p < pieces; p++)
+    sum[p] = PL_MATH->bce_sum(PL_MIN(piece, n - p * piece), x + p * piece, y + p * piece);
+  for (int64_t p = 0; p < pieces; p++) total += sum[p];
+  pl_real *out = pl_reals(c->out[0]);
+  if (c->attr[0].i == BCE_ROWS)
+    for (int64_t p = 0; p < pieces; p++) out[p] = (pl_real)sum[p];
+  else out[0] = (pl_real)(c->attr[0].i == BCE_MEAN ? total / (double)n : total);
+  pl_scratch_free(sum);
+  return true;
+}
+
+static bool bce_forward(pl_args *c) {
+  pl_tensor *x = pl_packed(c->in[0]), *y = pl_packed(c->in[1]);
+  if (!x || !y) return false;
+  if (c->attr[0].i != BCE_NONE) return bce_sums(c, pl_reals(x), pl_reals(y));
+  int64_t n = pl_numel(x);
+#pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
+  for (int64_t i = 0; i < n; i += PIECE)
+    PL_MATH->bce(PL_MIN(PIECE, n - i), pl_reals(c->out[0]) + i, pl_reals(x) + i, pl_reals(y) + i);
+  return true;
+}
+
+/* What flows back to each element of the logits: g as it is, or that of its row. */
+static pl_tensor *bce_spread(const pl_args *c, pl_tensor *g) {
+  pl_ints size = pl_size(c->in[0]);
+  if (c->attr[0].i == BCE_MEAN) return pl_affine(g, 1 / (double)pl_numel(c->in[0]), 0);
+  if (c->attr[0].i != BCE_ROWS) return g;
+  for (int d = 1; d < size.n; d++) size.v[d] = 1;
+  return pl_reshape(g, size);
+}
+
+/* (sigmoid(x) - y) g, in one pass where g is one number for a piece */
+static bool bce_grad_logits(const pl_args *c, pl_tensor *gout, pl_tensor *gx) {
+  pl_tensor *x = pl_packed(c->in[0]), *y = pl_packed(c->in[1]), *g = pl_packed(gout);
+  if (!x || !y || !g || !gx) return false;
+  int64_t n = pl_numel(x), piece = bce_piece(c), step = c->attr[0].i == BCE_ROWS;
+  const double scale = c->attr[0].i == BCE_MEAN ? 1 / (double)n : 1;
+#pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
+  for (int64_t i = 0; i < n; i += piece)
+    PL_MATH->bce_grad(PL_MIN(piece, n - i), pl_reals(gx) + i, pl_reals(x) + i, pl_reals(y) + i,
+                      (pl_real)(scale * (double)pl_reals(g)[step * (i / piece)]));
+  return true;
+}
+
+static bool bce_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  if (need & 2) gin[1] = pl_neg(pl_mul(bce_spread(c, gout[0]), c->in[0]));
+  if (!(need & 1)) return !pl_error();
+  if (c->attr[0].i == BCE_NONE)
+    return (gin[0] = pl_mul(gout[0], pl_sub(pl_sigmoid(c->in[0]), c->in[1]))) != NULL;
+  return bce_grad_logits(c, gout[0], gin[0] = pl_empty(PL_REAL, pl_size(c->in[0])));
+}
+
+static bool bce_compose(pl_args *c) {
+  pl_tensor *loss = pl_sub(pl_softplus(c->in[0]), pl_mul(c->in[0], c->in[1]));
+  if (!loss) return false;
+  pl_ints rest = {loss->rank - 1, {0}};
+  for (int d = 0; d < rest.n; d++) rest.v[d] = d + 1;
+  switch (c->attr[0].i) {
+    case BCE_MEAN: loss = pl_mean(loss, pl_none, false); break;
+    case BCE_SUM: loss = pl_sum(loss, pl_none, false); break;
+    case BCE_ROWS: loss = rest.n ? pl_sum(loss, rest, false) : loss; break;
+  }
+  return (c->out[0] = loss) != NULL;
+}
+
+static const pl_op op_binary_cross_entropy_with_logits = {
+    .name = "binary_cross_entropy_with_logits",
+    .inputs = "logits target",
+    .attrs = "reduction:choice(mean|sum|rows|none)",
+    .doc =
+        "-target log p - (1 - target) log(1 - p) with p = sigmoid(logits), both of one shape, also "
+        "for huge logits: the mean or the sum of all elements, the sum of each row (over all dims "
+        "but the first), or none of these",
+    .samples =
+        "any[3,4] any[3,4]; any[3,4] any[3,4] reduction=sum; any[3,2,2] any[3,2,2] reduction=rows; "
+        "any[4] any[4] reduction=rows; any[3,4] any[3,4] reduction=none",
+    .shape = bce_shape,
+    .forward = bce_forward,
+    .compose = bce_compose,
+    .fast = bce_fast,
+    .forget = PL_FORGET_OUT};
+
+pl_tensor *pl_binary_cross_entropy_with_logits(pl_tensor *logits, pl_tensor *target,
+                                               int reduction) {
+  if (!logits || !target) return NULL;
+  return pl_apply(&op_binary_cross_entropy_with_logits, 2, (pl_tensor *[]){logits, target},
+                  (pl_attr[PL_MAX_ATTR]){{.i = reduction}});
+}
+
+const pl_op *const pl_ops_loss[] = {&op_cross_entropy, &op_mse_loss,
+                                    &op_binary_cross_entropy_with_logits, NULL};

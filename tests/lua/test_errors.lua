@@ -420,6 +420,10 @@ groups.norms_and_losses = {
   {"pl.mse_loss(x, v)", "mse_loss: x is real[3,4], y real[4]; expected one shape"},
   {"pl.mse_loss(i, i)",
     'mse_loss: x is int32[3], expected a real tensor; convert it with to("real")'},
+  {"pl.binary_cross_entropy_with_logits(x, v)",
+    "binary_cross_entropy_with_logits: logits are real[3,4], target real[4]; expected one shape"},
+  {"pl.binary_cross_entropy_with_logits(pl.tensor(1), pl.tensor(1), 'rows')",
+    "binary_cross_entropy_with_logits: logits are real[], which has no rows"},
 }
 
 groups.in_place = {
@@ -551,6 +555,12 @@ groups.nn = {
     "cross_entropy: labels are real[4], expected int32[3] for logits real[3,4] (in " ..
       "CrossEntropyLoss())"},
   {"nn.MSELoss()(x, v)", "mse_loss: x is real[3,4], y real[4]; expected one shape (in MSELoss())"},
+  {"nn.BCEWithLogitsLoss({reduction = 'all'})",
+    "BCEWithLogitsLoss: reduction: mean, sum, rows or none expected, got all"},
+  {"nn.gaussian.rsample(x)", "rsample: log_var: real tensor expected, got nil"},
+  {"nn.gaussian.kl_divergence(x, v)",
+    "kl_divergence: mean is real[3,4], log_var real[4]; expected one shape"},
+  {"nn.gaussian.kl_divergence(i, x)", "kl_divergence: mean: real tensor expected, got int32 tensor"},
   {"nn.class()", "class: name expected, got nil"},
   {"nn.module(3)", "module: table expected, got number"},
   {"nn.module {}", "module: the table needs a function forward(self, ...)"},

@@ -64,6 +64,8 @@ function T.test_descriptions()
     ["BatchNorm2d(4)"] = nn.BatchNorm2d(4), ["Dropout(0.5)"] = nn.Dropout(),
       ["Flatten()"] = nn.Flatten(),
     ["LeakyReLU(0.2)"] = nn.LeakyReLU(0.2), ["Softmax(-1)"] = nn.Softmax(),
+    ["BCEWithLogitsLoss()"] = nn.BCEWithLogitsLoss(),
+    ["BCEWithLogitsLoss(reduction=sum)"] = nn.BCEWithLogitsLoss {reduction = "sum"},
     ["CrossEntropyLoss(label_smoothing=0.1)"] = nn.CrossEntropyLoss {label_smoothing = 0.1},
   } do
     eq(layer:signature(), text)
@@ -123,6 +125,58 @@ function T.test_losses()
   near(nn.CrossEntropyLoss()(x, y):item(), math.log(2), 1e-6)
   near(nn.CrossEntropyLoss({label_smoothing = 0.2})(x, y):item(), math.log(2), 1e-6)
   eq(nn.MSELoss()(x, x + 2):item(), 4)
+end
+
+function T.test_binary_cross_entropy()
+  local x, y = pl.tensor {{0, 3}, {-1, 0}}, pl.tensor {{1, 0.5}, {0, 0.25}}
+  local rows = nn.BCEWithLogitsLoss {reduction = "rows"}(x, y):totable()
+  near(rows[1], math.log(2) + math.log(1 + math.exp(3)) - 1.5, 1e-6)
+  near(rows[2], math.log(1 + math.exp(-1)) + math.log(2), 1e-6)
+  near(nn.BCEWithLogitsLoss()(x, y):item(), (rows[1] + rows[2]) / 4, 1e-6)
+  near(nn.BCEWithLogitsLoss {reduction = "sum"}(x, y):item(), rows[1] + rows[2], 1e-6)
+  eq(nn.BCEWithLogitsLoss {reduction = "none"}(x, y):size(), {2, 2})
+end
+
+-- Also of one row that is longer than the pieces in which sums are made.
+function T.test_binary_cross_entropy_of_huge_logits()
+  local x = pl.tensor({1000, -1000, 1000, -1000}):requires_grad_()
+  local y = pl.tensor {1, 0, 0, 1}
+  local loss = pl.binary_cross_entropy_with_logits(x, y, {reduction = "none"})
+  eq(loss:totable(), {0, 0, 1000, 1000})
+  loss:sum():backward()
+  eq(x.grad:totable(), {0, 0, 1, -1})
+  near(pl.binary_cross_entropy_with_logits(pl.tensor(30), pl.tensor(1)):item() * 1e13, 0.93576, 1e-3)
+  local long = pl.full({1, 10007}, -1000)
+  for _, reduction in ipairs {"sum", "rows"} do
+    eq(pl.binary_cross_entropy_with_logits(long, long * 0 + 1, {reduction = reduction})
+      :sum():item(), 10007000)
+  end
+  eq(pl.binary_cross_entropy_with_logits(pl.zeros(0, 3), pl.zeros(0, 3), "rows"):size(), {0})
+end
+
+function T.test_gaussian()
+  local mean, log_var = pl.tensor {{0, 2}, {-1, 0}}, pl.tensor {{0, 0}, {math.log(4), -1}}
+  local kl = nn.gaussian.kl_divergence(mean, log_var):totable()
+  near(kl[1][1], 0, 1e-6)
+  near(kl[1][2], 2, 1e-6)
+  near(kl[2][1], (1 + 4 - math.log(4) - 1) / 2, 1e-6)
+  near(kl[2][2], math.exp(-1) / 2, 1e-6)
+  pl.manual_seed(1)
+  local many = nn.gaussian.rsample(mean:reshape(1, 2, 2):expand(20000, 2, 2):contiguous(),
+                                   log_var:reshape(1, 2, 2):expand(20000, 2, 2):contiguous())
+  local m, v = many:mean(1), many:var(1)
+  lu.assertTrue((m - mean):abs():amax():item() < 0.05)
+  lu.assertTrue((v / pl.exp(log_var) - 1):abs():amax():item() < 0.05)
+end
+
+-- d/dm E (m + s e)^2 = 2 m, d/d log s^2 E (m + s e)^2 = s^2
+function T.test_gradients_flow_through_a_sample()
+  pl.manual_seed(2)
+  local mean = pl.full({20000}, 1.5):requires_grad_()
+  local log_var = pl.full({20000}, math.log(0.49)):requires_grad_()
+  nn.gaussian.rsample(mean, log_var):square():sum():backward()
+  near(mean.grad:mean():item(), 3, 0.03)
+  near(log_var.grad:mean():item(), 0.49, 0.03)
 end
 
 --

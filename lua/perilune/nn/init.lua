@@ -6,13 +6,15 @@
 --     }
 --     local logits = net(images)
 --
--- `nn.init` has the initialisers, `nn.functional` the engine's functions without a state.
+-- `nn.init` has the initialisers, `nn.functional` the engine's functions without a state,
+-- `nn.gaussian` what variational networks need of normal distributions.
 -- @module perilune.nn
 
 local pl = require "perilune"
 
 local nn = {
   init = require "perilune.nn.initializers",
+  gaussian = require "perilune.nn.gaussian",
   Sequential = require "perilune.nn.sequential",
 }
 
@@ -27,7 +29,7 @@ for _, name in ipairs {
   "linear", "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "batch_norm", "dropout",
   "pad",
   "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "softmax", "log_softmax",
-  "cross_entropy", "mse_loss", "one_hot", "embedding", "lstm", "gru",
+  "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits", "one_hot", "embedding", "lstm", "gru",
 } do
   nn.functional[name] = pl[name]
 end

@@ -1,4 +1,4 @@
---- Losses as modules; the mean over the batch.
+--- Losses as modules; the mean over the batch unless they are asked for otherwise.
 -- @module perilune.nn.losses
 
 local pl = require "perilune"
@@ -30,6 +30,31 @@ losses.MSELoss = module.class "MSELoss"
 
 function losses.MSELoss:forward(x, y)
   return pl.mse_loss(x, y)
+end
+
+--- Binary cross-entropy of logits with targets of the same shape, from 0 to 1.
+-- @param[opt={reduction="mean"}] options `reduction`: "mean" or "sum" of all elements, "rows",
+--   the sum of each row, or "none"
+losses.BCEWithLogitsLoss = module.class "BCEWithLogitsLoss"
+local BCEWithLogitsLoss = losses.BCEWithLogitsLoss
+
+local REDUCTIONS <const> = {mean = true, sum = true, rows = true, none = true}
+
+function BCEWithLogitsLoss:init(options)
+  self.reduction =
+    check.options("BCEWithLogitsLoss", options, {reduction = "mean"}, 4).reduction
+  if not REDUCTIONS[self.reduction] then
+    error(("BCEWithLogitsLoss: reduction: mean, sum, rows or none expected, got %s"):format(
+      tostring(self.reduction)), 3)
+  end
+end
+
+function BCEWithLogitsLoss:forward(logits, target)
+  return pl.binary_cross_entropy_with_logits(logits, target, {reduction = self.reduction})
+end
+
+function BCEWithLogitsLoss:extra()
+  return self.reduction == "mean" and "" or ("reduction=%s"):format(self.reduction)
 end
 
 return losses

@@ -201,6 +201,27 @@ static void softmax(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x)
   for (ptrdiff_t i = 0; i < n; i++) y[i] *= scale;
 }
 
+/*
+** Binary cross-entropy of a logit
+*/
+
+static inline pl_real bce_term(pl_real x, pl_real y) {
+  return (x < 0 ? 0 : x) - x * y + PL_SOFTPLUS(x < 0 ? x : -x);
+}
+
+REDUCTION(bce_sum, (ptrdiff_t n, const pl_real *restrict x, const pl_real *restrict y),
+          bce_term(x[k], y[k]))
+
+static void bce(ptrdiff_t n, pl_real *restrict out, const pl_real *restrict x,
+                const pl_real *restrict y) {
+  for (ptrdiff_t i = 0; i < n; i++) out[i] = bce_term(x[i], y[i]);
+}
+
+static void bce_grad(ptrdiff_t n, pl_real *restrict gx, const pl_real *restrict x,
+                     const pl_real *restrict y, pl_real g) {
+  for (ptrdiff_t i = 0; i < n; i++) gx[i] = g * (PL_SIGMOID(x[i]) - y[i]);
+}
+
 /* What is below 0 times slope; a slope of 0 is a case of its own, for 0 * -inf is NaN. */
 #define ACTIVATE(v, slope) ((v) < 0 ? (v) * (slope) : (v))
 
@@ -365,6 +386,9 @@ const pl_math_kernels PL_ISA_NAME(pl_math_kernels) = {
     .exp_shift = exp_shift,
     .log_softmax = log_softmax,
     .softmax = softmax,
+    .bce = bce,
+    .bce_sum = bce_sum,
+    .bce_grad = bce_grad,
     .scale_shift = scale_shift,
     .bias_act = bias_act,
     .blend = blend,

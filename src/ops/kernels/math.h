@@ -70,6 +70,10 @@ typedef struct {
   /* y = log softmax(x) over one row; returns log sum exp */
   pl_real (*log_softmax)(ptrdiff_t n, pl_real *y, const pl_real *x);
   void (*softmax)(ptrdiff_t n, pl_real *y, const pl_real *x);
+  /* max(x, 0) - x y + log(1 + exp(-|x|)): of each, and their sum; and g (sigmoid(x) - y) */
+  void (*bce)(ptrdiff_t n, pl_real *out, const pl_real *x, const pl_real *y);
+  double (*bce_sum)(ptrdiff_t n, const pl_real *x, const pl_real *y);
+  void (*bce_grad)(ptrdiff_t n, pl_real *gx, const pl_real *x, const pl_real *y, pl_real g);
   /* y = act(x * scale + shift) where act multiplies what is below 0 by slope (1: none) */
   void (*scale_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real scale, pl_real shift,
                       pl_real slope);
