@@ -313,6 +313,15 @@ static bool weight_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned 
 */
 
 #define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
+/* Each number of a convolution's result is a sum over one channel's weights. */
+static double products(const pl_tensor *result, const pl_tensor *weight) {
+  return 2.0 * (double)pl_numel(result) * (double)pl_numel(weight) /
+         (double)PL_MAX(weight->size[0], 1);
+}
+static double conv2d_flops(const pl_args *c) { return products(c->out[0], c->in[1]); }
+static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
+static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
+
 static const pl_op op_conv2d = {
     .name = "conv2d",
     .inputs = "x weight bias?",
@@ -329,7 +338,8 @@ static const pl_op op_conv2d = {
     .shape = conv2d_shape,
     .forward = conv2d_forward,
     .gradient = conv2d_rule,
-    .fast = conv2d_fast};
+    .fast = conv2d_fast,
+    .flops = conv2d_flops};
 
 #define TWO_SOURCES "any[1,3,3,3] any[3,2,3,3] any[2]"
 static const pl_op op_conv_transpose2d = {
@@ -350,7 +360,8 @@ static const pl_op op_conv_transpose2d = {
     " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2",
     .shape = transpose_shape,
     .forward = transpose_forward,
-    .gradient = transpose_rule};
+    .gradient = transpose_rule,
+    .flops = transpose_flops};
 
 static const pl_op op_conv2d_input_grad = {
     .name = "conv2d_input_grad",
@@ -365,7 +376,8 @@ static const pl_op op_conv2d_input_grad = {
     .forget = PL_FORGET_OUT,
     .shape = input_grad_shape,
     .forward = input_grad_forward,
-    .gradient = input_grad_rule};
+    .gradient = input_grad_rule,
+    .flops = transpose_flops};
 
 static const pl_op op_conv2d_weight_grad = {
     .name = "conv2d_weight_grad",
@@ -380,7 +392,8 @@ static const pl_op op_conv2d_weight_grad = {
     .forget = PL_FORGET_OUT,
     .shape = weight_grad_shape,
     .forward = weight_grad_forward,
-    .gradient = weight_grad_rule};
+    .gradient = weight_grad_rule,
+    .flops = weight_grad_flops};
 
 pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
                      pl_ints padding, pl_ints dilation, int activation, double slope) {

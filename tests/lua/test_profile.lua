@@ -46,6 +46,19 @@ function T.test_fast_gradients_count_for_each_input()
   lu.assertEquals(flops(true), 2 * one)
 end
 
+function T.test_arithmetic_of_convolutions()
+  local x = pl.rand(2, 3, 8, 8):requires_grad_(true)
+  local w, v = pl.rand(5, 3, 3, 3):requires_grad_(true), pl.rand(5, 3, 2, 2):requires_grad_(true)
+  profile.start()
+  pl.tidy(function() pl.conv_transpose2d(pl.conv2d(x, w), v):sum():backward() end)
+  local report = profile.stop()
+  local down, up = 2 * (2 * 5 * 6 * 6) * (3 * 3 * 3), 2 * (2 * 5 * 6 * 6) * (3 * 2 * 2)
+  lu.assertEquals(find(report.ops, "conv2d").flops, down)
+  lu.assertEquals(find(report.ops, "conv2d, gradient").flops, 2 * down)
+  lu.assertEquals(find(report.ops, "conv_transpose2d").flops, up)
+  lu.assertEquals(find(report.ops, "conv_transpose2d, gradient").flops, 2 * up)
+end
+
 function T.test_modules_own_their_ops_and_gradients()
   local net = nn.Sequential {nn.Linear(3, 4), nn.Sequential {nn.ReLU(), nn.Linear(4, 2)}}
   profile.start()
