@@ -161,6 +161,18 @@ workloads["dcgan"] = function()
   end, batch
 end
 
+-- What the machine can do.
+workloads["gemm"] = function()
+  local a, b = pl.rand(1024, 1024), pl.rand(1024, 1024)
+  return function() return a:matmul(b):size(1) end, 1
+end
+
+workloads["memory"] = function()
+  local n = 16 * 1024 * 1024
+  local x, y = pl.zeros(n), pl.ones(n)
+  return function() return x:add_(y):size(1) end, 3 * n * (pl.real == "double" and 8 or 4)
+end
+
 --- The names in the order in which they are run.
 workloads.order = {"lenet", "lenet-bn", "lenet-drop", "lstm", "lstm-drop", "gru", "vae", "wgan-gp",
                    "dcgan"}
