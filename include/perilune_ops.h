@@ -112,6 +112,10 @@ PL_API pl_tensor *pl_avg_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_i
 PL_API pl_tensor *pl_batch_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
                                 pl_tensor *running_mean, pl_tensor *running_var, bool training,
                                 double momentum, double eps, int activation, double slope);
+/* over the last dims, whose sizes are normalized_shape; over the positions of each channel */
+PL_API pl_tensor *pl_layer_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
+                                pl_ints normalized_shape, double eps);
+PL_API pl_tensor *pl_instance_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, double eps);
 PL_API pl_tensor *pl_dropout(pl_tensor *x, double p, bool training);
 PL_API pl_tensor *pl_softmax(pl_tensor *x, int dim);
 PL_API pl_tensor *pl_log_softmax(pl_tensor *x, int dim);

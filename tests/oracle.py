@@ -4,8 +4,9 @@
 
 Made with PyTorch 1.13 and NumPy 1.24, in double precision. A case has the inputs, the
 attributes, the results, and the gradients by the inputs of the sum of all real results,
-element i (from 0, in row-major order) times cos(i). Inputs have two decimals, so their text
-is exact. Where PyTorch shares a gradient between equal values and Perilune gives it to the
+element i (from 0, in row-major order) times cos(i). Some have the same of second order: the
+gradients by the inputs of the sum of all those gradients times cos(i). Inputs have two
+decimals, so their text is exact. Where PyTorch shares a gradient between equal values and Perilune gives it to the
 first, the inputs have no equal values.
 """
 import math
@@ -114,20 +115,20 @@ def outputs_of(result):
             t.to(torch.uint8) if t.dtype == torch.bool else t for t in result]
 
 
-def gradients(outputs, inputs):
+def gradients(outputs, inputs, create_graph=False):
     total = 0
     for y in outputs:
-        if y.dtype == torch.float64 and y.requires_grad:
+        if y is not None and y.dtype == torch.float64 and y.requires_grad:
             weights = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).reshape(y.shape)
             total = total + (y * weights).sum()
     if not isinstance(total, torch.Tensor):
         return None
     wanted = [t for t in inputs if t is not None and t.requires_grad]
-    got = iter(torch.autograd.grad(total, wanted, allow_unused=True))
+    got = iter(torch.autograd.grad(total, wanted, allow_unused=True, create_graph=create_graph))
     return [next(got) if t is not None and t.requires_grad else None for t in inputs]
 
 
-def case(op, function, inputs, attrs=None, grad=True, changed=()):
+def case(op, function, inputs, attrs=None, grad=True, changed=(), second=False):
     """function(*inputs) gives what the op must give; changed: inputs, from 1, changed in place."""
     given = [None if t is None else t.clone() for t in inputs]
     work = [None if t is None else t.clone() for t in inputs]
@@ -141,9 +142,11 @@ def case(op, function, inputs, attrs=None, grad=True, changed=()):
         fields.append("attrs={%s}" % ", ".join(
             "%s=%s" % (k, attribute_text(v)) for k, v in attrs.items()))
     fields.append("expected=" + list_text(outputs))
-    grads = gradients(outputs, work) if grad else None
+    grads = gradients(outputs, work, second) if grad else None
     if grads:
         fields.append("grads=" + list_text(grads))
+    if second:
+        fields.append("second=" + list_text(gradients(grads, work)))
     if changed:
         fields.append("changed={%s}" % ", ".join(
             "[%d]=%s" % (i, tensor_text(work[i - 1])) for i in changed))
@@ -520,6 +523,24 @@ def convolutions():
          [real(1, 1, 3, 3), real(2, 1, 2, 2), real(2)], {"activation": "leaky_relu", "slope": 0.2})
 
 
+def row_norms():
+    for size, shape, options in [((3, 5), [5], {}), ((2, 3, 4), [3, 4], {"eps": 0.01}),
+                                 ((2, 3, 2, 2), [3, 2, 2], {}), ((1, 7), [7], {}), ((4,), [4], {})]:
+        attrs = {"normalized_shape": shape, **options}
+        case("layer_norm", lambda x, w, b: F.layer_norm(x, shape, w, b, **options),
+             [real(*size), real(*shape), real(*shape)], attrs, second=True)
+        case("layer_norm", lambda x: F.layer_norm(x, shape, **options), [real(*size)], attrs,
+             second=True)
+        case("layer_norm", lambda x, w: F.layer_norm(x, shape, w, **options),
+             [real(*size), real(*shape)], attrs, second=True)
+    for size, options in [((2, 3, 2, 2), {}), ((1, 1, 3, 5), {"eps": 0.01}), ((3, 2, 4), {}),
+                          ((2, 2, 2, 2, 3), {})]:
+        case("instance_norm", lambda x, w, b: F.instance_norm(x, None, None, w, b, **options),
+             [real(*size), real(size[1]), real(size[1])], options, second=True)
+        case("instance_norm", lambda x: F.instance_norm(x, **options), [real(*size)], options,
+             second=True)
+
+
 TRANSPOSED = [((2, 1, 3, 3), (1, 2, 3, 3), {}),
               ((1, 3, 2, 3), (3, 2, 2, 3), {"stride": [2, 1], "output_padding": [1, 0]}),
               ((1, 2, 3, 3), (2, 1, 5, 5), {"stride": 2, "padding": 2, "output_padding": 1}),
@@ -531,13 +552,14 @@ TRANSPOSED = [((2, 1, 3, 3), (1, 2, 3, 3), {}),
 def transposed_convolutions():
     for size, weight, options in TRANSPOSED:
         case("conv_transpose2d", lambda x, w, b: F.conv_transpose2d(x, w, b, **options),
-             [real(*size), real(*weight), real(weight[1])], options)
-    case("conv_transpose2d", F.conv_transpose2d, [real(1, 1, 2, 2), real(1, 1, 2, 2)])
+             [real(*size), real(*weight), real(weight[1])], options, second=True)
+    case("conv_transpose2d", F.conv_transpose2d, [real(1, 1, 2, 2), real(1, 1, 2, 2)], second=True)
     case("conv_transpose2d", lambda x, w, b: F.relu(F.conv_transpose2d(x, w, b, padding=1)),
-         [real(1, 1, 3, 3), real(1, 2, 3, 3), real(2)], {"padding": 1, "activation": "relu"})
+         [real(1, 1, 3, 3), real(1, 2, 3, 3), real(2)], {"padding": 1, "activation": "relu"},
+         second=True)
     case("conv_transpose2d", lambda x, w, b: F.leaky_relu(F.conv_transpose2d(x, w, b, 2), 0.2),
          [real(1, 2, 2, 2), real(2, 1, 3, 3), real(1)],
-         {"stride": 2, "activation": "leaky_relu", "slope": 0.2})
+         {"stride": 2, "activation": "leaky_relu", "slope": 0.2}, second=True)
 
 
 POOLS = [((1, 2, 4, 4), 2, {}), ((1, 1, 5, 6), [2, 3], {"stride": [1, 2]}),
@@ -604,7 +626,7 @@ def binary_losses():
 
 
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
-              convolutions, pools, recurrences, transposed_convolutions,
+              convolutions, pools, recurrences, transposed_convolutions, row_norms,
               binary_losses):
     group()
 

@@ -20,8 +20,8 @@ local rows <const> = {
     topk]]},
   {"Indexing", [[gather scatter_add index_select index_add one_hot nonzero]]},
   {"Layers", [[matmul bmm linear conv2d conv_transpose2d conv2d_input_grad conv2d_weight_grad
-    max_pool2d avg_pool2d avg_pool2d_grad batch_norm dropout embedding lstm gru softmax
-    log_softmax]]},
+    max_pool2d avg_pool2d avg_pool2d_grad batch_norm layer_norm instance_norm
+    dropout embedding lstm gru softmax log_softmax]]},
   {"Losses", [[cross_entropy mse_loss binary_cross_entropy_with_logits]]},
   {"In place", [[zero_ fill_ copy_ add_ sub_ mul_ div_ uniform_ normal_ bernoulli_]]},
   {"Gradients", [[requires_grad_ backward grad no_grad enable_grad custom]]},

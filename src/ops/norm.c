@@ -229,8 +229,7 @@ static bool batch_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigned n
   return true;
 }
 
-/* A tensor of channels in the shape that broadcasts over x. */
-static pl_tensor *over_channels(pl_tensor *t, const pl_tensor *x) {
+pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x) {
   pl_ints size = {.n = x->rank};
   for (int d = 0; d < x->rank; d++) size.v[d] = d == 1 ? x->size[1] : 1;
   return t ? pl_reshape(t, size) : NULL;
@@ -242,12 +241,13 @@ static bool batch_norm_compose(pl_args *c) {
   for (int d = 0; d < x->rank; d++)
     if (d != 1) dims.v[dims.n++] = d;
   bool training = c->attr[TRAINING].i;
-  mean = training ? pl_mean(x, dims, true) : over_channels(c->in[RUNNING_MEAN], x);
+  mean = training ? pl_mean(x, dims, true) : pl_over_channels(c->in[RUNNING_MEAN], x);
   pl_tensor *centred = pl_sub(x, mean);
-  var = training ? pl_mean(pl_square(centred), dims, true) : over_channels(c->in[RUNNING_VAR], x);
+  var =
+      training ? pl_mean(pl_square(centred), dims, true) : pl_over_channels(c->in[RUNNING_VAR], x);
   pl_tensor *y = pl_div(centred, pl_sqrt(pl_affine(var, 1, c->attr[EPS].d)));
-  if (w) y = pl_mul(y, over_channels(w, x));
-  if (b) y = pl_add(y, over_channels(b, x));
+  if (w) y = pl_mul(y, pl_over_channels(w, x));
+  if (b) y = pl_add(y, pl_over_channels(b, x));
   if (c->attr[ACTIVATION].i == PL_RELU) y = pl_relu(y);
   if (c->attr[ACTIVATION].i == PL_LEAKY_RELU) y = pl_leaky_relu(y, c->attr[SLOPE].d);
   c->out[0] = y;

@@ -238,6 +238,33 @@ static void test_reductions(void **state) {
 }
 
 /* Rows with infinities and NaN: nothing overflows, and NaN is never lost. */
+/* Rows of a layer norm, and the gradient of its weight. */
+static void test_rows_about(void **state) {
+  (void)state;
+  fill(xs, 6, -3, 3);
+  fill(ys, 7, -2, 2);
+  fill(gs, 8, -1, 1);
+  for (int s = 0; s < n_sets; s++)
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+      const ptrdiff_t n = lengths[k];
+      for (int with = 0; with < 4; with++) {
+        const pl_real *w = with & 1 ? ys : NULL, *b = with & 2 ? gs : NULL;
+        sets[s].math->normalize(n, out, xs, (pl_real)P, (pl_real)Q, w, b);
+        for (ptrdiff_t i = 0; i < n; i++) {
+          double want = ((double)xs[i] - P) * Q;
+          if (w) want *= (double)w[i];
+          if (b) want += (double)b[i];
+          check(sets[s].name, "normalize", i, (double)out[i], want);
+        }
+      }
+      memcpy(out, ys, (size_t)n * sizeof *out);
+      sets[s].math->accumulate_about(n, out, gs, xs, (pl_real)P, (pl_real)Q);
+      for (ptrdiff_t i = 0; i < n; i++)
+        check(sets[s].name, "accumulate_about", i, (double)out[i],
+              (double)ys[i] + (double)gs[i] * ((double)xs[i] - P) * Q);
+    }
+}
+
 static void test_extremes(void **state) {
   (void)state;
   const pl_real inf = (pl_real)INFINITY, nan = (pl_real)NAN;
@@ -354,6 +381,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_elementwise),         cmocka_unit_test(test_elementwise_gradients),
       cmocka_unit_test(test_reductions),          cmocka_unit_test(test_extremes),
+      cmocka_unit_test(test_rows_about),
 #ifndef PL_REAL_IS_DOUBLE
       cmocka_unit_test(test_errors_of_functions), cmocka_unit_test(test_panels),
 #endif

@@ -43,6 +43,9 @@ function T.test_shapes()
     {nn.ConvTranspose2d(3, 4, 3, {dilation = {2, 3}}), {2, 4, 13, 14}},
     {nn.MaxPool2d(2), {2, 3, 4, 4}}, {nn.MaxPool2d({3, 2}, {stride = 1}), {2, 3, 7, 7}},
     {nn.AvgPool2d(3, {padding = 1}), {2, 3, 3, 3}}, {nn.BatchNorm2d(3), {2, 3, 9, 8}},
+    {nn.LayerNorm(8), {2, 3, 9, 8}}, {nn.LayerNorm({9, 8}), {2, 3, 9, 8}},
+    {nn.InstanceNorm2d(3, {affine = true}), {2, 3, 9, 8}},
+    {nn.Unflatten(3, {3, -1}), {2, 3, 3, 3, 8}}, {nn.Unflatten(-1, {2, 2, 2}), {2, 3, 9, 2, 2, 2}},
     {nn.Dropout(0.2), {2, 3, 9, 8}}, {nn.Flatten(), {2, 216}}, {nn.Flatten(3), {2, 3, 72}},
     {nn.Flatten(1), {432}}, {nn.Identity(), {2, 3, 9, 8}}, {nn.ReLU(), {2, 3, 9, 8}},
     {nn.LeakyReLU(0.2), {2, 3, 9, 8}}, {nn.Tanh(), {2, 3, 9, 8}}, {nn.Sigmoid(), {2, 3, 9, 8}},
@@ -61,6 +64,12 @@ function T.test_descriptions()
     ["ConvTranspose2d(4, 2, 5, stride=2, padding=2, output_padding=1)"] =
       nn.ConvTranspose2d(4, 2, 5, {stride = 2, padding = 2, output_padding = 1}),
     ["MaxPool2d(2)"] = nn.MaxPool2d(2), ["MaxPool2d(3, stride=2)"] = nn.MaxPool2d(3, {stride = 2}),
+    ["LayerNorm(4)"] = nn.LayerNorm(4),
+    ["LayerNorm({4, 2}, elementwise_affine=false)"] =
+      nn.LayerNorm({4, 2}, {elementwise_affine = false}),
+    ["InstanceNorm2d(4)"] = nn.InstanceNorm2d(4),
+    ["InstanceNorm2d(4, affine=true)"] = nn.InstanceNorm2d(4, {affine = true}),
+    ["Unflatten(2, {4, 2, 2})"] = nn.Unflatten(2, {4, 2, 2}),
     ["BatchNorm2d(4)"] = nn.BatchNorm2d(4), ["Dropout(0.5)"] = nn.Dropout(),
       ["Flatten()"] = nn.Flatten(),
     ["LeakyReLU(0.2)"] = nn.LeakyReLU(0.2), ["Softmax(-1)"] = nn.Softmax(),
@@ -356,6 +365,44 @@ function T.test_initial_values_are_pytorchs()
   eq(back.bias:size(), {4})
   lu.assertTrue(back.bias:detach():abs():amax():item() <= 1 / math.sqrt(60))
   near(back.weight:detach():square():mean():item(), 1 / 180, 5e-4)
+end
+
+function T.test_dcgan_initialiser()
+  pl.manual_seed(1)
+  local net = nn.Sequential {
+    nn.ConvTranspose2d(20, 30, 5), nn.BatchNorm2d(400), nn.Linear(100, 60), nn.LayerNorm({20, 20}),
+    nn.InstanceNorm2d(400, {affine = true}),
+  }
+  lu.assertIs(nn.init.dcgan_(net), net)
+  for i, mean in ipairs {0, 1, 0, 1, 1} do
+    local w = net[i].weight:detach()
+    near(w:mean():item(), mean, 6 * 0.02 / math.sqrt(w:numel()))
+    near((w - mean):square():mean():sqrt():item(), 0.02, 0.003)
+    eq(net[i].bias:detach():abs():sum():item(), 0)
+  end
+  fails("dcgan_: module expected, got number", nn.init.dcgan_, 1)
+end
+
+-- Without weight and bias the mean of what comes out is 0, its variance 1, over the right dims.
+function T.test_normalisations()
+  pl.manual_seed(2)
+  local x = pl.randn(3, 4, 5, 6) * 3 + 2
+  local function check_standard(y, dims)
+    lu.assertTrue(y:mean(dims):abs():amax():item() < 1e-5)
+    lu.assertTrue((y:square():mean(dims) - 1):abs():amax():item() < 1e-4)
+  end
+  check_standard(nn.LayerNorm({5, 6}, {elementwise_affine = false})(x), {3, 4})
+  check_standard(nn.LayerNorm({4, 5, 6})(x):detach(), {2, 3, 4})
+  check_standard(nn.InstanceNorm2d(4)(x), {3, 4})
+  local layer = nn.InstanceNorm2d(4, {affine = true})
+  layer.weight:detach():fill_(0)
+  layer.bias:detach():fill_(7)
+  eq(layer(x):detach():sub(7):abs():amax():item(), 0)
+  fails("InstanceNorm2d: images [N,4,height,width] expected, got [3,5,5,6]", nn.InstanceNorm2d(4),
+    pl.ones(3, 5, 5, 6))
+  fails("LayerNorm: normalized_shape: integer or list of integers expected, got an empty list",
+    nn.LayerNorm, {})
+  fails("Unflatten: there is no dim 5 in [3,4]", nn.Unflatten(5, {1}), pl.ones(3, 4))
 end
 
 function T.test_initialisers()

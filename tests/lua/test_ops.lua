@@ -62,16 +62,16 @@ end
 -- Comparing
 --
 
-local function same(got, want)
+local function same(got, want, limit)
   if want ~= want then return got ~= got end
-  return got == want or math.abs(got - want) <= tolerance * math.max(1, math.abs(want))
+  return got == want or math.abs(got - want) <= limit * math.max(1, math.abs(want))
 end
 
-local function compare(what, got, want)
+local function compare(what, got, want, limit)
   lu.assertEquals(got:size(), want.size, what .. ": size")
   lu.assertEquals(got:kind(), want.kind or "real", what .. ": kind")
   for i, v in ipairs(got:reshape(-1):totable()) do
-    if not same(v, want[i]) then
+    if not same(v, want[i], limit or tolerance) then
       lu.fail(("%s: element %d is %.9g, PyTorch has %.9g"):format(what, i, v, want[i]))
     end
   end
@@ -131,6 +131,20 @@ local function place(case, layout)
   return bases, inputs
 end
 
+-- Of second order, where the case has them. They are larger than what they are made of.
+local function compare_second(what, case, layout, got, leaves, places)
+  local views = {}
+  for k in ipairs(places) do views[#views + 1] = got[k] and layout.view(got[k]) or nil end
+  local second = pl.grad(weighted(views), leaves)
+  for k, i in ipairs(places) do
+    if case.second[i] then
+      local g = second[k] or pl.zeros(leaves[k]:size())
+      compare(("%s: second gradient of input %d"):format(what, i), layout.view(g), case.second[i],
+              20 * tolerance)
+    end
+  end
+end
+
 local function compare_gradients(what, case, layout, bases, results, create_graph)
   local leaves, places = {}, {}
   for i in ipairs(case.inputs) do
@@ -144,6 +158,9 @@ local function compare_gradients(what, case, layout, bases, results, create_grap
   for k, i in ipairs(places) do
     local g = got[k] or pl.zeros(leaves[k]:size())
     compare(("%s: gradient of input %d"):format(what, i), layout.view(g), case.grads[i])
+  end
+  if create_graph and case.second then
+    compare_second(what, case, layout, got, leaves, places)
   end
 end
 

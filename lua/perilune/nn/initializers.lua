@@ -1,5 +1,5 @@
 --- Initialisers: fill tensors in place with the usual random distributions. They return the
--- tensor. In the names of arguments, `fan_in` is the number of inputs of one output.
+-- tensor (`dcgan_` takes a whole network). In the names of arguments, `fan_in` is the number of inputs of one output.
 -- @module perilune.nn.init
 
 local pl = require "perilune"
@@ -132,6 +132,20 @@ function init.orthogonal_(t, gain)
     local matrix = pl.stack(rows, 1)
     if tall then matrix = matrix:t():contiguous() end
     return t:copy_((matrix * (gain or 1)):reshape(t:size()))
+  end)
+end
+
+--- The initial values of DCGAN (Radford et al. 2016): weights normal with mean 0 and standard
+-- deviation 0.02, those of normalisations with mean 1; biases 0.
+-- @param net module
+-- @return the module
+function init.dcgan_(net)
+  local is_module = type(net) == "table" and net.is_module
+  if not is_module then error(("dcgan_: module expected, got %s"):format(type(net)), 2) end
+  return net:apply(function(m)
+    local weight, bias = rawget(m, "weight"), rawget(m, "bias")
+    if check.is_tensor(weight) then init.normal_(weight, m.normalizes and 1 or 0, 0.02) end
+    if check.is_tensor(bias) then init.zeros_(bias) end
   end)
 end
 

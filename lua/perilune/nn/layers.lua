@@ -194,6 +194,7 @@ AvgPool2d.extra = pool_extra
 -- What BatchNorm1d and BatchNorm2d share; they differ in the ranks that they accept.
 local BatchNorm = class "BatchNorm"
 BatchNorm.fuses_activation = true
+BatchNorm.normalizes = true
 
 function BatchNorm:init(n, options)
   local who = getmetatable(self).class_name
@@ -234,6 +235,70 @@ layers.BatchNorm1d.ranks = {[2] = true, [3] = true, text = "2 or 3"}
 layers.BatchNorm2d = class("BatchNorm2d", BatchNorm)
 layers.BatchNorm2d.ranks = {[4] = true, text = "4"}
 
+--- Normalisation of each example over its last dimensions (Ba et al. 2016).
+-- @param normalized_shape the sizes of these dimensions: integer, or list
+-- @param[opt={eps=1e-5, elementwise_affine=true}] options
+layers.LayerNorm = class "LayerNorm"
+local LayerNorm = layers.LayerNorm
+LayerNorm.normalizes = true
+
+function LayerNorm:init(normalized_shape, options)
+  local shape = math.type(normalized_shape) and {normalized_shape} or normalized_shape
+  if type(shape) ~= "table" or #shape == 0 then
+    error(("LayerNorm: normalized_shape: integer or list of integers expected, got %s"):format(
+      type(shape) == "table" and "an empty list" or type(shape)), 3)
+  end
+  self._normalized_shape = {}
+  for i, n in ipairs(shape) do
+    self._normalized_shape[i] = check.count("LayerNorm", "normalized_shape", n, 4)
+  end
+  local o = check.options("LayerNorm", options, {eps = 1e-5, elementwise_affine = true}, 4)
+  self._eps = o.eps
+  if o.elementwise_affine then
+    self.weight = parameter(pl.ones(self._normalized_shape))
+    self.bias = parameter(pl.zeros(self._normalized_shape))
+  end
+end
+
+function LayerNorm:forward(x)
+  return pl.layer_norm(x, self.weight, self.bias,
+                       {normalized_shape = self._normalized_shape, eps = self._eps})
+end
+
+function LayerNorm:extra()
+  local shape = table.concat(self._normalized_shape, ", ")
+  if #self._normalized_shape > 1 then shape = "{" .. shape .. "}" end
+  return shape .. (self.weight and "" or ", elementwise_affine=false")
+end
+
+--- Normalisation of each channel of each image [N, n, height, width] (Ulyanov et al. 2016).
+-- @param n number of channels
+-- @param[opt={eps=1e-5, affine=false}] options
+layers.InstanceNorm2d = class "InstanceNorm2d"
+local InstanceNorm2d = layers.InstanceNorm2d
+InstanceNorm2d.normalizes = true
+
+function InstanceNorm2d:init(n, options)
+  check.count("InstanceNorm2d", "number of features", n, 4)
+  local o = check.options("InstanceNorm2d", options, {eps = 1e-5, affine = false}, 4)
+  self._eps, self._features = o.eps, n
+  if o.affine then
+    self.weight, self.bias = parameter(pl.ones(n)), parameter(pl.zeros(n))
+  end
+end
+
+function InstanceNorm2d:forward(x)
+  if x:dim() ~= 4 or x:size(2) ~= self._features then
+    error(("InstanceNorm2d: images [N,%d,height,width] expected, got %s"):format(
+      self._features, check.shape(x)))
+  end
+  return pl.instance_norm(x, self.weight, self.bias, {eps = self._eps})
+end
+
+function InstanceNorm2d:extra()
+  return ("%d%s"):format(self._features, self.weight and ", affine=true" or "")
+end
+
 --- Sets values to zero with probability p during training, and scales the others so that
 -- the mean stays; in evaluation mode it does nothing.
 -- @param[opt=0.5] p probability
@@ -272,6 +337,37 @@ end
 
 function Flatten:extra()
   return self._from == 2 and "" or tostring(self._from)
+end
+
+--- Splits one dimension into several: `nn.Unflatten(2, {256, 4, 4})` makes images of rows.
+-- @param dim dimension
+-- @param sizes list of integers; one may be -1
+layers.Unflatten = class "Unflatten"
+local Unflatten = layers.Unflatten
+
+function Unflatten:init(dim, sizes)
+  if not math.tointeger(dim) or dim == 0 then
+    error(("Unflatten: dim: integer other than 0 expected, got %s"):format(tostring(dim)), 3)
+  end
+  if type(sizes) ~= "table" or #sizes == 0 then
+    error("Unflatten: sizes: list of integers expected", 3)
+  end
+  self._dim, self._sizes = dim, table.move(sizes, 1, #sizes, 1, {})
+end
+
+function Unflatten:forward(x)
+  local size = x:size()
+  local dim = self._dim > 0 and self._dim or #size + 1 + self._dim
+  if not size[dim] then
+    error(("Unflatten: there is no dim %d in %s"):format(self._dim, check.shape(x)))
+  end
+  local result = table.move(size, 1, dim - 1, 1, {})
+  table.move(self._sizes, 1, #self._sizes, dim, result)
+  return x:reshape(table.move(size, dim + 1, #size, #result + 1, result))
+end
+
+function Unflatten:extra()
+  return ("%d, {%s}"):format(self._dim, table.concat(self._sizes, ", "))
 end
 
 --- Gives back what it gets.

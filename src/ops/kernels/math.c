@@ -148,6 +148,11 @@ static void accumulate(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict
   for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i];
 }
 
+static void accumulate_about(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x,
+                             const pl_real *restrict z, pl_real about, pl_real scale) {
+  for (ptrdiff_t i = 0; i < n; i++) y[i] += x[i] * ((z[i] - about) * scale);
+}
+
 /* The largest value that is not NaN; NaN comes through the exponential that follows. */
 static pl_real row_max(ptrdiff_t n, const pl_real *x) {
   pl_real lane[LANES];
@@ -237,6 +242,18 @@ static void scale_shift(ptrdiff_t n, pl_real *restrict y, const pl_real *restric
       const pl_real v = x[i] * scale + shift;
       y[i] = ACTIVATE(v, slope);
     }
+}
+
+static void normalize(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x, pl_real about,
+                      pl_real scale, const pl_real *restrict w, const pl_real *restrict b) {
+  if (w && b)
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (x[i] - about) * scale * w[i] + b[i];
+  else if (w)
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (x[i] - about) * scale * w[i];
+  else if (b)
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (x[i] - about) * scale + b[i];
+  else
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (x[i] - about) * scale;
 }
 
 static void bias_act(ptrdiff_t rows, ptrdiff_t n, pl_real *restrict y, const pl_real *restrict bias,
@@ -382,6 +399,7 @@ const pl_math_kernels PL_ISA_NAME(pl_math_kernels) = {
     .sum_squares_about = sum_squares_about,
     .dot_about = dot_about,
     .accumulate = accumulate,
+    .accumulate_about = accumulate_about,
     .logsumexp = logsumexp,
     .exp_shift = exp_shift,
     .log_softmax = log_softmax,
@@ -390,6 +408,7 @@ const pl_math_kernels PL_ISA_NAME(pl_math_kernels) = {
     .bce_sum = bce_sum,
     .bce_grad = bce_grad,
     .scale_shift = scale_shift,
+    .normalize = normalize,
     .bias_act = bias_act,
     .blend = blend,
     .lstm = lstm,

@@ -62,6 +62,9 @@ typedef struct {
   double (*dot_about)(ptrdiff_t n, const pl_real *x, const pl_real *y, pl_real about);
   /* y[i] += x[i] */
   void (*accumulate)(ptrdiff_t n, pl_real *y, const pl_real *x);
+  /* y[i] += x[i] (z[i] - about) scale */
+  void (*accumulate_about)(ptrdiff_t n, pl_real *y, const pl_real *x, const pl_real *z,
+                           pl_real about, pl_real scale);
   /* log of the sum of exp(x) */
   pl_real (*logsumexp)(ptrdiff_t n, const pl_real *x);
   /* y = scale * exp(x + shift) + plus */
@@ -77,6 +80,9 @@ typedef struct {
   /* y = act(x * scale + shift) where act multiplies what is below 0 by slope (1: none) */
   void (*scale_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real scale, pl_real shift,
                       pl_real slope);
+  /* y = (x - about) * scale * w + b; w, b: NULL for 1 and 0 */
+  void (*normalize)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real about, pl_real scale,
+                    const pl_real *w, const pl_real *b);
   /* y[r][i] = act(y[r][i] + bias[i]) over rows of n */
   void (*bias_act)(ptrdiff_t rows, ptrdiff_t n, pl_real *y, const pl_real *bias, pl_real slope);
   /* out = a * x + b * y + c */
