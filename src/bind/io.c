@@ -178,7 +178,8 @@ static int io_append_file(lua_State *L) {
   size_t n;
   int64_t length;
   const char *path = check_path(L, 1), *text = luaL_checklstring(L, 2, &n);
-  if (!pl_file_append(path, text, n, &length)) return plb_nil(L);
+  bool sync = lua_isnoneornil(L, 3) || lua_toboolean(L, 3);
+  if (!pl_file_append(path, text, n, sync, &length)) return plb_nil(L);
   lua_pushinteger(L, length);
   return 1;
 }
@@ -289,7 +290,9 @@ static const plb_function functions[] = {
     {"write_file", io_write_file,
      "(path, text)\nWrites a file, whole or not at all; true, or nil and a message."},
     {"append_file", io_append_file,
-     "(path, text)\nAdds text to the end of a file; its new length, or nil and a message."},
+     "(path, text, sync=true)\nAdds text to the end of a file; its new length, or nil and a "
+     "message. Without sync the text may be lost if the machine stops before a later append "
+     "with it, which may be of an empty text."},
     {"file_size", io_file_size, "(path)\nThe length of a file in bytes, or nil and a message."},
     {"truncate_file", io_truncate_file,
      "(path, length)\nCuts a file to a length in bytes; true, or nil and a message."},

@@ -181,12 +181,12 @@ static bool write_all(int fd, const char *data, size_t n) {
   return true;
 }
 
-bool pl_file_append(const char *path, const void *data, size_t n, int64_t *length) {
+bool pl_file_append(const char *path, const void *data, size_t n, bool sync, int64_t *length) {
   int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return fail_os("write", path);
   struct stat st;
   bool ok = fstat(fd, &st) == 0;
-  if (ok && !(write_all(fd, data, n) && sync_fd(fd))) {
+  if (ok && !(write_all(fd, data, n) && (!sync || sync_fd(fd)))) {
     fail_os("write", path); /* before the next call changes errno */
     if (ftruncate(fd, st.st_size) != 0) pl_fail("cannot restore %s", path);
     ok = false;

@@ -24,8 +24,9 @@ FILE *pl_file_open(const char *path, int64_t *size);
 void *pl_file_read(const char *path, size_t limit, size_t *n);
 /* Puts n bytes into the place of whatever the file had. */
 bool pl_file_write(const char *path, const void *data, size_t n);
-/* Adds n bytes, synced; gives the new length. On failure the file has its old length. */
-bool pl_file_append(const char *path, const void *data, size_t n, int64_t *length);
+/* Adds n bytes; gives the new length. On failure the file has its old length. Bytes that were
+   added without sync are on the disk after the next call with it. */
+bool pl_file_append(const char *path, const void *data, size_t n, bool sync, int64_t *length);
 bool pl_file_size(const char *path, int64_t *size);
 /* Cuts the file to `size` bytes, at most what it has. */
 bool pl_file_truncate(const char *path, int64_t size);

@@ -554,7 +554,7 @@ static void test_write_and_append(void **state) {
   assert_true(pl_file_write(path, "old", 3));
   assert_true(pl_file_write(path, "new text", 8));
   check_file("new text");
-  assert_true(pl_file_append(path, "!", 1, &n) && n == 9);
+  assert_true(pl_file_append(path, "!", 1, true, &n) && n == 9);
   assert_true(pl_file_size(path, &n) && n == 9);
   assert_true(pl_file_truncate(path, 3));
   check_file("new");
@@ -563,7 +563,7 @@ static void test_write_and_append(void **state) {
   assert_false(pl_file_truncate(path, 1));
   check_refused("to 1 bytes: it has 0");
   unlink(path);
-  assert_true(pl_file_append(path, "x", 1, &n) && n == 1);
+  assert_true(pl_file_append(path, "x", 1, false, &n) && n == 1);
   assert_int_equal(count_files(false), 1);
 }
 
@@ -621,7 +621,7 @@ static void test_places_that_cannot_be_written(void **state) {
   snprintf(name, sizeof name, "%s/none/file", folder);
   assert_false(pl_file_write(name, "x", 1));
   check_refused("No such file or directory");
-  assert_false(pl_file_append(name, "x", 1, &n));
+  assert_false(pl_file_append(name, "x", 1, true, &n));
   check_refused("No such file or directory");
   assert_false(pl_file_write(folder, "x", 1));
   check_refused("cannot write");
@@ -652,7 +652,7 @@ static void test_full_disk(void **state) {
   limit_files(100);
   bool written = pl_file_write(path, much, sizeof much);
   pl_error_clear();
-  bool appended = pl_file_append(path, much, sizeof much, &n);
+  bool appended = pl_file_append(path, much, sizeof much, true, &n);
   pl_error_clear();
   bool saved = pl_archive_save(path, 1, (pl_named_tensor[]){{"t", t}}, 0, NULL);
   pl_error_clear();

@@ -318,7 +318,9 @@ end
 
 function T.test_write_append_size_truncate()
   eq(core.write_file(path, "one\n"), true)
-  eq(core.append_file(path, "two\n"), 8)
+  eq(core.append_file(path, "two", false), 7)
+  eq(core.append_file(path, "\n"), 8)
+  eq(core.append_file(path, "", true), 8)
   eq(core.file_size(path), 8)
   eq(read_bytes(path), "one\ntwo\n")
   eq(core.truncate_file(path, 4), true)

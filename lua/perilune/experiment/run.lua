@@ -10,7 +10,9 @@
 -- - `table.txt` and whatever else the experiment writes.
 --
 -- The checkpoint is replaced as a whole, so it is the one truth about the run: a run that
--- goes on cuts the metrics back to what the checkpoint knows of.
+-- goes on cuts the metrics back to what the checkpoint knows of. A record is in its file as
+-- soon as it is logged, but only a checkpoint waits for the disk to have it: waiting takes
+-- milliseconds, which is too long for a record of every step.
 -- @module perilune.experiment.run
 
 local pl = require "perilune"
@@ -26,7 +28,7 @@ local report = require "perilune.experiment.report"
 local fail, must = failure.fail, failure.must
 local run = {}
 
-local INTERVAL <const> = 600 -- seconds between two checkpoints inside of an epoch
+local INTERVAL <const> = 600 -- seconds between two checkpoints inside of a loop
 
 local Run = {__name = "run"}
 Run.__index = Run
@@ -147,13 +149,15 @@ end
 --
 
 --- Appends a record to metrics.jsonl. Infinities and NaN are written as null.
--- @param record plain table with at least `variant`, `seed`, `epoch` and `seconds`
+-- @param record plain table with at least `variant`, `seed`, `seconds`, and `epoch` or
+--   `iteration`
 function Run:log(record)
-  for _, name in ipairs {"variant", "seed", "epoch", "seconds"} do
+  for _, name in ipairs {"variant", "seed", "seconds"} do
     if record[name] == nil then error(("log: the record has no %s"):format(name), 2) end
   end
+  if not record.epoch and not record.iteration then error("log: the record has no epoch", 2) end
   local line = core.json_encode(record, {nan = "null"})
-  self._bytes = must(core.append_file(self:path "metrics.jsonl", line .. "\n"))
+  self._bytes = must(core.append_file(self:path "metrics.jsonl", line .. "\n", false))
   self._records[#self._records + 1] = core.json_decode(line)
 end
 
@@ -212,12 +216,12 @@ end
 --- Ends the run with a message if a number is NaN or infinite.
 -- @param name what the number is
 -- @param value the number
--- @param[opt] where `variant`, `seed`, `epoch`, `step`, for the message
+-- @param[opt] where `variant`, `seed`, `epoch`, `step`, `iteration`, for the message
 -- @return the number
 function Run:check_finite(name, value, where)
   if value == value and math.abs(value) < math.huge then return value end
   local at = {}
-  for _, part in ipairs {"variant", "seed", "epoch", "step"} do
+  for _, part in ipairs {"variant", "seed", "epoch", "step", "iteration"} do
     if where and where[part] then at[#at + 1] = ("%s %s"):format(part, where[part]) end
   end
   fail("%s is %s%s%s", name, tostring(value), #at > 0 and " at " or "", table.concat(at, ", "))
@@ -240,6 +244,7 @@ end
 --
 
 local function save(self, key, state)
+  if self._bytes > 0 then must(core.append_file(self:path "metrics.jsonl", "")) end
   must(store.save(self:path "checkpoint.safetensors", {
     metrics_bytes = self._bytes, finished = self._finished, random = pl.random_state(),
     key = key, state = state,
@@ -260,7 +265,7 @@ function Run:checkpoint(key, state)
   save(self, key, state)
 end
 
---- Whether it is time for a checkpoint inside of an epoch: `interval` seconds, ten minutes,
+--- Whether it is time for a checkpoint inside of a loop: `interval` seconds, ten minutes,
 -- have passed since the last.
 -- @return boolean
 function Run:due()
