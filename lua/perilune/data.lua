@@ -13,6 +13,7 @@
 
 local check = require "perilune.check"
 local core = require "perilune.core"
+local cycle = require "perilune.data.cycle"
 local synthetic = require "perilune.data.synthetic"
 
 local data = {text = require "perilune.data.text"}
@@ -293,6 +294,29 @@ function data.batches(set, options)
     if o.transform then return o.transform(x, y) end
     return x, y
   end
+end
+
+--- Batches without end, for trainings that do not count in epochs: `local x, y = c:next()`.
+--
+-- Each pass through the set has a new order, and leaves out a last batch that is not full.
+-- `c.pass` counts the passes from 1, `c.place` the batches of the pass that were given. With
+-- `state_dict` and `load_state_dict` it is a part of a job, and goes on where it was.
+-- @param set the set
+-- @param options as for `batches`: `batch_size` (64), `mean`, `std`, `flip`, `shift`,
+--   `transform`
+-- @return the cycle
+function data.cycle(set, options)
+  check_set("cycle", set)
+  local o = check.options("cycle", options, {
+    batch_size = 64, flip = false, shift = 0, mean = 0, std = 1, transform = check.absent})
+  check.count("cycle", "batch_size", o.batch_size)
+  o.drop_last = true
+  local count = data.batch_count(set, o)
+  if count == 0 then
+    error(("cycle: batch_size is %d, but the set has %d images"):format(
+      o.batch_size, #set.labels), 2)
+  end
+  return cycle.new(data.batches, count, set, o)
 end
 
 return data

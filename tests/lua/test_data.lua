@@ -336,6 +336,62 @@ function T.test_a_batch_takes_its_share_of_the_stream()
   eq(after {shuffle = false, flip = true, shift = 3}, 10)
 end
 
+-- The rows of the next n batches.
+local function rows_of(cycle, n)
+  local list = {}
+  for i = 1, n do
+    local x, y = cycle:next()
+    near((x:amax({2, 3, 4}) * 255 - y:to("real")):abs():amax():item(), 0, 1e-3)
+    list[i] = y:totable()
+  end
+  return list
+end
+
+local CYCLE <const> = {batch_size = 3}
+
+function T.test_cycle()
+  local cycle = data.cycle(numbered(10), CYCLE)
+  eq({cycle.pass, cycle.place}, {1, 0})
+  local passes = rows_of(cycle, 6)
+  eq({cycle.pass, cycle.place}, {2, 3})
+  for pass = 0, 1 do
+    local seen = {}
+    for i = 1, 3 do
+      for _, row in ipairs(passes[3 * pass + i]) do
+        eq(seen[row], nil)
+        seen[row] = true
+      end
+    end
+  end
+  rows_of(cycle, 1)
+  eq({cycle.pass, cycle.place}, {3, 1})
+end
+
+function T.test_cycle_goes_on_where_it_was()
+  for _, before in ipairs {0, 1, 2, 3, 4, 7} do
+    local cycle, other = data.cycle(numbered(10), CYCLE), data.cycle(numbered(10), CYCLE)
+    rows_of(cycle, before)
+    local saved, random = cycle:state_dict(), pl.random_state()
+    local expected = rows_of(cycle, 8)
+    pl.manual_seed(99)
+    other:load_state_dict(saved)
+    pl.set_random_state(random)
+    eq(rows_of(other, 8), expected)
+  end
+end
+
+function T.test_cycle_refuses()
+  fails("cycle: set with images and labels expected, got nil", data.cycle, nil)
+  fails("cycle: batch_size is 11, but the set has 10 images", data.cycle, numbered(10),
+        {batch_size = 11})
+  fails("cycle: unknown option 'drop_last'", data.cycle, numbered(10), {drop_last = true})
+  local cycle = data.cycle(numbered(10), CYCLE)
+  cycle:next()
+  fails("load_state_dict: the state is one of 10 images, the set has 4",
+        data.cycle(numbered(4), CYCLE).load_state_dict, data.cycle(numbered(4), CYCLE),
+        cycle:state_dict())
+end
+
 function T.test_refused()
   local set = numbered(4)
   fails("batches: set with images and labels expected, got nil", data.batches)

@@ -321,6 +321,8 @@ function T.test_log_and_records()
     {{variant = "plain", loss = {0.5, 1 / 3}}, {variant = "best", loss = {2}}})
   lu.assertErrorMsgContains("log: the record has no seed", run.log, run,
                             {variant = "plain", epoch = 1, seconds = 1})
+  lu.assertErrorMsgContains("log: the record has no epoch", run.log, run,
+                            {variant = "plain", seed = 1, seconds = 1})
 end
 
 function T.test_check_finite()
@@ -441,6 +443,44 @@ function T.test_means_of_an_epoch()
   lu.assertTrue(run:finished "plain-1")
 end
 
+function T.test_iterations()
+  local run, seen = open("--variant plain --out " .. temporary "run"), {}
+  captured(function()
+    for job in run:jobs(run.options) do
+      for i in job:iterations(5) do
+        job:add("loss", i)
+        if i % 2 == 0 then job:report {loss = job:mean "loss"} else job:log {odd = true} end
+        seen[#seen + 1] = {i, job.step}
+      end
+      job:log {late = true}
+    end
+  end)
+  lu.assertEquals(seen, {{1, 0}, {2, 1}, {3, 2}, {4, 3}, {5, 4}})
+  local records = run:records()
+  lu.assertEquals({records[2].loss, records[4].loss}, {1.5, 3.5})
+  lu.assertEquals({records[4].iteration, records[6].iteration}, {4, 5})
+  lu.assertNil(records[4].epoch)
+  lu.assertTrue(run:finished "plain-1")
+end
+
+function T.test_errors_of_iterations()
+  local run = open("--variant plain --out " .. temporary "run")
+  for job in run:jobs(run.options) do
+    for message, arguments in pairs {
+      ["iterations: number of iterations: positive integer expected, got 0"] = {0},
+      ["iterations: net has no state_dict and load_state_dict"] = {1, {net = {}}},
+      ["iterations: checkpoint: positive integer expected, got 0"] = {1, {}, {checkpoint = 0}},
+    } do lu.assertErrorMsgContains(message, job.iterations, job, table.unpack(arguments)) end
+    for i in job:iterations(2) do
+      local ok, failure = pcall(job.add, job, "loss", i == 1 and 0 or math.huge)
+      lu.assertEquals(ok, i == 1)
+      if not ok then
+        lu.assertEquals(failure.message, "loss is inf at variant plain, seed 1, iteration 2")
+      end
+    end
+  end
+end
+
 --
 -- Tables
 --
@@ -547,10 +587,31 @@ local function program()
   return arg[first]
 end
 
+-- The same without epochs, and with data in a cycle.
+local COUNTED = SCRIPT:gsub("  for epoch in job:epochs.*(\n  job:log {random)", [[
+  local batches = data.cycle(train, {batch_size = 8, flip = true, shift = 1})
+  local parts = {model = net, optimizer = opt, schedule = schedule, batches = batches}
+  for i in job:iterations(options.epochs * 6, parts, {checkpoint = 7}) do
+    pl.tidy(function()
+      local x, y = batches:next()
+      opt:zero_grad()
+      local loss = pl.cross_entropy(net:train()(x), y)
+      loss:backward()
+      opt:step()
+      job:add("loss", maybe_stop(job) or loss:item())
+      job.state.path:add_(noise, loss:item())
+    end)
+    schedule:step()
+    job:log {lr = opt.lr, pass = batches.pass}
+    if i %% 4 == 0 then
+      job:report {train_loss = job:mean "loss", path = job.state.path:sum():item()}
+    end
+  end%1]])
+
 -- Runs the script; gives the exit status and what it wrote on stdout and stderr.
-local function execute(arguments, environment)
+local function execute(arguments, environment, text)
   local script = temporary "run.lua"
-  assert(core.write_file(script, SCRIPT))
+  assert(core.write_file(script, text or SCRIPT))
   local command = ("%s '%s' '%s' --threads 1 %s >'%s' 2>'%s'"):format(environment or "",
     program(), script, arguments, temporary "stdout", temporary "stderr")
   local _, how, code = os.execute(command)
@@ -567,32 +628,33 @@ local function results(folder)
   return list
 end
 
-local reference
+local references = {} -- by the text of the script
 
-local function assert_same_as_undisturbed(folder)
-  if not reference then
-    local status, _, err = execute("--out " .. temporary "undisturbed")
+local function assert_same_as_undisturbed(folder, text)
+  text = text or SCRIPT
+  if not references[text] then
+    local status, _, err = execute("--out " .. temporary "undisturbed", "", text)
     lu.assertEquals(status, 0, err)
-    reference = results(temporary "undisturbed")
-    lu.assertStrContains(reference[1], "plain")
+    references[text] = results(temporary "undisturbed")
+    lu.assertStrContains(references[text][1], "plain")
   end
   for i, expected in ipairs(results(folder)) do
-    lu.assertTrue(reference[i] == expected, "result " .. i .. " differs")
+    lu.assertTrue(references[text][i] == expected, "result " .. i .. " differs")
   end
 end
 
 -- Stops a run at the given steps, one after the other, and goes on to its end.
-local function assert_survives(stops, interval)
+local function assert_survives(stops, interval, text)
   local folder, first = temporary "stopped", true
   for _, stop in ipairs(stops) do
     local status = execute((first and "--out " or "--resume ") .. folder,
-                           ("STOP='%s' INTERVAL=%s"):format(stop, interval))
+                           ("STOP='%s' INTERVAL=%s"):format(stop, interval), text)
     lu.assertNotEquals(status, 0)
     first = false
   end
-  local status, _, err = execute("--resume " .. folder)
+  local status, _, err = execute("--resume " .. folder, "", text)
   lu.assertEquals(status, 0, err)
-  assert_same_as_undisturbed(folder)
+  assert_same_as_undisturbed(folder, text)
 end
 
 function T.test_killed_in_mid_epoch()
@@ -610,6 +672,26 @@ end
 
 function T.test_killed_before_the_first_checkpoint()
   assert_survives({"kill plain-1 1 5", "kill plain-1 1 6"}, 600)
+end
+
+function T.test_iterations_killed_again_and_again()
+  assert_survives({"kill plain-1 1 3", "kill plain-1 1 9", "kill plain-2 1 18",
+                   "kill dropout-2 1 6"}, 0, COUNTED)
+end
+
+-- The last checkpoint is that of iteration 7, then that of 14.
+function T.test_iterations_killed_after_a_checkpoint()
+  assert_survives({"kill plain-1 1 9", "kill dropout-1 1 17"}, 600, COUNTED)
+end
+
+function T.test_iterations_interrupted()
+  local folder = temporary "stopped"
+  local status, _, err = execute("--out " .. folder, "STOP='int dropout-1 1 9'", COUNTED)
+  lu.assertEquals(status, 130, err)
+  local state = assert(pl.load(folder .. "/checkpoint.safetensors"))
+  lu.assertEquals({state.key, state.state.step}, {"dropout-1", 9})
+  lu.assertEquals(execute("--resume " .. folder, "", COUNTED), 0)
+  assert_same_as_undisturbed(folder, COUNTED)
 end
 
 function T.test_interrupted()

@@ -1,9 +1,10 @@
 --- A job: the training of one variant with one seed, which can be stopped at any step and
 -- goes on to the same bits (internal; `run:jobs` makes them).
 --
--- A job has the fields `variant`, `seed`, `key` ("lstm-1"), `epoch`, `step` (how many steps
--- of the epoch are done) and `state`, a plain table for whatever else must outlive a stop:
--- tensors, numbers, texts and tables of these.
+-- A job counts either in epochs, which have steps (`job:epochs`), or in iterations alone
+-- (`job:iterations`). It has the fields `variant`, `seed`, `key` ("lstm-1"), `epoch`, `step`
+-- (how many steps of the epoch, or iterations, are done) and `state`, a plain table for
+-- whatever else must outlive a stop: tensors, numbers, texts and tables of these.
 -- @module perilune.experiment.job
 
 local pl = require "perilune"
@@ -83,10 +84,11 @@ function Job:save()
   self.run:checkpoint(self.key, snapshot(self))
 end
 
--- After each step: writes a checkpoint if it is time for one; after Ctrl-C it stops, too.
-local function poll(self, bar)
+-- After each step: writes a checkpoint if it is time for one, or wanted; after Ctrl-C it
+-- stops, too.
+local function poll(self, bar, wanted)
   local stopped = pl.interrupted()
-  if stopped or self.run:due() then self:save() end
+  if stopped or wanted or self.run:due() then self:save() end
   if not stopped then return end
   bar:close()
   self.run:stop()
@@ -119,13 +121,17 @@ end
 -- Loops
 --
 
-local function check_parts(parts)
+-- Takes over the parts of a training, and where it was if it was stopped.
+local function begin(self, who, parts)
+  parts = parts or {}
   for _, name in ipairs(check.names(parts)) do
     local part = parts[name]
     if type(part) ~= "table" or not (part.state_dict and part.load_state_dict) then
-      error(("epochs: %s has no state_dict and load_state_dict"):format(name), 3)
+      error(("%s: %s has no state_dict and load_state_dict"):format(who, name), 3)
     end
   end
+  self._parts = parts
+  restore(self)
 end
 
 local function end_epoch(self)
@@ -153,9 +159,8 @@ end
 -- @return iterator over the numbers of the epochs
 function Job:epochs(n, parts)
   check.count("epochs", "number of epochs", n)
-  check_parts(parts or {})
-  self._parts, self.last_epoch = parts or {}, n
-  restore(self)
+  begin(self, "epochs", parts)
+  self.last_epoch = n
   local begun = false
   return function()
     if begun then end_epoch(self) end
@@ -177,19 +182,36 @@ local function means(self)
   return values
 end
 
--- A loop over n steps that counts `size` units each on its bar, `total` in all.
-local function loop(self, n, unit, size, total)
+-- Where the job is: "lstm-1 epoch 2/15". After the loop over epochs or iterations, the last
+-- is still the current one.
+local function current_epoch(self)
+  return math.min(self.epoch, self.last_epoch or 1)
+end
+
+local function current_iteration(self)
+  return math.min(self.step + 1, self.last_iteration)
+end
+
+local function place(self)
+  local last = self.last_iteration
+  if last then return ("%s iteration %d/%d"):format(self.key, current_iteration(self), last) end
+  return ("%s epoch %d/%d"):format(self.key, current_epoch(self), self.last_epoch or 1)
+end
+
+-- A loop over n steps that counts `size` units each on its bar, `total` in all; `period` is
+-- the number of steps between two checkpoints, those that time asks for apart.
+local function loop(self, n, unit, size, total, period)
   local function shown() return means(self) end
   local bar = progress.new {
     total = total, unit = unit, done = math.min(self.step * size, total),
-    title = ("%s epoch %d/%d"):format(self.key, self.epoch, self.last_epoch),
+    title = self.last_iteration and self.key or place(self),
   }
   local begun = false
   return function()
     if begun then
       self.step = self.step + 1
       bar:update(math.min(size, total - bar.done), shown)
-      poll(self, bar)
+      poll(self, bar, period and self.step % period == 0)
     end
     begun = self.step < n
     return begun and self.step + 1 or nil
@@ -206,6 +228,29 @@ function Job:steps(n, options)
   local o = check.options("steps", options, {unit = "steps", size = 1})
   begin_loop(self, "steps")
   return loop(self, n, o.unit, o.size, n * o.size)
+end
+
+--- The iterations that are still to do, for a training that is not counted in epochs:
+-- `for i in job:iterations(10000, {generator = g, critic = d}) do`. Otherwise like `epochs`:
+-- it takes up the states of the parts, shows a progress bar, and writes checkpoints. Give it
+-- the data as a part too, with `data.cycle`.
+-- @param n number of iterations
+-- @param[opt] parts as for `epochs`
+-- @param[opt] options `checkpoint` (n): iterations between two checkpoints, besides those that
+--   are written every ten minutes
+-- @return iterator over the numbers of the iterations
+function Job:iterations(n, parts, options)
+  check.count("iterations", "number of iterations", n)
+  local o = check.options("iterations", options, {checkpoint = n})
+  check.count("iterations", "checkpoint", o.checkpoint)
+  begin(self, "iterations", parts)
+  self.last_iteration = n
+  local next_step, _, _, bar = loop(self, n, "iterations", 1, n, o.checkpoint)
+  local manners = polite()
+  return next_step, nil, nil, setmetatable({}, {__close = function()
+    local _ <close> = manners
+    bar:close()
+  end})
 end
 
 -- The order of the images in this epoch; nil: as they are.
@@ -237,19 +282,32 @@ end
 -- Numbers
 --
 
---- Takes a number into the mean of this epoch. NaN and infinity end the run.
+-- The fields that say in a record or a message where the job is.
+local function whereabouts(self)
+  local fields = {variant = self.variant, seed = self.seed}
+  if self.last_iteration then
+    fields.iteration = current_iteration(self)
+  else
+    fields.epoch = current_epoch(self)
+  end
+  return fields
+end
+
+--- Takes a number into the mean of this epoch, or of the iterations since the last `report`.
+-- NaN and infinity end the run.
 -- @param name of the number, "loss"
 -- @param value of it
 -- @param[opt=1] weight how much it counts, for instance the size of the batch
 function Job:add(name, value, weight)
   weight = weight or 1
-  self.run:check_finite(name, value, {
-    variant = self.variant, seed = self.seed, epoch = self.epoch, step = self.step + 1})
+  local where = whereabouts(self)
+  if not self.last_iteration then where.step = self.step + 1 end
+  self.run:check_finite(name, value, where)
   local sum = self._sums[name] or {0, 0}
   self._sums[name] = {sum[1] + weight * value, sum[2] + weight}
 end
 
---- The mean of what was added in this epoch.
+--- The mean of what was added in this epoch, or in the iterations since the last `report`.
 -- @param name of the number
 -- @return number, or nil if nothing was added
 function Job:mean(name)
@@ -257,30 +315,27 @@ function Job:mean(name)
   return sum and sum[1] / sum[2] or nil
 end
 
--- After the loop over the epochs, the last is still the current one.
-local function current_epoch(self)
-  return math.min(self.epoch, self.last_epoch or 1)
-end
-
 -- The record with what every record has.
 local function complete(self, record)
-  local all = {variant = self.variant, seed = self.seed, epoch = current_epoch(self),
-               seconds = self:seconds()}
+  local all = whereabouts(self)
+  all.seconds = self:seconds()
   for name, value in next, record do all[name] = value end
   return all
 end
 
---- Appends a record to metrics.jsonl, with the job's variant, seed, epoch and seconds.
+--- Appends a record to metrics.jsonl, with the job's variant, seed, epoch or iteration, and
+-- seconds.
 -- @param record plain table
 function Job:log(record)
   self.run:log(complete(self, record))
 end
 
---- Like `log`, and prints the record as a line.
+--- Like `log`, and prints the record as a line. Of iterations, the means begin anew.
 -- @param record plain table
 function Job:report(record)
   self:log(record)
-  local texts = {("%s epoch %d/%d"):format(self.key, current_epoch(self), self.last_epoch or 1)}
+  if self.last_iteration then self._sums = {} end
+  local texts = {place(self)}
   for _, name in ipairs(check.names(record)) do
     local value = record[name]
     local format = math.type(value) == "float" and "%s %.5g" or "%s %s"

@@ -1,0 +1,64 @@
+--- Batches without end: a set of images passed through again and again, in a new order each
+-- time (internal; use `perilune.data.cycle`).
+-- @module perilune.data.cycle
+
+local check = require "perilune.check"
+local core = require "perilune.core"
+
+local cycle = {}
+
+local Cycle = {__name = "cycle"}
+Cycle.__index = Cycle
+
+--- Makes a cycle.
+-- @param batches function(set, options) that iterates over one pass
+-- @param count how many batches a pass has
+-- @param set of images and labels
+-- @param options for `batches`
+-- @return the cycle
+function cycle.new(batches, count, set, options)
+  return setmetatable({
+    pass = 1, place = 0, _batches = batches, _count = count, _set = set, _options = options,
+  }, Cycle)
+end
+
+-- The batches of the current pass that are still to come.
+local function open(self)
+  local options = {order = self._order, skip = self.place}
+  for name, value in next, self._options do options[name] = value end
+  return self._batches(self._set, options)
+end
+
+--- The next batch. The order of a pass is drawn from the common stream of random numbers
+-- when its first batch is asked for.
+-- @return images, real [b, channels, h, w]
+-- @return labels, int32 [b]
+function Cycle:next()
+  if self.place == self._count then
+    self.pass, self.place, self._order, self._next = self.pass + 1, 0, nil, nil
+  end
+  self._order = self._order or core.keep(core.randperm(#self._set.labels))
+  self._next = self._next or open(self)
+  self.place = self.place + 1
+  return self._next()
+end
+
+--- The pass, how many of its batches were given, and its order.
+-- @return table
+function Cycle:state_dict()
+  return {pass = self.pass, place = self.place, order = self._order}
+end
+
+--- Takes over what `state_dict` gave, for the same set and options.
+-- @param state table
+function Cycle:load_state_dict(state)
+  local order, n = state.order, #self._set.labels
+  if order and #order ~= n then
+    error(("load_state_dict: the state is one of %d images, the set has %d"):format(#order, n), 2)
+  end
+  check.natural("load_state_dict", "place", state.place)
+  self.pass, self.place, self._next = state.pass, state.place, nil
+  self._order = order and core.keep(order)
+end
+
+return cycle
