@@ -7,68 +7,10 @@
 
 local lu = require "luaunit"
 local pl = require "perilune"
+local samples = require "perilune.samples"
 
 local T = {}
 local double = pl.real == "double"
-
---
--- Samples: "any[3,4] index4[3] dim=2 keepdim=true", several parted by ";"
---
-
-local makers = {}
-
-function makers.any(size) return pl.randn(size), true end
-function makers.pos(size) return pl.rand(size) + 0.5, true end
-function makers.const(size) return pl.randn(size), false end
-function makers.constpos(size) return pl.rand(size) + 0.5, false end
-function makers.bool(size) return pl.empty(size, "uint8"):bernoulli_(0.5), false end
-
-local function make_input(word)
-  local kind, top, sizes = word:match("^(%a+)(%d*)%[([%d,]*)%]$")
-  assert(kind, "not an input: " .. word)
-  local size = {}
-  for n in sizes:gmatch("%d+") do size[#size + 1] = math.tointeger(n) end
-  if kind == "index" then
-    return (pl.rand(size) * tonumber(top) + 1):to("int32"), false
-  end
-  return assert(makers[kind], "unknown input " .. word)(size)
-end
-
-local function read_list(text)
-  local list = {}
-  for n in text:gmatch("[^,]+") do list[#list + 1] = math.tointeger(n) end
-  return list
-end
-
-local readers = {
-  int = math.tointeger, dim = math.tointeger, index = math.tointeger, real = tonumber,
-  bool = function(text) return text == "true" end,
-  choice = function(text) return text end,
-  dims = read_list, ints = read_list, pair = read_list,
-}
-
-local function read_attribute(row, name, text)
-  for _, spec in ipairs(row.attrs) do
-    if spec.name == name then return readers[spec.type](text) end
-  end
-  error(("%s: sample has an unknown attribute %s"):format(row.name, name))
-end
-
--- Calls visit(text, inputs, wanted, attributes) for each sample of a row.
-local function each_sample(row, visit)
-  for text in row.samples:gmatch("[^;]+") do
-    local inputs, wanted, attributes = {}, {}, {}
-    for word in text:gmatch("%S+") do
-      local name, value = word:match("^([%w_]+)=(.*)$")
-      if name then
-        attributes[name] = read_attribute(row, name, value)
-      else
-        inputs[#inputs + 1], wanted[#inputs + 1] = make_input(word)
-      end
-    end
-    visit(text:match("^%s*(.-)%s*$"), inputs, wanted, attributes)
-  end
-end
 
 --
 -- A sample as a function of its inputs: the sum of its real results times fixed weights
@@ -76,9 +18,7 @@ end
 
 local function call(row, inputs, attributes)
   pl.manual_seed(7) -- the same mask each time
-  local arguments = row.inputs:find("...", 1, true) and {inputs} or {table.unpack(inputs)}
-  arguments[#arguments + 1] = attributes
-  return table.pack(pl[row.name](table.unpack(arguments)))
+  return table.pack(samples.call(row, inputs, attributes))
 end
 
 local function weighted(results, weights)
@@ -209,7 +149,7 @@ local function check_second(row, what, inputs, wanted, attributes, weights)
 end
 
 local function check_row(row)
-  each_sample(row, function(text, inputs, wanted, attributes)
+  samples.each(row, function(text, inputs, wanted, attributes)
     local what = ("%s(%s)"):format(row.name, text)
     local results = call(row, inputs, attributes)
     for i = 1, results.n do
