@@ -32,6 +32,7 @@ local rows <const> = {
     mkdir write_file append_file file_size truncate_file image_batch]]},
   {"Drawing", [[canvas]]},
   {"Profiles", [[profile_start profile_stop profile_owner profile_rows]]},
+  {"Distances", [[frechet]]},
   {"The program and the computer", [[interrupted handle_interrupts clear_interrupt threads isa
     blas isatty terminal_width clock ops op fail_after]]},
 }

@@ -3,7 +3,8 @@
 -- `local pl = require "perilune"` gives one table: every function of the engine
 -- (`pl.tensor`, `pl.matmul`, `pl.no_grad`, ...) and the parts of the library, each loaded
 -- when it is first used: `pl.nn`, `pl.optim`, `pl.data`, `pl.image`, `pl.plot`,
--- `pl.progress`, `pl.experiment`, `pl.profile`, `pl.help`, and `pl.save` and `pl.load`.
+-- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.profile`, `pl.help`, and `pl.save` and
+-- `pl.load`.
 --
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
@@ -15,7 +16,8 @@ local core = require "perilune.core"
 local parts = {
   nn = "perilune.nn", optim = "perilune.optim", data = "perilune.data",
   image = "perilune.image", plot = "perilune.plot", progress = "perilune.progress",
-  experiment = "perilune.experiment", help = "perilune.help", profile = "perilune.profile",
+  experiment = "perilune.experiment", help = "perilune.help", learn = "perilune.learn",
+  profile = "perilune.profile",
 }
 local functions = {save = "perilune.store", load = "perilune.store"}
 

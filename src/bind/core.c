@@ -77,6 +77,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   plb_add(L, functions, NULL);
   plb_open_io(L);
   plb_open_canvas(L);
+  plb_open_frechet(L);
   lua_settop(L, 1);
   return 1;
 }
