@@ -64,7 +64,7 @@ build() {
 
 # run_all FOLDER: every test that needs no particular build
 run_all() {
-  for test in engine io conv kernels; do
+  for test in engine io conv kernels learn; do
     count "$1 C $test" env CMOCKA_MESSAGE_OUTPUT=TAP "$1/tests/test_$test"
   done
   count "$1 Lua" "$1/perilune" tests/lua/run.lua

@@ -79,6 +79,7 @@ void plb_open_profile(lua_State *L); /* where time goes */
 void plb_open_io(lua_State *L);      /* IDX, PNG, safetensors, JSON */
 void plb_open_canvas(lua_State *L);  /* drawing */
 void plb_open_frechet(lua_State *L); /* a distance between sets of features */
+void plb_open_learn(lua_State *L);   /* support vector machines */
 
 /* The metamethods __index and __newindex of tensors; both have the method table as upvalue. */
 int plb_index(lua_State *L);

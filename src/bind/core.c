@@ -78,6 +78,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   plb_open_io(L);
   plb_open_canvas(L);
   plb_open_frechet(L);
+  plb_open_learn(L);
   lua_settop(L, 1);
   return 1;
 }

@@ -1,0 +1,68 @@
+--- Parts of a set of labelled examples for cross-validation (internal).
+-- @module perilune.learn.folds
+
+local pl = require "perilune"
+
+local folds = {}
+
+-- Calls f with a stream that starts at the seed; the library's goes on where it was.
+local function with_seed(seed, f, ...)
+  if not seed then return f(...) end
+  local state <const> = pl.random_state()
+  local restore <close> = setmetatable({}, {__close = function() pl.set_random_state(state) end})
+  pl.manual_seed(seed)
+  return f(...)
+end
+
+-- The rows of each label, in a random order: a list for each label that occurs, ascending.
+local function shuffled_rows(labels)
+  local order, value = pl.randperm(#labels):totable(), labels:totable()
+  local rows, known = {}, {}
+  for _, row in ipairs(order) do
+    local label = value[row]
+    if not rows[label] then
+      rows[label] = {}
+      known[#known + 1] = label
+    end
+    table.insert(rows[label], row)
+  end
+  table.sort(known)
+  for i, label in ipairs(known) do known[i] = rows[label] end
+  return known
+end
+
+--- Parts rows into folds that have as equal numbers of each class as possible.
+-- @param labels int32 [n]
+-- @param count how many folds; fewer if there are fewer examples
+-- @param seed of the random order, or nil for the library's stream
+-- @return list of {train = int32, test = int32}: the rows of a fold and of the others,
+--   ascending; folds of which one part would be empty or have one class only are left out
+function folds.stratified(labels, count, seed)
+  local fold, turn = {}, 0 -- the turn goes on from class to class, which evens out the folds
+  for _, rows in ipairs(with_seed(seed, shuffled_rows, labels)) do
+    for _, row in ipairs(rows) do
+      fold[row] = turn % count + 1
+      turn = turn + 1
+    end
+  end
+  local parts = {}
+  for i = 1, count do
+    local train, test, seen, classes = {}, {}, {}, 0
+    for row = 1, #fold do
+      local into = fold[row] == i and test or train
+      into[#into + 1] = row
+      if into == train and not seen[labels[row]] then
+        seen[labels[row]], classes = true, classes + 1
+      end
+    end
+    if #test > 0 and classes > 1 then
+      parts[#parts + 1] = {train = pl.tensor(train, "int32"), test = pl.tensor(test, "int32")}
+    end
+  end
+  if #parts == 0 then
+    error(("search: %d examples cannot be parted into folds with two classes"):format(#labels), 0)
+  end
+  return parts
+end
+
+return folds

@@ -1,0 +1,210 @@
+/*
+** learn.c: the binding of src/learn, from which perilune.learn.svm is made. What the
+** functions take is checked for its kind and shape by the engine.
+*/
+#include "../learn/learn.h"
+
+#include <string.h>
+
+#include "bind.h"
+
+static pl_map_kind check_kernel(lua_State *L, int i) {
+  static const char *const names[] = {"linear", "rbf", "fourier", NULL}; /* pl_map_kind */
+  return (pl_map_kind)luaL_checkoption(L, i, NULL, names);
+}
+
+/* Tensor i, or NULL if there is none. */
+static pl_tensor *opt_tensor(lua_State *L, int i) {
+  return lua_isnoneornil(L, i) ? NULL : plb_check(L, i);
+}
+
+/* A map from arguments i (kernel), i + 1 (points or nil) and i + 2 (gamma). */
+static pl_map check_map(lua_State *L, int i) {
+  pl_map map = {check_kernel(L, i), luaL_optnumber(L, i + 2, 1), opt_tensor(L, i + 1)};
+  luaL_argcheck(L, (map.kind == PL_MAP_LINEAR) == !map.points, i + 1,
+                map.points ? "a linear kernel has no points" : "points expected");
+  return map;
+}
+
+/* Calls of which one tensor comes out. */
+#define RESULT(L, expression)          \
+  do {                                 \
+    pl_tensor **box_ = plb_newbox(L);  \
+    pl_scope_begin();                  \
+    plb_fill((L), box_, (expression)); \
+    pl_scope_end();                    \
+    return *box_ ? 1 : plb_raise(L);   \
+  } while (0)
+
+static pl_tensor *checked_classes(const char *who, pl_tensor *x, pl_tensor *labels) {
+  if (!pl_examples_check(who, x) || !pl_labels_check(who, labels, pl_size(x).v[0])) return NULL;
+  return pl_labels_list(labels);
+}
+
+static int learn_check(lua_State *L) {
+  const pl_tensor *x = plb_check(L, 1);
+  const char *who = luaL_optstring(L, 2, "svm");
+  pl_scope_begin();
+  const bool ok = pl_examples_check(who, x);
+  pl_scope_end();
+  return ok ? 0 : plb_raise(L);
+}
+
+static int learn_classes(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1), *labels = plb_check(L, 2);
+  const char *who = luaL_optstring(L, 3, "svm");
+  RESULT(L, checked_classes(who, x, labels));
+}
+
+static int learn_gamma(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1);
+  double gamma = 0;
+  pl_scope_begin();
+  const bool ok = pl_examples_check("svm", x) && pl_gamma_scale(x, &gamma);
+  pl_scope_end();
+  if (!ok) return plb_raise(L);
+  lua_pushnumber(L, gamma);
+  return 1;
+}
+
+static int learn_features(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1);
+  const pl_map map = check_map(L, 2);
+  const pl_ints size = pl_size(x);
+  if (size.n == 2)
+    plb_make_room(L, (size_t)(size.v[0] * pl_map_features(&map, size.v[1])) * sizeof(pl_real));
+  RESULT(L, pl_map_apply(x, &map));
+}
+
+static int learn_decide(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1), *weights = plb_check(L, 2), *bias = plb_check(L, 3);
+  const pl_map map = check_map(L, 4);
+  RESULT(L, pl_machine_decide(x, &map, weights, bias));
+}
+
+static int learn_choose(lua_State *L) {
+  pl_tensor *decisions = plb_check(L, 1), *classes = plb_check(L, 2);
+  const bool pairs = lua_toboolean(L, 3);
+  RESULT(L, pl_machine_choose(decisions, classes, pairs));
+}
+
+static int learn_frequencies(lua_State *L) {
+  const lua_Integer r = luaL_checkinteger(L, 1), d = luaL_checkinteger(L, 2);
+  const double gamma = luaL_checknumber(L, 3);
+  const lua_Integer key = luaL_checkinteger(L, 4);
+  luaL_argcheck(L, r >= 1 && r < PL_MAX_FEATURES, 1, "out of range");
+  luaL_argcheck(L, d >= 1 && d < INT32_MAX, 2, "out of range");
+  luaL_argcheck(L, gamma > 0, 3, "a positive number expected");
+  RESULT(L, pl_fourier_points(r, d, gamma, (uint64_t)key));
+}
+
+/* weights, bias, how many support vectors, and the support vectors unless linear */
+static int learn_train(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1), *labels = plb_check(L, 2), *classes = plb_check(L, 3);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  lua_getfield(L, 4, "kernel");
+  pl_svm_options o = {.kernel = check_kernel(L, -1),
+                      .cost = plb_number_option(L, 4, "C", 1),
+                      .gamma = plb_number_option(L, 4, "gamma", 1),
+                      .tolerance = plb_number_option(L, 4, "tolerance", 1e-3),
+                      .pairs = plb_bool_option(L, 4, "pairs", true),
+                      .memory = plb_number_option(L, 4, "memory", 1024) * 1048576};
+  luaL_argcheck(L, o.kernel != PL_MAP_FOURIER, 4, "kernel must be linear or rbf");
+  pl_tensor **weights = plb_newbox(L), **bias = plb_newbox(L), **points = plb_newbox(L);
+  const int top = lua_gettop(L);
+  pl_svm_result r;
+  pl_scope_begin();
+  const bool ok = pl_svm_train(x, labels, classes, &o, &r);
+  plb_fill(L, weights, ok ? r.weights : NULL);
+  plb_fill(L, bias, ok ? r.bias : NULL);
+  plb_fill(L, points, ok ? r.points : NULL);
+  pl_scope_end();
+  if (!ok) return plb_raise(L);
+  lua_pushvalue(L, top - 2);
+  lua_pushvalue(L, top - 1);
+  lua_pushinteger(L, r.support);
+  if (!r.points) return 3;
+  lua_pushvalue(L, top);
+  return 4;
+}
+
+/* f, Newton steps, products, objective */
+static int learn_newton(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1), *share = plb_check(L, 2), *cost = plb_check(L, 3);
+  pl_tensor *weights = plb_check(L, 4), *bias = plb_check(L, 5);
+  const double tolerance = luaL_optnumber(L, 6, 1e-4);
+  pl_tensor **f = plb_newbox(L);
+  pl_newton_report report;
+  pl_scope_begin();
+  plb_fill(L, f, pl_newton(x, share, cost, weights, bias, tolerance, &report));
+  pl_scope_end();
+  if (!*f) return plb_raise(L);
+  lua_pushinteger(L, report.steps);
+  lua_pushinteger(L, report.products);
+  lua_pushnumber(L, report.objective);
+  return 4;
+}
+
+static int learn_balance(lua_State *L) {
+  pl_tensor *score = plb_check(L, 1), *total = opt_tensor(L, 2), *prices = plb_check(L, 3);
+  const double temperature = luaL_checknumber(L, 4);
+  RESULT(L, pl_balance(score, total, prices, temperature));
+}
+
+static int learn_neighbours(lua_State *L) {
+  pl_tensor *x = plb_check(L, 1), *neighbours = NULL, *distances = NULL;
+  const lua_Integer k = luaL_checkinteger(L, 2);
+  pl_tensor **first = plb_newbox(L), **second = plb_newbox(L);
+  pl_scope_begin();
+  const bool ok = pl_neighbours(x, k, &neighbours, &distances);
+  plb_fill(L, first, ok ? neighbours : NULL);
+  plb_fill(L, second, ok ? distances : NULL);
+  pl_scope_end();
+  return ok ? 2 : plb_raise(L);
+}
+
+static int learn_spread(lua_State *L) {
+  pl_tensor *neighbours = plb_check(L, 1), *distances = plb_check(L, 2);
+  pl_tensor *source = plb_check(L, 3);
+  const double keep = luaL_checknumber(L, 4);
+  RESULT(L, pl_spread(neighbours, distances, source, keep));
+}
+
+static const plb_function functions[] = {
+    {"svm_check", learn_check,
+     "(x, who=\"svm\")\nRaises an error unless x is real [n,d], not empty, and finite."},
+    {"svm_classes", learn_classes,
+     "(x, labels, who=\"svm\")\nChecks examples real [n,d] and labels int32 [n]; gives the labels "
+     "that occur, ascending."},
+    {"svm_gamma", learn_gamma,
+     "(x)\n1 / (columns of x * variance of all its values), scikit-learn's gamma = \"scale\"."},
+    {"svm_train", learn_train,
+     "(x, labels, classes, {kernel=, C=, gamma=, pairs=true, tolerance=1e-3, memory=1024})\n"
+     "Trains by LIBSVM, a machine for each pair of classes or each class: weights, bias, how many "
+     "support vectors, and these, but for the linear kernel. perilune.learn.svm.fit calls it."},
+    {"svm_features", learn_features,
+     "(x, kernel, points?, gamma?)\nThe features of examples under the map of a machine."},
+    {"svm_frequencies", learn_frequencies,
+     "(r, d, gamma, key)\nreal [r,d]: frequencies whose 2 r cosines and sines approximate the RBF "
+     "kernel."},
+    {"svm_decide", learn_decide,
+     "(x, weights, bias, kernel, points?, gamma?)\nDecision values of machines, a column each."},
+    {"svm_choose", learn_choose,
+     "(decisions, classes, pairs=false)\nLabels from decision values: the largest, or by votes of "
+     "pairs."},
+    {"svm_newton", learn_newton,
+     "(features, shares, costs, weights, bias, tolerance=1e-4)\nMinimises linear L2-SVMs, one for "
+     "each column of shares, by Newton steps from the weights and bias given, which it changes: "
+     "decision values, steps, products with the Hessian, objective."},
+    {"svm_balance", learn_balance,
+     "(score, total?, prices, temperature)\nShares of classes in each row that add up, over the "
+     "rows, to given parts; changes the prices."},
+    {"svm_neighbours", learn_neighbours,
+     "(x, k)\nint32 [n,k], the k nearest other rows of each row of x [n,d], nearest first, and "
+     "real [n,k], their squared distances."},
+    {"svm_spread", learn_spread,
+     "(neighbours, distances, source, keep)\nThe u with (D - keep W) u = source, W the weights of "
+     "a graph of neighbours, D the sums of its rows: what spreads from the sources."},
+    {NULL, NULL, NULL}};
+
+void plb_open_learn(lua_State *L) { plb_add(L, functions, NULL); }
