@@ -1,0 +1,426 @@
+--- Learning from few labels: a variational autoencoder learns what garments look like from
+-- 60,000 images without labels, and a support vector machine learns their names from 100 to
+-- 3,000 labels (scheme M1 of Kingma et al. 2014, Algorithm 1), on Fashion-MNIST.
+--
+-- perilune experiments/vae_svm/run.lua --help
+
+local pl = require "perilune"
+local core = require "perilune.core"
+local svm = require "perilune.learn.svm"
+local data, experiment, optim = pl.data, pl.experiment, pl.optim
+local figures = require "figures"
+local labels = require "labels"
+local machines = require "machines"
+local model = require "model"
+local variants = require "variants"
+
+local NETWORKS <const> = {"elbo", "features", "best-features"}
+local METHODS <const> = {"svm", "tsvm", "m1-svm", "m1-tsvm", "best"}
+local ACTIVE <const> = 0.01 -- variance of the means from which a latent variable is in use
+local TRAIN_SHOWN <const> = 10000 -- training images on which the bound is measured
+
+local DEFAULT <const> = " (default: the variant's)"
+local function number(name, help, low, high)
+  return {name, type = "number", help = help .. DEFAULT, min = low, max = high}
+end
+local function integer(name, help, low)
+  return {name, type = "integer", help = help .. DEFAULT, min = low or 1}
+end
+
+-- These go before what variants.lua says of networks, and of methods.
+local OF_NETWORKS <const> = {
+  {"epochs", quick = 2, help = "passes over the training images" .. DEFAULT},
+  integer("batch-size", "images in a step"),
+  number("lr", "learning rate of Adam", 0),
+  number("beta", "factor of the divergence", 0),
+  integer("warmup", "epochs in which the factor grows to that", 0),
+  {"hidden", type = "integer", many = true, min = 1,
+   help = "sizes of the encoder's hidden layers" .. DEFAULT},
+  integer("latent", "latent variables"),
+}
+local OF_METHODS <const> = {
+  number("C", "cost of a labelled example", 1e-9),
+  {"gamma", help = "of the kernel exp(-gamma d^2), or \"scale\"" .. DEFAULT},
+  number("unlabelled-cost", "cost of an unlabelled example", 1e-12),
+  integer("features", "random features of a transductive machine", 2),
+}
+
+local OWN <const> = {
+  {"network", default = "all", many = true, choices = NETWORKS, help = "autoencoders to train"},
+  {"method", default = "all", many = true, choices = METHODS, help = "methods to compare"},
+  {"labels", type = "integer", many = true, default = {100, 600, 1000, 3000}, quick = {100},
+   min = 10, help = "numbers of labels"},
+  {"draws", type = "integer", min = 1, quick = 1,
+   help = "draws of labels (default: 5 of up to 100, 3 of more)"},
+  {"seed", many = false, default = 1, min = 0,
+   help = "of the networks; draw number i has the seed 1000 times this + i"},
+  {"validation", type = "flag",
+   help = "draw labels from 1,000 training images that nothing else uses, and test on the rest "
+     .. "of these, to choose options"},
+  {"sample", value = "PNG", free = true, help = "draw garments that do not exist, and stop"},
+  {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
+  {"from", value = "PATH", free = true,
+   help = "for --sample a network, NETWORK-SEED.safetensors of a run; for --classify the folder "
+     .. "of a run"},
+}
+
+local function joined(...)
+  local all = {}
+  for _, list in ipairs {...} do table.move(list, 1, #list, #all + 1, all) end
+  return all
+end
+
+local options = experiment.options(arg, {
+  name = "vae_svm",
+  summary = "Learns the names of garments from few labels: a variational autoencoder without\n"
+    .. "labels, then support vector machines on its features.",
+  options = joined(OWN, OF_NETWORKS, OF_METHODS),
+  notes = "A run leaves behind: metrics.jsonl, the plots as PNG and SVG, the networks as\n"
+    .. "NETWORK-SEED.safetensors, a machine of each transductive method, table.csv, and\n"
+    .. "table.txt. A finished network, and a finished machine, are not trained again with\n"
+    .. "--resume.",
+})
+
+-- A variant's settings, with what the command line gives in their place.
+local function settings_of(variant, declared)
+  local settings = {}
+  for key, value in next, variant do settings[key] = value end
+  for _, option in ipairs(declared) do
+    local key = option[1]:gsub("-", "_")
+    if options[key] ~= nil then settings[key] = options[key] end
+  end
+  return settings
+end
+
+local function network_settings(name)
+  return settings_of(variants.networks[name], OF_NETWORKS)
+end
+
+-- Options of a machine may depend on the number of labels: {[100] = 1, [600] = 10}.
+local function method_settings(name, n)
+  local settings = settings_of(variants.methods[name], OF_METHODS)
+  for key, value in next, settings do
+    if type(value) == "table" then settings[key] = value[n] or value.default end
+  end
+  settings.gamma = tonumber(settings.gamma) or settings.gamma
+  return settings
+end
+
+--
+-- Data
+--
+
+local function load_data()
+  local function get(split)
+    return experiment.must(data.fashion_mnist {data = options.data, split = split})
+  end
+  return get "train", get "test"
+end
+
+local function check_labels(set)
+  for _, n in ipairs(options.labels) do
+    if n % #set.classes ~= 0 then
+      experiment.fail("--labels: %d is no multiple of the %d classes", n, #set.classes)
+    elseif options.validation and n >= 1000 then
+      experiment.fail("--labels: with --validation fewer than the 1000 reserved, not %d", n)
+    end
+  end
+end
+
+local function check_gamma()
+  local gamma = options.gamma
+  if gamma and gamma ~= "scale" and not (tonumber(gamma) and tonumber(gamma) > 0) then
+    experiment.fail("--gamma: positive number or scale expected, got '%s'", gamma)
+  end
+end
+
+--
+-- Autoencoders
+--
+
+local function rows_of(x) return x:reshape(#x, -1) end
+
+-- The bound on a set of images with one sample of each, in nats per image, what it is made of,
+-- and how many latent variables are in use (Burda et al. 2016).
+local function evaluate(net, set)
+  local reconstruction, divergence, means = 0, 0, {}
+  net:eval()
+  for x in data.batches(set, {batch_size = 1000, shuffle = false}) do
+    means[#means + 1] = pl.tidy(pl.no_grad, function()
+      local nll, kl, mean = net(rows_of(x))
+      reconstruction, divergence = reconstruction + nll:sum():item(), divergence + kl:sum():item()
+      return mean
+    end)
+  end
+  net:train()
+  local n = #set.labels
+  local active = pl.tidy(function()
+    return pl.cat(means, 1):var(1):gt(ACTIVE):to("real"):sum():item()
+  end)
+  return {elbo = -(reconstruction + divergence) / n, reconstruction = reconstruction / n,
+          kl = divergence / n, active_units = math.tointeger(active)}
+end
+
+local function train_epoch(job, net, optimizer, settings, set)
+  local steps = data.batch_count(set, {batch_size = settings.batch_size})
+  local batches = job:batches(set, {batch_size = settings.batch_size, flip = settings.flip})
+  for x in batches do
+    pl.tidy(function()
+      local done = job.epoch - 1 + job.step / steps
+      local beta = settings.beta * math.min(1, done / math.max(settings.warmup, 1e-9))
+      if settings.warmup == 0 then beta = settings.beta end
+      optimizer:zero_grad()
+      local nll, kl = net(rows_of(x))
+      local reconstruction, divergence = nll:mean(), kl:sum() / #x
+      local loss = reconstruction + divergence * beta
+      loss:backward()
+      optimizer:step()
+      job:add("loss", loss:item(), #x)
+    end)
+  end
+end
+
+local function train(job, train_set, test_set)
+  local settings = network_settings(job.variant)
+  settings.pixels = train_set.images:numel() // #train_set.labels
+  local net = model.new(settings)
+  local optimizer = optim.Adam(net:parameters(), {lr = settings.lr})
+  local shown = train_set
+  if #train_set.labels > TRAIN_SHOWN then shown = data.split(train_set, TRAIN_SHOWN) end
+  for _ in job:epochs(settings.epochs, {model = net, optimizer = optimizer}) do
+    train_epoch(job, net, optimizer, settings, train_set)
+    local on_train, on_test = evaluate(net, shown), evaluate(net, test_set)
+    job:report {
+      loss = job:mean "loss", train_elbo = on_train.elbo, test_elbo = on_test.elbo,
+      kl = on_test.kl, reconstruction = on_test.reconstruction,
+      active_units = on_test.active_units,
+    }
+  end
+end
+
+local function read_network(path)
+  local saved = experiment.must(pl.load(path))
+  local net, message = model.from_state(saved.model or {})
+  if not net then experiment.fail("%s: %s", path, message) end
+  return net
+end
+
+local function network_path(run, name)
+  return run:path(("%s-%d.safetensors"):format(name, options.seed))
+end
+
+-- The networks that are to be trained, and those that methods need.
+local function networks_needed()
+  local needed, list = {}, {}
+  for _, name in ipairs(options.network) do needed[name] = true end
+  for _, name in ipairs(options.method) do needed[variants.methods[name].network or ""] = true end
+  for _, name in ipairs(NETWORKS) do
+    if needed[name] then list[#list + 1] = name end
+  end
+  return list
+end
+
+--
+-- Machines
+--
+
+local function draw_count(n)
+  return options.draws or (n <= 100 and 5 or 3)
+end
+
+-- All that a method has to do: a list of {labels, draw, key}.
+local function tasks_of(method)
+  local list = {}
+  for _, n in ipairs(options.labels) do
+    for draw = 1, draw_count(n) do
+      list[#list + 1] = {labels = n, draw = draw, key = ("%s-%d-%d"):format(method, n, draw)}
+    end
+  end
+  return list
+end
+
+-- What the machines of a method see of the training and of the test images.
+local function inputs_of(run, method, train_set, test_set)
+  local network = variants.methods[method].network
+  if not network then return machines.pixels(train_set), machines.pixels(test_set) end
+  local net = read_network(network_path(run, network))
+  return machines.codes(net, train_set), machines.codes(net, test_set)
+end
+
+local function machine_path(run, method, n)
+  return run:path(("%s-%d.machine"):format(method, n))
+end
+
+local function do_task(run, method, task, train_set, test_set, x, test_x)
+  local seed, began = 1000 * options.seed + task.draw, core.clock()
+  local draw_of = options.validation and labels.validation_draw or labels.draw
+  local draw = draw_of(train_set, task.labels, seed)
+  local machine, message = machines.train(x, train_set.labels, draw,
+    method_settings(method, task.labels), seed, task.key)
+  if not machine and pl.interrupted() then run:stop() end
+  experiment.must(machine, message)
+  local accuracy
+  if options.validation then
+    accuracy = machine:score(x:index_select(draw.test, 1), train_set.labels[draw.test])
+  else
+    accuracy = machine:score(test_x, test_set.labels)
+    if task.draw == 1 then experiment.must(machine:save(machine_path(run, method, task.labels))) end
+  end
+  run:log {
+    variant = method, seed = options.seed, epoch = 1, labels = task.labels, draw = task.draw,
+    test_error = 100 * (1 - accuracy), seconds = core.clock() - began,
+  }
+  run:finish(task.key)
+  print(("%s error %.2f %%  %.1f s"):format(task.key, 100 * (1 - accuracy),
+                                            core.clock() - began))
+end
+
+local function compare(run, method, train_set, test_set)
+  local left = {}
+  for _, task in ipairs(tasks_of(method)) do
+    if not run:finished(task.key) then left[#left + 1] = task end
+  end
+  if #left == 0 then return end
+  pl.tidy(function()
+    local x, test_x = inputs_of(run, method, train_set, test_set)
+    for _, task in ipairs(left) do
+      pl.tidy(do_task, run, method, task, train_set, test_set, x, test_x)
+      if pl.interrupted() then run:stop() end
+    end
+  end)
+end
+
+--
+-- Results
+--
+
+-- The errors of each method, a list for each number of labels.
+local function errors(run)
+  local rows = {}
+  for _, method in ipairs(options.method) do
+    local row = {method = method, title = variants.methods[method].title}
+    for _, n in ipairs(options.labels) do
+      row[n] = {}
+      for _, record in ipairs(run:records {variant = method, labels = n}) do
+        table.insert(row[n], record.test_error)
+      end
+    end
+    rows[#rows + 1] = row
+  end
+  return rows
+end
+
+local function write_csv(run, rows)
+  local lines = {"method,labels,draws,error_mean,error_std"}
+  for _, row in ipairs(rows) do
+    for _, n in ipairs(options.labels) do
+      local mean, spread = experiment.mean_spread(row[n])
+      lines[#lines + 1] = ("%s,%d,%d,%.3f,%s"):format(row.method, n, #row[n], mean,
+        spread and ("%.3f"):format(spread) or "")
+    end
+  end
+  run:write("table.csv", table.concat(lines, "\n") .. "\n")
+end
+
+local function network_table(run)
+  local rows = run:summary {"train_elbo", "test_elbo", "reconstruction", "kl", "active_units",
+                            "epoch", "seconds"}
+  local shown = {}
+  for _, row in ipairs(rows) do
+    if variants.networks[row.variant] then shown[#shown + 1] = row end
+  end
+  return experiment.table(shown, {
+    {"variant", title = "autoencoder"}, {"train_elbo", title = "train ELBO", format = "%.2f"},
+    {"test_elbo", title = "test ELBO", format = "%.2f"},
+    {"reconstruction", format = "%.2f"}, {"kl", title = "divergence", format = "%.2f"},
+    {"active_units", title = "active units", format = "%d"},
+    {"epoch", title = "epochs", format = "%d"}, {"seconds", format = "%.0f"},
+  })
+end
+
+local function error_table(rows)
+  local columns = {{"title", title = options.validation and "validation error %" or "test error %"}}
+  for _, n in ipairs(options.labels) do
+    columns[#columns + 1] = {tostring(n), title = n .. " labels", format = "%.2f"}
+  end
+  local shown = {}
+  for i, row in ipairs(rows) do
+    shown[i] = {title = row.title}
+    for _, n in ipairs(options.labels) do shown[i][tostring(n)] = row[n] end
+  end
+  return experiment.table(shown, columns)
+end
+
+--
+-- Using what was learned
+--
+
+local function sample()
+  if not options.from then experiment.fail "--sample needs --from NETWORK-SEED.safetensors" end
+  local net = read_network(options.from)
+  pl.manual_seed(options.seed)
+  experiment.must(figures.samples(net):save(options.sample))
+end
+
+-- The machine for the most labels in a run's folder, by the method best or M1 + TSVM.
+local function find_machine(folder)
+  for _, method in ipairs {"best", "m1-tsvm"} do
+    local most
+    for _, n in ipairs(options.labels) do
+      local path = ("%s/%s-%d.machine"):format(folder, method, n)
+      if core.file_size(path) and n > (most or 0) then most = n end
+    end
+    if most then return method, ("%s/%s-%d.machine"):format(folder, method, most) end
+  end
+  experiment.fail("%s has no best-LABELS.machine or m1-tsvm-LABELS.machine", folder)
+end
+
+local function classify()
+  if not options.from then experiment.fail "--classify needs --from, the folder of a run" end
+  local picture = experiment.must(pl.image.read(options.classify))
+  if picture:dim() ~= 2 or picture:size(1) ~= 28 or picture:size(2) ~= 28 then
+    experiment.fail("%s: a grey picture of 28 x 28 pixels expected, got %s", options.classify,
+                    table.concat(picture:size(), " x "))
+  end
+  local method, path = find_machine(options.from)
+  local machine = experiment.must(svm.load(path))
+  local net = read_network(("%s/%s-%d.safetensors"):format(
+    options.from, variants.methods[method].network, options.seed))
+  local code = pl.no_grad(net.encode, net, picture:to("real"):reshape(1, -1) / 255)
+  print(data.fashion_classes[machine:predict(code)[1]])
+end
+
+--
+-- The whole
+--
+
+local function main()
+  if options.sample then return sample() end
+  if options.classify then return classify() end
+  check_gamma()
+  local train_set, test_set = load_data()
+  check_labels(train_set)
+  local run = experiment.open(options)
+  print(("%s, %d images to train and %d to test"):format(train_set.name, #train_set.labels,
+                                                         #test_set.labels))
+  local networks = networks_needed()
+  for job in run:jobs {variant = networks, seed = options.seed} do
+    train(job, train_set, test_set)
+  end
+  pl.handle_interrupts(true)
+  for _, method in ipairs(options.method) do compare(run, method, train_set, test_set) end
+  pl.handle_interrupts(false)
+  local rows = errors(run)
+  write_csv(run, rows)
+  for _, name in ipairs(networks) do
+    figures.network(run, name,
+                    read_network(network_path(run, name)), test_set)
+  end
+  figures.bounds(run, networks, variants.networks)
+  figures.errors(run, rows, options.labels)
+  local text = network_table(run) .. "\n" .. error_table(rows)
+  run:write("table.txt", text)
+  io.write(text)
+end
+
+main()
