@@ -15,7 +15,7 @@ local core = require "perilune.core"
 
 local profile = {}
 
-local began
+local open = {} -- profiles that are being taken, inner ones last: {began, rows that were there}
 local paths, children -- {path, class} of the owners from 1 on; their owners inside, by module
 
 --
@@ -136,27 +136,49 @@ end
 -- The whole
 --
 
---- Begins a profile; one that is being taken is forgotten.
-function profile.start()
-  paths, children = {}, {[0] = {}}
-  core.profile_owner(0)
-  require("perilune.nn.module").watch(enter, core.profile_owner)
-  core.profile_start()
-  began = core.clock()
+local function key_of(row)
+  return ("%s %s %d"):format(row.name, row.gradient, row.owner)
 end
 
---- Ends the profile. The report has `seconds` in all, `in_ops`, `elsewhere`, `flops`, and the lists
--- `ops` and `modules` of {name, calls, seconds, gradient_seconds, flops, bytes}, longest first;
--- `print` shows them as tables.
+-- The rows of now without what they had before.
+local function since(before)
+  local known, list = {}, {}
+  for _, row in ipairs(before) do known[key_of(row)] = row end
+  for _, row in ipairs(core.profile_rows()) do
+    local old = known[key_of(row)]
+    for _, field in ipairs {"calls", "seconds", "flops", "bytes"} do
+      row[field] = row[field] - (old and old[field] or 0)
+    end
+    if row.calls > 0 then list[#list + 1] = row end
+  end
+  return list
+end
+
+--- Begins a profile. One may begin inside of another; both see what runs then.
+function profile.start()
+  if #open == 0 then
+    paths, children = {}, {[0] = {}}
+    core.profile_owner(0)
+    require("perilune.nn.module").watch(enter, core.profile_owner)
+    core.profile_start()
+  end
+  open[#open + 1] = {began = core.clock(), before = core.profile_rows()}
+end
+
+--- Ends the profile that began last. The report has `seconds` in all, `in_ops`, `elsewhere`,
+-- `flops`, and the lists `ops` and `modules` of {name, calls, seconds, gradient_seconds, flops,
+-- bytes}, longest first; `print` shows them as tables.
 -- @return report
 function profile.stop()
-  if not began then error("profile.stop: no profile was started", 2) end
-  local seconds = core.clock() - began
-  core.profile_stop()
-  require("perilune.nn.module").watch(nil)
-  local owners = paths
-  began, paths, children = nil, nil, nil
-  return report(core.profile_rows(), seconds, owners)
+  local last = table.remove(open)
+  if not last then error("profile.stop: no profile was started", 2) end
+  local result = report(since(last.before), core.clock() - last.began, paths)
+  if #open == 0 then
+    core.profile_stop()
+    require("perilune.nn.module").watch(nil)
+    paths, children = nil, nil
+  end
+  return result
 end
 
 --- Begins a profile that is printed to the standard error stream when the script ends; what

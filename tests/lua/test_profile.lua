@@ -125,16 +125,23 @@ function T.test_errors_leave_it_whole()
   lu.assertNotNil(find(report.modules, "Sequential.1 (Linear)"))
 end
 
-function T.test_a_new_profile_forgets_the_old_one()
+function T.test_a_profile_inside_a_profile()
   profile.start()
   pl.ones(3):exp()
   profile.start()
   pl.ones(3):sin()
-  local report = profile.stop()
-  lu.assertNil(find(report.ops, "exp"))
-  lu.assertErrorMsgContains("no profile was started", profile.stop)
   pl.ones(3):exp()
-  lu.assertNil(find(report.ops, "exp"))
+  local inner = profile.stop()
+  pl.ones(3):cos()
+  local outer = profile.stop()
+  lu.assertEquals(find(inner.ops, "exp").calls, 1)
+  lu.assertEquals(find(inner.ops, "sin").calls, 1)
+  lu.assertNil(find(inner.ops, "cos"))
+  lu.assertEquals(find(outer.ops, "exp").calls, 2)
+  lu.assertEquals(find(outer.ops, "cos").calls, 1)
+  profile.start()
+  lu.assertEquals(#profile.stop().ops, 0)
+  lu.assertErrorMsgContains("no profile was started", profile.stop)
 end
 
 return T
