@@ -26,9 +26,10 @@ extern void dpotrs_(const char *uplo, const int *n, const int *nrhs, const doubl
                     const int *lda, double *b, const int *ldb, int *info);
 
 enum {
-  BLOCK = 64, /* rows at a time */
-  SLABS = 16, /* parts of the rows, each with sums of its own, added in order */
-  TILE = 96,  /* columns of a tile of the preconditioner */
+  BLOCK = 64,      /* rows at a time */
+  SLABS = 16,      /* parts of the rows, each with sums of its own, added in order */
+  TILE = 128,      /* columns of a tile of the preconditioner */
+  GRAM_ROWS = 256, /* rows at a time for it */
   MAX_STEPS = 30,
   MAX_PRODUCTS = 40, /* of one step */
   MAX_TRIALS = 30,   /* of the line search */
@@ -120,46 +121,72 @@ static bool run_pass(problem *p, pass what, const double *v, double *u, double *
 ** The preconditioner
 */
 
-/* Rows of columns [i,i + TILE) and [j,j + TILE), the first weighted by h. */
+/* Columns [from, from + n) of some rows as doubles, each row times its h where that is given. */
+static void read_columns(const problem *p, int64_t row, int64_t rows, int64_t from, int64_t n,
+                         const double *h, double *out) {
+  for (int64_t r = row; r < row + rows; r++, out += n) {
+    const pl_real *x = p->x + r * (p->m - 1) + from;
+    const double scale = h ? h[r] : 1;
+    for (int64_t c = 0; c < n; c++) out[c] = scale * x[c];
+  }
+}
+
+/* factor = sum over rows of h x x', for rows [i, i + TILE) and columns [j, j + TILE) of it. */
 static void gram_tile(const problem *p, int64_t i, int64_t j, const double *h, double *scratch) {
-  const int64_t ni = PL_MIN(TILE, p->m - i), nj = PL_MIN(TILE, p->m - j), d = p->m - 1;
-  double *a = scratch, *b = a + 4 * BLOCK * TILE;
-  for (int64_t from = 0; from < p->n; from += 4 * BLOCK) {
-    const int64_t rows = PL_MIN(4 * BLOCK, p->n - from);
-    for (int64_t r = 0; r < rows; r++) {
-      const pl_real *x = p->x + (from + r) * d;
-      for (int64_t c = 0; c < ni; c++) a[r * ni + c] = h[from + r] * (i + c < d ? x[i + c] : 1);
-      for (int64_t c = 0; c < nj; c++) b[r * nj + c] = j + c < d ? x[j + c] : 1;
-    }
+  const int64_t d = p->m - 1, ni = PL_MIN(TILE, d - i), nj = PL_MIN(TILE, d - j);
+  double *a = scratch, *b = a + GRAM_ROWS * TILE;
+  for (int64_t from = 0; from < p->n && !pl_interrupted(); from += GRAM_ROWS) {
+    const int64_t rows = PL_MIN(GRAM_ROWS, p->n - from);
+    read_columns(p, from, rows, i, ni, h, a);
+    read_columns(p, from, rows, j, nj, NULL, b);
     cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)ni, (blasint)nj, (blasint)rows, 1,
                 a, (blasint)ni, b, (blasint)nj, 1, p->factor + i * p->m + j, (blasint)p->m);
   }
 }
 
-static bool mean_curvature(const problem *p, double *h) {
+/* The last column: sum of h x, and of h. */
+static void gram_border(const problem *p, const double *h) {
+  const int64_t d = p->m - 1;
+  double *sum = p->product; /* free now; [m] */
+  memset(sum, 0, (size_t)p->m * sizeof *sum);
+  for (int64_t i = 0; i < p->n; i++) {
+    for (int64_t c = 0; c < d; c++) sum[c] += h[i] * p->x[i * d + c];
+    sum[d] += h[i];
+  }
+  for (int64_t c = 0; c < p->m; c++) p->factor[c * p->m + d] = sum[c];
+}
+
+static void mean_curvature(const problem *p, double *h) {
   double row[p->k];
   for (int64_t i = 0; i < p->n; i++) {
     h[i] = 0;
     slopes(p, i, NULL, row);
     for (int64_t c = 0; c < p->k; c++) h[i] += row[c] / (double)p->k;
   }
-  return true;
+}
+
+static void gram(const problem *p, const double *h, double *scratch) {
+  const int64_t tiles = (p->m - 1 + TILE - 1) / TILE;
+  memset(p->factor, 0, (size_t)(p->m * p->m) * sizeof(double));
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t t = 0; t < tiles * tiles; t++)
+    if (t / tiles <= t % tiles)
+      gram_tile(p, t / tiles * TILE, t % tiles * TILE, h,
+                scratch + omp_get_thread_num() * 2 * GRAM_ROWS * TILE);
+  gram_border(p, h);
+  for (int64_t i = 0; i < p->m; i++) p->factor[i * p->m + i] += 1;
 }
 
 /* The upper triangle, in row-major order, then its Cholesky factor. */
 static bool precondition(problem *p) {
-  const int64_t tiles = (p->m + TILE - 1) / TILE;
   const int threads = omp_get_max_threads(), m = (int)p->m;
   double *h = pl_scratch((size_t)p->n * sizeof *h);
-  double *scratch = pl_scratch((size_t)(threads * 8 * BLOCK * TILE) * sizeof *scratch);
-  bool ok = h && scratch && mean_curvature(p, h);
-  memset(p->factor, 0, (size_t)(p->m * p->m) * sizeof(double));
-#pragma omp parallel for schedule(dynamic) if (ok)
-  for (int64_t t = 0; t < tiles * tiles; t++)
-    if (ok && t / tiles <= t % tiles && !pl_interrupted())
-      gram_tile(p, t / tiles * TILE, t % tiles * TILE, h,
-                scratch + omp_get_thread_num() * 8 * BLOCK * TILE);
-  for (int64_t i = 0; i < p->m; i++) p->factor[i * p->m + i] += 1;
+  double *scratch = pl_scratch((size_t)(threads * 2 * GRAM_ROWS * TILE) * sizeof *scratch);
+  const bool ok = h && scratch;
+  if (ok) {
+    mean_curvature(p, h);
+    gram(p, h, scratch);
+  }
   pl_scratch_free(h);
   pl_scratch_free(scratch);
   if (!ok || !pl_check_interrupt()) return false;
