@@ -4,8 +4,6 @@
 */
 #include "../learn/learn.h"
 
-#include <string.h>
-
 #include "bind.h"
 
 static pl_map_kind check_kernel(lua_State *L, int i) {
@@ -26,15 +24,18 @@ static pl_map check_map(lua_State *L, int i) {
   return map;
 }
 
-/* Calls of which one tensor comes out. */
-#define RESULT(L, expression)          \
-  do {                                 \
-    pl_tensor **box_ = plb_newbox(L);  \
-    pl_scope_begin();                  \
-    plb_fill((L), box_, (expression)); \
-    pl_scope_end();                    \
-    return *box_ ? 1 : plb_raise(L);   \
-  } while (0)
+/* A call that gives one tensor: box = begin(L); return end(L, box, call(...)). */
+static pl_tensor **begin(lua_State *L) {
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  return box;
+}
+
+static int end(lua_State *L, pl_tensor **box, pl_tensor *result) {
+  plb_fill(L, box, result);
+  pl_scope_end();
+  return *box ? 1 : plb_raise(L);
+}
 
 static pl_tensor *checked_classes(const char *who, pl_tensor *x, pl_tensor *labels) {
   if (!pl_examples_check(who, x) || !pl_labels_check(who, labels, pl_size(x).v[0])) return NULL;
@@ -53,7 +54,8 @@ static int learn_check(lua_State *L) {
 static int learn_classes(lua_State *L) {
   pl_tensor *x = plb_check(L, 1), *labels = plb_check(L, 2);
   const char *who = luaL_optstring(L, 3, "svm");
-  RESULT(L, checked_classes(who, x, labels));
+  pl_tensor **box = begin(L);
+  return end(L, box, checked_classes(who, x, labels));
 }
 
 static int learn_gamma(lua_State *L) {
@@ -73,19 +75,22 @@ static int learn_features(lua_State *L) {
   const pl_ints size = pl_size(x);
   if (size.n == 2)
     plb_make_room(L, (size_t)(size.v[0] * pl_map_features(&map, size.v[1])) * sizeof(pl_real));
-  RESULT(L, pl_map_apply(x, &map));
+  pl_tensor **box = begin(L);
+  return end(L, box, pl_map_apply(x, &map));
 }
 
 static int learn_decide(lua_State *L) {
   pl_tensor *x = plb_check(L, 1), *weights = plb_check(L, 2), *bias = plb_check(L, 3);
   const pl_map map = check_map(L, 4);
-  RESULT(L, pl_machine_decide(x, &map, weights, bias));
+  pl_tensor **box = begin(L);
+  return end(L, box, pl_machine_decide(x, &map, weights, bias));
 }
 
 static int learn_choose(lua_State *L) {
   pl_tensor *decisions = plb_check(L, 1), *classes = plb_check(L, 2);
   const bool pairs = lua_toboolean(L, 3);
-  RESULT(L, pl_machine_choose(decisions, classes, pairs));
+  pl_tensor **box = begin(L);
+  return end(L, box, pl_machine_choose(decisions, classes, pairs));
 }
 
 static int learn_frequencies(lua_State *L) {
@@ -95,7 +100,8 @@ static int learn_frequencies(lua_State *L) {
   luaL_argcheck(L, r >= 1 && r < PL_MAX_FEATURES, 1, "out of range");
   luaL_argcheck(L, d >= 1 && d < INT32_MAX, 2, "out of range");
   luaL_argcheck(L, gamma > 0, 3, "a positive number expected");
-  RESULT(L, pl_fourier_points(r, d, gamma, (uint64_t)key));
+  pl_tensor **box = begin(L);
+  return end(L, box, pl_fourier_points(r, d, gamma, (uint64_t)key));
 }
 
 /* weights, bias, how many support vectors, and the support vectors unless linear */
@@ -148,7 +154,8 @@ static int learn_newton(lua_State *L) {
 static int learn_balance(lua_State *L) {
   pl_tensor *score = plb_check(L, 1), *total = opt_tensor(L, 2), *prices = plb_check(L, 3);
   const double temperature = luaL_checknumber(L, 4);
-  RESULT(L, pl_balance(score, total, prices, temperature));
+  pl_tensor **box = begin(L);
+  return end(L, box, pl_balance(score, total, prices, temperature));
 }
 
 static int learn_neighbours(lua_State *L) {
@@ -167,7 +174,8 @@ static int learn_spread(lua_State *L) {
   pl_tensor *neighbours = plb_check(L, 1), *distances = plb_check(L, 2);
   pl_tensor *source = plb_check(L, 3);
   const double keep = luaL_checknumber(L, 4);
-  RESULT(L, pl_spread(neighbours, distances, source, keep));
+  pl_tensor **box = begin(L);
+  return end(L, box, pl_spread(neighbours, distances, source, keep));
 }
 
 static const plb_function functions[] = {

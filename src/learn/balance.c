@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../tensor/tensor.h"
 #include "learn.h"
 
 enum { SLABS = 16, MAX_ROUNDS = 500 };

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../tensor/tensor.h"
 #include "learn.h"
 
 static bool check_values(const char *who, const pl_tensor *x) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tensor/tensor.h"
 #include "learn.h"
 
 enum { ROWS = 64, COLUMNS = 1024, GROUP = 32, SLABS = 16, MAX_ROUNDS = 300 };

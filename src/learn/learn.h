@@ -9,7 +9,7 @@
 #ifndef PERILUNE_LEARN_H
 #define PERILUNE_LEARN_H
 
-#include "../tensor/tensor.h"
+#include "perilune.h"
 
 /*
 ** Examples (examples.c)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/random.h"
+#include "../tensor/tensor.h"
 #include "learn.h"
 
 enum { BLOCK = 64 }; /* rows at a time: their features stay in the cache */

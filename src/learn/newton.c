@@ -19,6 +19,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "../tensor/tensor.h"
 #include "learn.h"
 
 extern void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);

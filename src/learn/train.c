@@ -7,7 +7,9 @@
 ** alone, which are not used here. So the machines are trained side by side, and what comes
 ** out depends on nothing but the examples. It takes the kernel as a matrix, computed here by
 ** matrix products once for all machines, as long as that fits into the memory allowed.
-** A machine in training cannot be interrupted; the flag is looked at between machines.
+** A machine in training cannot be interrupted; the flag is looked at between machines. Nor does
+** LIBSVM report that there is no memory: it crashes. It needs little beside the kernel matrix,
+** which is taken here, and checked.
 */
 #if __has_include(<libsvm/svm.h>)
 #include <libsvm/svm.h>
@@ -20,6 +22,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "../tensor/tensor.h"
 #include "learn.h"
 
 typedef struct {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "learn/learn.h"
+#include "tensor/tensor.h"
 
 enum { N = 150, D = 3, K = 3 };
 

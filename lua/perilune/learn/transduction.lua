@@ -227,7 +227,7 @@ end
 --   unlabelled one; `gamma`, a number or "scale", which is 1 / (d * variance of all
 --   examples); `features` (1000), even; `neighbours` (10) of each example in the
 --   graph, 0 for none; `balance`: true, the classes are as frequent as among
---   the labels; a list of k numbers, that frequent; false, no demand; `seed` of the features
+--   the labels; a list of numbers, one a class, ascending: that frequent; false, no demand; `seed` of the features
 --   (drawn from the library's stream); `on_progress`, called after each turn with a table of
 --   `turn`, `turns`, `temperature`, `objective`, `changed` (the part of the
 --   unlabelled examples whose label changed), `steps`, `products`, `seconds`: if it returns
