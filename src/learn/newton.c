@@ -178,7 +178,10 @@ static void gram(const problem *p, const double *h, double *scratch) {
   for (int64_t i = 0; i < p->m; i++) p->factor[i * p->m + i] += 1;
 }
 
-/* The upper triangle, in row-major order, then its Cholesky factor. */
+/*
+** The upper triangle, in row-major order, then its Cholesky factor. Outside of parallel regions
+** OpenBLAS takes as many threads as OpenMP says, and other bits come out for another number.
+*/
 static bool precondition(problem *p) {
   const int threads = omp_get_max_threads(), m = (int)p->m;
   double *h = pl_scratch((size_t)p->n * sizeof *h);
@@ -192,16 +195,20 @@ static bool precondition(problem *p) {
   pl_scratch_free(scratch);
   if (!ok || !pl_check_interrupt()) return false;
   int info = 0;
+  omp_set_num_threads(1);
   dpotrf_("L", &m, p->factor, &m, &info); /* row-major upper is column-major lower */
+  omp_set_num_threads(threads);
   return info == 0 || pl_fail("svm: the Newton system is singular: costs are too large");
 }
 
 /* solved = the preconditioner applied to the residual */
 static void solve(problem *p) {
-  const int m = (int)p->m, k = (int)p->k;
+  const int m = (int)p->m, k = (int)p->k, threads = omp_get_max_threads();
   int info;
   memcpy(p->solved, p->residual, (size_t)(p->m * p->k) * sizeof(double));
+  omp_set_num_threads(1);
   dpotrs_("L", &m, &k, p->factor, &m, p->solved, &m, &info);
+  omp_set_num_threads(threads);
 }
 
 /*

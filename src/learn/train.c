@@ -190,9 +190,12 @@ static bool linear_result(const job *j, pl_svm_result *r) {
   double *w = pl_scratch((size_t)(j->d * j->machines + 1) * sizeof *w);
   r->weights = pl_empty(PL_REAL, pl_list(j->d, j->machines));
   if (!w || !r->weights) return pl_scratch_free(w), false;
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1); /* the same bits for any number of threads */
   cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)j->d, (blasint)j->machines,
               (blasint)j->n, 1, j->x, (blasint)j->d, j->coefficient, (blasint)j->machines, 0, w,
               (blasint)j->machines);
+  omp_set_num_threads(threads);
   copy_reals(pl_reals(r->weights), w, j->d * j->machines);
   pl_scratch_free(w);
   return true;
