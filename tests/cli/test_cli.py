@@ -354,6 +354,9 @@ class Running:
 READY = "print('ready') io.stdout:flush() "
 
 
+SVM = "local x, y = pl.randn(1500, 20), (pl.rand(1500) * 9 + 1):to('int32') "
+
+
 def interrupted(code):
     running = Running(READY + code)
     time.sleep(0.2)
@@ -368,6 +371,8 @@ def test_ctrl_c_stops_a_script():
                  "while true do pcall(function() while true do end end) end",
                  "local co = coroutine.create(function() while true do coroutine.yield() end end) "
                  "while true do coroutine.resume(co) end",
+                 SVM + "while true do pl.learn.svm.fit(x, y) end",
+                 SVM + "while true do pl.learn.svm.transduce(x, y, x, {features = 100}) end",
                  "table.sort({}, nil) for _ = 1, math.huge do pcall(error) end"):
         status, _, err = interrupted(code)
         equal(status, 130)
@@ -385,6 +390,13 @@ def test_a_script_may_handle_ctrl_c():
     status, out, err = interrupted(
         "pl.handle_interrupts(true) while not pl.interrupted() do end print('saved')")
     equal((status, out, err), (0, "saved\n", ""))
+
+
+def test_a_machine_in_training_may_handle_ctrl_c():
+    status, out, err = interrupted(
+        SVM + "pl.handle_interrupts(true) local model, text repeat "
+        "model, text = pl.learn.svm.transduce(x, y, x, {features = 100}) until not model print(text)")
+    equal((status, out, err), (0, "transduce: stopped before the end\n", ""))
 
 
 def test_a_second_ctrl_c_kills():
