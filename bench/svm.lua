@@ -55,7 +55,8 @@ local function of_libsvm(x, labels, test_x, test_labels, gamma)
   assert(core.mkdir(folder))
   write_examples(folder .. "/train", x, labels)
   write_examples(folder .. "/test", test_x, test_labels)
-  local fit = seconds(run, "svm-train -q -m 1024 -c 10 -g %.17g %s/train %s/model", gamma, folder, folder)
+  local fit = seconds(run, "svm-train -q -m 1024 -c 10 -g %.17g %s/train %s/model", gamma, folder,
+    folder)
   local predict = seconds(run, "svm-predict -q %s/test %s/model %s/out", folder, folder, folder)
   local right, i = 0, 0
   for line in io.lines(folder .. "/out") do
@@ -73,7 +74,8 @@ local function inductive(x, labels, test_x, test_labels)
   print(("%d examples of %d values, %d to predict, %d support vectors, %d threads"):format(
     #x, x:size(2), #test_x, model.support, core.threads()))
   print(line:format("Perilune", fit, predict, score))
-  local their_fit, their_predict, their_score = of_libsvm(x, labels, test_x, test_labels, model.gamma)
+  local their_fit, their_predict, their_score = of_libsvm(x, labels, test_x, test_labels,
+    model.gamma)
   if not their_fit then return end
   print(line:format("LIBSVM", their_fit, their_predict, their_score))
   print(("ratio      fit %8.2f     predict %8.2f"):format(their_fit / fit, their_predict / predict))

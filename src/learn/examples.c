@@ -8,12 +8,13 @@
 #include "learn.h"
 
 static bool check_values(const char *who, const pl_tensor *x) {
-  const int64_t d = x->size[1], n = pl_numel(x);
-  for (int64_t i = 0; i < n; i++) {
+  const long long d = x->size[1], n = pl_numel(x);
+  for (long long i = 0; i < n; i++) {
     const double v = pl_is_contiguous(x) ? pl_reals(x)[i] : pl_at(x, i);
+    const long long row = i / d + 1, column = i % d + 1;
     if (!isfinite(v))
-      return pl_fail("%s: row %lld, column %lld is %s; finite numbers expected", who,
-                     (long long)(i / d + 1), (long long)(i % d + 1), isnan(v) ? "nan" : "infinite");
+      return pl_fail("%s: row %lld, column %lld is %s; finite numbers expected", who, row, column,
+                     isnan(v) ? "nan" : "infinite");
   }
   return true;
 }

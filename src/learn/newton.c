@@ -321,9 +321,9 @@ static void measure(const problem *p, const double *t, on_line *at) {
 ** so a few rounds are enough; the number of rounds and the longest step are bounded.
 */
 static void search_line(const problem *p, double *t) {
-  double low[p->k], high[p->k], start[p->k];
-  on_line at[p->k];
-  bool done[p->k];
+  double low[PL_MAX_CLASSES], high[PL_MAX_CLASSES], start[PL_MAX_CLASSES];
+  on_line at[PL_MAX_CLASSES];
+  bool done[PL_MAX_CLASSES];
   for (int64_t c = 0; c < p->k; c++) low[c] = t[c] = 0, high[c] = LONGEST_STEP;
   measure(p, t, at);
   for (int64_t c = 0; c < p->k; c++) {
@@ -350,8 +350,8 @@ static void take_step(problem *p, const double *t) {
 
 /* Steps until the fall of the objective that the next one promises is small for every class. */
 static bool minimise(problem *p, double tolerance, pl_newton_report *report) {
-  double t[p->k], decrement[p->k];
-  on_line at[p->k];
+  double t[PL_MAX_CLASSES], decrement[PL_MAX_CLASSES];
+  on_line at[PL_MAX_CLASSES];
   if (!run_pass(p, DECIDE, p->z, p->f, NULL)) return false;
   for (; report->steps < MAX_STEPS; report->steps++) {
     if (report->steps % REFRESH == 0 && !precondition(p)) return false;

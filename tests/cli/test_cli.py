@@ -395,7 +395,8 @@ def test_a_script_may_handle_ctrl_c():
 def test_a_machine_in_training_may_handle_ctrl_c():
     status, out, err = interrupted(
         SVM + "pl.handle_interrupts(true) local model, text repeat "
-        "model, text = pl.learn.svm.transduce(x, y, x, {features = 100}) until not model print(text)")
+        "model, text = pl.learn.svm.transduce(x, y, x, {features = 100}) until not model "
+        "print(text)")
     equal((status, out, err), (0, "transduce: stopped before the end\n", ""))
 
 

@@ -120,7 +120,8 @@ end
 function T.test_one_class_against_the_rest()
   local x, y, test_x = waves()
   for _, kernel in ipairs {"linear", "rbf"} do
-    local m = svm.fit(x, y, {kernel = kernel, C = 2, gamma = 0.7, decision = "ovr", tolerance = 1e-6})
+    local m = svm.fit(x, y, {
+      kernel = kernel, C = 2, gamma = 0.7, decision = "ovr", tolerance = 1e-6})
     local f = m:decision_function(test_x)
     eq(f:size(), {20, 3})
     eq(m:predict(test_x):totable(), f:argmax(2):totable())
@@ -190,7 +191,8 @@ function T.test_search_with_few_examples()
   local best, tried = svm.search(x, ints {1, 2, 1, 2, 3}, {C = {1, 2}, folds = 10, seed = 1})
   eq(best.C, 1)
   eq(#tried[1].scores, 5) -- one for each example
-  fails("cannot be parted into folds with two classes", svm.search, x[{{1, 2}}], ints {1, 2}, {C = 1})
+  fails("cannot be parted into folds with two classes", svm.search, x[{{1, 2}}], ints {1, 2},
+    {C = 1})
 end
 
 function T.test_folds_are_stratified()
@@ -230,7 +232,8 @@ function T.test_stripes_with_a_label_each()
   pl.manual_seed(1)
   local x, y, known, labels = stripes(4, 120)
   lu.assertTrue(svm.fit(known, labels, {gamma = 0.5}):score(x, y) < 0.8)
-  lu.assertTrue(svm.transduce(known, labels, x, {gamma = 0.5, features = 200, seed = 1}):score(x, y) > 0.97)
+  local m = svm.transduce(known, labels, x, {gamma = 0.5, features = 200, seed = 1})
+  lu.assertTrue(m:score(x, y) > 0.97)
 end
 
 -- Classes of unequal size: told, or read off the labels.
@@ -242,7 +245,8 @@ function T.test_balance()
   local told = svm.transduce(known, labels, x, {
     gamma = 0.5, features = 100, seed = 1, balance = {0.8, 0.2}})
   lu.assertTrue(told:score(x, y) > 0.97)
-  local free = svm.transduce(known, labels, x, {gamma = 0.5, features = 100, seed = 1, balance = false})
+  local free = svm.transduce(known, labels, x, {
+    gamma = 0.5, features = 100, seed = 1, balance = false})
   lu.assertTrue(free:score(x, y) > 0.9)
 end
 
@@ -442,7 +446,8 @@ function T.test_unlabelled_and_new_examples_are_checked()
   local x, y = waves()
   local bad = x:clone()
   bad[{1, 3}] = 1 / 0
-  fails("transduce: unlabelled examples: row 1, column 3 is infinite", svm.transduce, x, y, bad, {features = 20})
+  fails("transduce: unlabelled examples: row 1, column 3 is infinite", svm.transduce, x, y, bad,
+    {features = 20})
   fails("transduce: unlabelled examples are real[40,2]; real [m,3] expected", svm.transduce, x, y,
     x[{{}, {1, 2}}])
   fails("transduce: unlabelled examples: tensor expected, got nil", svm.transduce, x, y)

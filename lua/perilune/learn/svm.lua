@@ -1,7 +1,7 @@
 --- Support vector machines.
 --
 --     local svm = pl.learn.svm
---     local best = svm.search(x, labels, {C = {1, 10, 100}, gamma = {0.01, 0.1}, folds = 5, seed = 1})
+--     local best = svm.search(x, labels, {C = {1, 10, 100}, gamma = {0.01, 0.1}, seed = 1})
 --     local model = svm.fit(x, labels, best)
 --     print(model:score(test_x, test_labels))
 --

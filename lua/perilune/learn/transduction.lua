@@ -224,14 +224,13 @@ end
 -- @param labels int32 [n] of at least two classes
 -- @param unlabelled real [m, d], finite; m may be 0
 -- @param[opt] options `C` (10), cost of a labelled example; `unlabelled_cost` (C n / m), of an
---   unlabelled one; `gamma`, a number or "scale", which is 1 / (d * variance of all
---   examples); `features` (1000), even; `neighbours` (10) of each example in the
---   graph, 0 for none; `balance`: true, the classes are as frequent as among
---   the labels; a list of numbers, one a class, ascending: that frequent; false, no demand; `seed` of the features
---   (drawn from the library's stream); `on_progress`, called after each turn with a table of
---   `turn`, `turns`, `temperature`, `objective`, `changed` (the part of the
---   unlabelled examples whose label changed), `steps`, `products`, `seconds`: if it returns
---   false the search stops
+--   unlabelled one; `gamma`, a number or "scale", which is 1 / (d * variance of all examples);
+--   `features` (1000), even; `neighbours` (10) of each example in the graph, 0 for none;
+--   `balance`: true, the classes are as frequent as among the labels; a list of numbers, one a
+--   class, ascending: that frequent; false, no demand; `seed` of the features (drawn from the
+--   library's stream); `on_progress`, called after each turn with a table of `turn`, `turns`,
+--   `temperature`, `objective`, `changed` (the part of the unlabelled examples whose label
+--   changed), `steps`, `products`, `seconds`: if it returns false the search stops
 -- @return the model, or nil and a message if it was stopped, by on_progress or, where the
 --   script handles interrupts, by Ctrl-C
 function transduction.transduce(x, labels, unlabelled, options)
