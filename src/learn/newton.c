@@ -38,6 +38,11 @@ enum {
   REFRESH = 10, /* steps with one preconditioner */
 };
 
+/* Of each class at t along the step: the objective, its slope, its curvature. */
+typedef struct {
+  double value, slope, curvature;
+} on_line;
+
 typedef struct {
   int64_t n, k, m; /* rows, classes, unknowns of a class: features and 1 */
   const pl_real *x, *share, *cost;
@@ -45,6 +50,7 @@ typedef struct {
   double *residual, *solved, *direction, *product; /* [k,m], of conjugate gradients */
   double *f, *along, *u; /* [n,k]: decision values, along the step, along the direction */
   double *part;          /* [SLABS,k,m]: sums of the slabs */
+  on_line *line;         /* [SLABS,k]: sums of the slabs, for the line search */
   double *factor;        /* [m,m] */
   double *block;         /* [threads,BLOCK,m + 2 k] */
 } problem;
@@ -277,11 +283,6 @@ static bool newton_step(problem *p, double *decrement, pl_newton_report *report)
   return true;
 }
 
-/* Of each class at t along the step: the objective, its slope, its curvature. */
-typedef struct {
-  double value, slope, curvature;
-} on_line;
-
 static void add_losses(const problem *p, int64_t s, const double *t, on_line *sum) {
   for (int64_t i = slab_start(p, s); i < slab_start(p, s + 1); i++)
     for (int64_t c = 0; c < p->k; c++) {
@@ -295,11 +296,10 @@ static void add_losses(const problem *p, int64_t s, const double *t, on_line *su
 }
 
 static void measure(const problem *p, const double *t, on_line *at) {
-  on_line sum[SLABS][p->k];
 #pragma omp parallel for schedule(static)
   for (int64_t s = 0; s < SLABS; s++) {
-    memset(sum[s], 0, sizeof sum[s]);
-    add_losses(p, s, t, sum[s]);
+    memset(p->line + s * p->k, 0, (size_t)p->k * sizeof *p->line);
+    add_losses(p, s, t, p->line + s * p->k);
   }
   for (int64_t c = 0; c < p->k; c++) {
     const double *z = p->z + c * p->m, *step = p->step + c * p->m;
@@ -308,9 +308,9 @@ static void measure(const problem *p, const double *t, on_line *at) {
     at[c].slope = zs + t[c] * ss;
     at[c].curvature = ss;
     for (int s = 0; s < SLABS; s++) {
-      at[c].value += sum[s][c].value;
-      at[c].slope += sum[s][c].slope;
-      at[c].curvature += sum[s][c].curvature;
+      at[c].value += p->line[s * p->k + c].value;
+      at[c].slope += p->line[s * p->k + c].slope;
+      at[c].curvature += p->line[s * p->k + c].curvature;
     }
   }
 }
@@ -409,7 +409,8 @@ static double *take(double **memory, int64_t n) {
 static double *problem_begin(problem *p) {
   const int64_t vector = p->k * p->m, values = p->n * p->k;
   const int64_t block = omp_get_max_threads() * BLOCK * (p->m + 2 * p->k);
-  const int64_t total = (7 + SLABS) * (vector + 8) + 3 * (values + 8) + p->m * p->m + block + 64;
+  const int64_t total =
+      (7 + SLABS) * (vector + 8) + 3 * (values + 8) + p->m * p->m + block + 64 + 3 * SLABS * p->k;
   double *memory = pl_scratch((size_t)total * sizeof *memory), *at = memory;
   if (!memory) return NULL;
   double **vectors[] = {&p->z,      &p->gradient,  &p->step,   &p->residual,
@@ -419,6 +420,7 @@ static double *problem_begin(problem *p) {
   p->along = take(&at, values);
   p->u = take(&at, values);
   p->part = take(&at, SLABS * vector);
+  p->line = (on_line *)take(&at, 3 * SLABS * p->k);
   p->factor = take(&at, p->m * p->m);
   p->block = take(&at, block);
   return memory;
