@@ -204,8 +204,8 @@ static bool fill_classes(job *k) {
     pairs += (size_t)(a->taps * b->taps * k->slice);
     rows += (size_t)(a->outputs * b->outputs * (k->way == BY_IMAGES ? 2 : k->group)) + MOST_VECTORS;
   }
-  k->tables =
-      pl_scratch(classes * sizeof(class) + rows * sizeof(tile_row) + pairs * sizeof(pl_conv_pair));
+  k->tables = pl_scratch(classes * sizeof(class) + rows * sizeof(tile_row) +
+                         (pairs + AHEAD) * sizeof(pl_conv_pair));
   if (!(k->class = k->tables)) return false;
   tile_row *row = (tile_row *)(k->class + classes);
   pl_conv_pair *pair = (pl_conv_pair *)(row + rows);
@@ -216,6 +216,7 @@ static bool fill_classes(job *k) {
     pair += c->n;
     row += c->rows + MOST_VECTORS;
   }
+  memset(pair, 0, AHEAD * sizeof *pair);
   return true;
 }
 
@@ -282,19 +283,35 @@ static void pack_weights(const job *k, int64_t tile) {
 ** By blocks
 */
 
+/* The rows of tiles of a class for output rows from..to of `images` images. */
+static int64_t rows_between(const job *k, const class *c, int64_t image, int64_t images,
+                            int64_t from, int64_t to, const tile_row **row) {
+  int64_t first = 0, last = c->y->outputs, step = c->y->step;
+  if (to - from < k->plan.out_plane / k->plan.out_w) { /* a band, of one image */
+    first = PL_MAX(0, (from - c->y->first + step - 1) / step);
+    last = PL_MIN(last, (to - c->y->first + step - 1) / step);
+  }
+  int64_t m = PL_MAX(0, last - first) * c->x->outputs;
+  *row = c->row + image * m + first * c->x->outputs;
+  return images * m;
+}
+
 /*
 ** Output rows from..to of some images, for one slice of channels and one tile. A few images at
 ** a time: their sources stay in the first-level cache while one class after the other uses them.
 */
 static void slice_by_blocks(const job *k, const pl_real *w, const pl_real *x, int64_t count,
                             int64_t channels, int64_t from, int64_t to, pl_real *sums) {
+  const class *end = k->class + k->classes;
+  const tile_row *row = NULL;
   for (int64_t i = 0; i < count; i += TILE_ROWS)
-    for (const class *c = k->class; c < k->class + k->classes; c++) {
-      int64_t n = c->n / k->slice * channels, cols = c->x->outputs, step = c->y->step;
-      int64_t first = PL_MAX(0, (from - c->y->first + step - 1) / step);
-      int64_t last = PL_MIN(c->y->outputs, (to - c->y->first + step - 1) / step);
-      int64_t m = PL_MAX(0, last - first) * cols, images = PL_MIN(TILE_ROWS, count - i);
-      block_tiles(images * m, n, c->pair, w, x, c->row + i * m + first * cols, sums);
+    for (const class *c = k->class; c < end; c++) {
+      bool last = c + 1 == end;
+      int64_t then = last ? i + TILE_ROWS : i, m = 0;
+      if (then < count) m = rows_between(k, last ? k->class : c + 1, then, 1, from, to, &row);
+      fetch_sums(m, row, sums);
+      m = rows_between(k, c, i, PL_MIN(TILE_ROWS, count - i), from, to, &row);
+      block_tiles(m, c->y->taps * c->x->taps * channels, c->pair, w, x, row, sums);
     }
 }
 

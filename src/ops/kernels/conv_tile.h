@@ -131,9 +131,13 @@ static inline void copy_planes(const pl_conv_layout *l, pl_real *to, const flow 
 ** The tile: c[to[i] + lane] += sum over j < n of a[pair[j].a + lane] * x[row[i] + pair[j].x], for
 ** TILE_ROWS rows or fewer and BLOCK lanes. Twelve accumulators hide the latency of multiply-add
 ** on two units and leave registers for their operands.
+**
+** What a tile reads next is fetched into the first-level cache meanwhile, where the processor
+** would not guess it: numbers of `a` that lie AHEAD products on, and the sums of the next tile.
+** A table of pairs is AHEAD longer than its products.
 */
 
-enum { TILE_ROWS = 6 };
+enum { TILE_ROWS = 6, AHEAD = 16 };
 typedef struct {
   int64_t x, to;
 } tile_row;
@@ -152,6 +156,7 @@ INLINE void block_tile_body(int rows, int64_t n, const pl_conv_pair *pair, const
   for (const pl_conv_pair *end = pair + n; pair < end; pair++) {
     vec a0 = load(a + pair->a), a1 = load(a + pair->a + LANES);
     int64_t o = pair->x;
+    __builtin_prefetch(a + pair[AHEAD].a);
     UNROLL for (int i = 0; i < rows; i++) {
       sum[i][0] += a0 * from[i][o];
       sum[i][1] += a1 * from[i][o];
@@ -175,12 +180,17 @@ static block_tile *const block_tile_of[] = {NULL,         block_tile_1, block_ti
                                             block_tile_4, block_tile_5, block_tile_6};
 /* clang-format on */
 
+static inline void fetch_sums(int64_t rows, const tile_row *row, const pl_real *c) {
+  for (int64_t i = 0; i < PL_MIN(rows, TILE_ROWS); i++) __builtin_prefetch(c + row[i].to, 1);
+}
+
 /* m rows in tiles of even height. */
 static inline void block_tiles(int64_t m, int64_t n, const pl_conv_pair *pair, const pl_real *a,
                                const pl_real *x, const tile_row *row, pl_real *c) {
   int64_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
   for (int64_t t = 0, i = 0; t < tiles; t++) {
     int64_t end = m * (t + 1) / tiles;
+    fetch_sums(m - end, row + end, c);
     block_tile_of[end - i](n, pair, a, x, row + i, c);
     i = end;
   }

@@ -113,7 +113,7 @@ static bool tables_by_blocks(job *k) {
   const pl_conv *p = k->p;
   size_t window = (size_t)k->window, pairs = window * (size_t)(k->group * k->outputs);
   k->tables = pl_scratch((size_t)(p->r + p->s) * sizeof(meeting) + window * sizeof(class) +
-                         (size_t)k->n * sizeof(tile_row) + pairs * sizeof(pl_conv_pair));
+                         (size_t)k->n * sizeof(tile_row) + (pairs + AHEAD) * sizeof(pl_conv_pair));
   if (!(k->y = k->tables)) return false;
   k->x = k->y + p->r;
   k->class = (class *)(k->x + p->s);
@@ -127,6 +127,7 @@ static bool tables_by_blocks(job *k) {
     pair += fill_pairs(k, c, pair);
     row += fill_rows(k, c, row);
   }
+  memset(pair, 0, AHEAD * sizeof *pair);
   return true;
 }
 
