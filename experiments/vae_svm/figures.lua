@@ -47,16 +47,28 @@ local function rows_of_classes(set, n)
   return rows
 end
 
---- The bound over the epochs, of all networks, and what it is made of.
+-- Where the axis of the bound begins: the first tenth of the epochs, in which the bound grows
+-- fastest, may lie below.
+local function lowest(run, names)
+  local low = math.huge
+  for _, name in ipairs(names) do
+    local _, test = fields(run:records {variant = name}, "test_elbo")
+    low = math.min(low, test[math.max(1, #test // 10)])
+  end
+  return low
+end
+
+--- The bound over the epochs, of all networks, and its second term.
 -- @param run of the experiment
 -- @param names of the networks
 -- @param settings of these by name
 function figures.bounds(run, names, settings)
   local figure = plot.figure {columns = 2, width = 820, height = 350,
                               title = "Evidence lower bound of the autoencoders"}
-  local bound = figure:panel {title = "Bound", x_label = "epoch", y_label = "nats per image"}
-  local parts = figure:panel {title = "Its terms, test", x_label = "epoch",
-                              y_label = "divergence, nats per image"}
+  local bound = figure:panel {title = "Bound", x_label = "epoch", y_label = "nats per image",
+                              y_limits = {lowest(run, names)}}
+  local parts = figure:panel {title = "Divergence of the posterior, test images",
+                              x_label = "epoch", y_label = "nats per image"}
   for i, name in ipairs(names) do
     local records, title = run:records {variant = name}, settings[name].title
     local epochs, test = fields(records, "test_elbo")
@@ -106,7 +118,7 @@ local function draw_walk(run, name, net, set)
 end
 
 local function draw_latent_space(run, name, net, set)
-  local n = math.min(EMBEDDED, #set.labels)
+  local n = math.min(EMBEDDED, #set.labels // 2)
   local rows = pl.arange(1, n, "int32"):totable()
   local points = embed.tsne(codes(net, pixels(set, rows)), {seed = 1})
   local figure = plot.figure {width = 640, height = 480}

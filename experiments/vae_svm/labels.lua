@@ -77,7 +77,7 @@ end
 -- @param set of training images
 -- @param n number of labels, less than the reserved ones
 -- @param seed of the draw
--- @return table as `draw` gives it, with `test` rows too
+-- @return table as `draw` gives it, with `test` rows, which are not among the unlabelled
 function labels.validation_draw(set, n, seed)
   local reserved = labels.reserved(set)
   local rows = balanced(set, n, seed, table_of(others(reserved, #set.labels)))
@@ -85,7 +85,7 @@ function labels.validation_draw(set, n, seed)
   for _, row in ipairs(reserved) do
     if not labelled[row] then test[#test + 1] = row end
   end
-  return tensors {labelled = rows, unlabelled = others(rows, #set.labels), test = test}
+  return tensors {labelled = rows, unlabelled = others(reserved, #set.labels), test = test}
 end
 
 return labels

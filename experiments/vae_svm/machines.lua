@@ -2,37 +2,92 @@
 
 local pl = require "perilune"
 local svm = require "perilune.learn.svm"
-local data, progress = pl.data, pl.progress
+local progress = pl.progress
 
 local machines = {}
 
---- Images as rows of pixels from 0 to 1.
+local CHUNK <const> = 1000 -- images that are encoded at a time
+
+--
+-- What the machines see
+--
+
+--- Images as real numbers from 0 to 1.
 -- @param set of images
--- @return real [n, pixels]
+-- @return real [n, h, w]
 function machines.pixels(set)
-  local n = #set.labels
-  local x = pl.empty(n, set.images:numel() // n)
-  local first = 1
-  for batch in data.batches(set, {batch_size = 1000, shuffle = false}) do
-    pl.tidy(function() x:slice(1, first, #batch):copy_(batch:reshape(#batch, -1)) end)
-    first = first + #batch
+  local images = set.images
+  local x = pl.empty(images:size())
+  for first = 1, #images, CHUNK do
+    local n = math.min(CHUNK, #images - first + 1)
+    pl.tidy(function()
+      x:slice(1, first, n):copy_(images:slice(1, first, n):to("real") / 255)
+    end)
   end
   return x
 end
 
---- The means of the approximate posterior.
--- @param net the autoencoder
--- @param set of images
--- @return real [n, latent]
-function machines.codes(net, set)
+-- f of some rows at a time, without gradients.
+local function in_chunks(x, f)
   local parts = {}
-  for x in data.batches(set, {batch_size = 1000, shuffle = false}) do
-    parts[#parts + 1] = pl.tidy(pl.no_grad, function()
-      return (net:encode(x:reshape(#x, -1)))
-    end)
+  for first = 1, #x, CHUNK do
+    local rows = x:slice(1, first, math.min(CHUNK, #x - first + 1))
+    parts[#parts + 1] = pl.tidy(pl.no_grad, f, rows)
   end
   return pl.cat(parts, 1)
 end
+
+-- A number by which to divide so that the variances of all columns add up to 1.
+local function spread(x)
+  return math.sqrt(pl.tidy(function() return x:var(1):sum():item() end))
+end
+
+--- Makes the function that gives the machines their inputs: real [n, h, w] -> real [n, d].
+-- @param net the autoencoder; nil: the pixels themselves
+-- @param view "mean" of the approximate posterior, "hidden", the values of the encoder's last
+--   hidden layer, or "both", each scaled to a total variance of 1
+-- @param x all training images
+-- @return the function
+function machines.encoder(net, view, x)
+  local function rows(images) return images:reshape(#images, -1) end
+  if not net then return rows end
+  local function means(images) return (net:encode(rows(images))) end
+  local function hidden(images) return net.encoder(rows(images)) end
+  if view == "hidden" then return function(images) return in_chunks(images, hidden) end end
+  if view == "mean" then return function(images) return in_chunks(images, means) end end
+  local a, b = pl.tidy(function()
+    return spread(in_chunks(x, means)), spread(in_chunks(x, hidden))
+  end)
+  return function(images)
+    return in_chunks(images, function(some)
+      return pl.cat({means(some) / a, hidden(some) / b}, 2)
+    end)
+  end
+end
+
+local function shifted(images, right, down)
+  local h, w = images:size(2), images:size(3)
+  return images:pad({1, 1, 1, 1}):slice(2, 2 - down, h):slice(3, 2 - right, w)
+end
+
+-- Images with copies of them whose labels are the same (virtual examples, Schoelkopf 1996):
+-- mirrored ones, and each of all shifted by a pixel in four directions.
+local function with_copies(images, copies)
+  local list = {images}
+  if copies == "mirrored" or copies == "all" then list[2] = images:flip(3) end
+  if copies == "shifted" or copies == "all" then
+    for i = 1, #list do
+      for _, way in ipairs {{1, 0}, {-1, 0}, {0, 1}, {0, -1}} do
+        list[#list + 1] = shifted(list[i], way[1], way[2])
+      end
+    end
+  end
+  return pl.cat(list, 1), #list
+end
+
+--
+-- Training
+--
 
 -- A bar that counts the turns of a transductive machine.
 local function turn_bar(title)
@@ -45,24 +100,28 @@ local function turn_bar(title)
 end
 
 --- Trains a machine.
--- @param x real [n, d], all training images
--- @param labels int32 [n] of these
+-- @param images real [n, h, w], all training images
+-- @param x what the encoder makes of them
+-- @param labels int32 [n] of the images
 -- @param draw what `labels.draw` gives
--- @param settings of the method: `transductive`, `C`, `gamma`, `features`, `unlabelled_cost`
+-- @param settings of the method: `transductive`, `C`, `gamma`, `features`, `unlabelled_cost`,
+--   `neighbours`, `copies`: "none", "mirrored", "shifted" or "all", of the labelled images
+-- @param encoder what `machines.encoder` gives
 -- @param seed of the random features
 -- @param title of the progress bar
 -- @return the machine, or nil and a message if Ctrl-C was pressed
-function machines.train(x, labels, draw, settings, seed, title)
+function machines.train(images, x, labels, draw, settings, encoder, seed, title)
   return pl.tidy(function()
-    local known = x:index_select(draw.labelled, 1)
-    local classes = labels:index_select(draw.labelled, 1)
+    local known, times = with_copies(images:index_select(draw.labelled, 1), settings.copies)
+    local of = labels[draw.labelled]
+    local classes = of:reshape(1, -1):expand(times, #of):reshape(-1)
     if not settings.transductive then
-      return svm.fit(known, classes, {C = settings.C, gamma = settings.gamma})
+      return svm.fit(encoder(known), classes, {C = settings.C, gamma = settings.gamma})
     end
-    return svm.transduce(known, classes, x:index_select(draw.unlabelled, 1), {
+    return svm.transduce(encoder(known), classes, x:index_select(draw.unlabelled, 1), {
       C = settings.C, gamma = settings.gamma, features = settings.features,
-      unlabelled_cost = settings.unlabelled_cost, balance = true, seed = seed,
-      on_progress = turn_bar(title),
+      unlabelled_cost = settings.unlabelled_cost, neighbours = settings.neighbours,
+      balance = true, seed = seed, on_progress = turn_bar(title),
     })
   end)
 end

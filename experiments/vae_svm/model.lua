@@ -28,6 +28,7 @@ local function reversed(list)
 end
 
 function VAE:init(settings)
+  self.noise = nn.Dropout(settings.noise or 0)
   local below, n = hidden_layers(settings.pixels, settings.hidden)
   self.encoder = nn.Sequential(below)
   self.mean, self.log_var = nn.Linear(n, settings.latent), nn.Linear(n, settings.latent)
@@ -53,13 +54,14 @@ function VAE:decode(z)
 end
 
 --- The two terms of the evidence lower bound, with one sample of z for each image: the bound on
--- log p(x) is minus the sum of the first and of all of the second, in nats.
+-- log p(x) is minus the sum of the first and of all of the second, in nats. In training mode the
+-- encoder sees the images with noise.
 -- @param x real [n, pixels], from 0 to 1
 -- @return -log p(x|z), real [n]
 -- @return the divergence of q(z|x) from p(z) in each dimension, real [n, latent]
 -- @return the mean of q(z|x), real [n, latent]
 function VAE:forward(x)
-  local mean, log_var = self:encode(x)
+  local mean, log_var = self:encode(self.noise(x))
   local logits = self:decode(nn.gaussian.rsample(mean, log_var))
   local reconstruction = pl.binary_cross_entropy_with_logits(logits, x, {reduction = "rows"})
   return reconstruction, nn.gaussian.kl_divergence(mean, log_var), mean
@@ -67,7 +69,8 @@ end
 
 --- Makes a network.
 -- @param settings `pixels` of an image, `hidden`, list of the sizes of the encoder's hidden
---   layers (the decoder's are the same in reverse), `latent`, the number of latent variables
+--   layers (the decoder's are the same in reverse), `latent`, the number of latent variables,
+--   `noise` (0), the probability that the encoder does not see a pixel in training
 -- @return module
 function model.new(settings)
   return VAE(settings)

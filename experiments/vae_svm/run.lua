@@ -14,7 +14,7 @@ local machines = require "machines"
 local model = require "model"
 local variants = require "variants"
 
-local NETWORKS <const> = {"elbo", "features", "best-features"}
+local NETWORKS <const> = {"elbo", "features"}
 local METHODS <const> = {"svm", "tsvm", "m1-svm", "m1-tsvm", "best"}
 local ACTIVE <const> = 0.01 -- variance of the means from which a latent variable is in use
 local TRAIN_SHOWN <const> = 10000 -- training images on which the bound is measured
@@ -34,6 +34,9 @@ local OF_NETWORKS <const> = {
   number("lr", "learning rate of Adam", 0),
   number("beta", "factor of the divergence", 0),
   integer("warmup", "epochs in which the factor grows to that", 0),
+  {"decay", choices = {"yes", "no"},
+   help = "whether the learning rate falls to 0 on a cosine" .. DEFAULT},
+  number("noise", "probability that the encoder does not see a pixel", 0, 0.99),
   {"hidden", type = "integer", many = true, min = 1,
    help = "sizes of the encoder's hidden layers" .. DEFAULT},
   integer("latent", "latent variables"),
@@ -43,6 +46,12 @@ local OF_METHODS <const> = {
   {"gamma", help = "of the kernel exp(-gamma d^2), or \"scale\"" .. DEFAULT},
   number("unlabelled-cost", "cost of an unlabelled example", 1e-12),
   integer("features", "random features of a transductive machine", 2),
+  integer("neighbours", "of an image in the graph of a transductive machine; 0: no graph", 0),
+  {"view", choices = {"mean", "hidden", "both"},
+   help = "what the machines see of a network: the latent variables, its last hidden layer"
+     .. DEFAULT},
+  {"copies", choices = {"none", "mirrored", "shifted", "all"},
+   help = "copies of the labelled images that are labelled too" .. DEFAULT},
 }
 
 local OWN <const> = {
@@ -57,6 +66,7 @@ local OWN <const> = {
   {"validation", type = "flag",
    help = "draw labels from 1,000 training images that nothing else uses, and test on the rest "
      .. "of these, to choose options"},
+  {"reuse", value = "DIR", help = "take the networks that are in the folder of another run"},
   {"sample", value = "PNG", free = true, help = "draw garments that do not exist, and stop"},
   {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
   {"from", value = "PATH", free = true,
@@ -87,7 +97,9 @@ local function settings_of(variant, declared)
   for key, value in next, variant do settings[key] = value end
   for _, option in ipairs(declared) do
     local key = option[1]:gsub("-", "_")
-    if options[key] ~= nil then settings[key] = options[key] end
+    local given = options[key]
+    if given == "yes" or given == "no" then given = given == "yes" end
+    if given ~= nil then settings[key] = given end
   end
   return settings
 end
@@ -117,6 +129,7 @@ local function load_data()
   return get "train", get "test"
 end
 
+-- Also that there are so many of each class: before hours of training, not after.
 local function check_labels(set)
   for _, n in ipairs(options.labels) do
     if n % #set.classes ~= 0 then
@@ -124,6 +137,7 @@ local function check_labels(set)
     elseif options.validation and n >= 1000 then
       experiment.fail("--labels: with --validation fewer than the 1000 reserved, not %d", n)
     end
+    if not options.validation then pl.tidy(labels.draw, set, n, 1) end
   end
 end
 
@@ -161,22 +175,27 @@ local function evaluate(net, set)
           kl = divergence / n, active_units = math.tointeger(active)}
 end
 
-local function train_epoch(job, net, optimizer, settings, set)
+-- The factor of the divergence after so many epochs.
+local function factor(settings, epochs)
+  if epochs >= settings.warmup then return settings.beta end
+  return settings.beta * epochs / settings.warmup
+end
+
+local function learn(job, net, optimizer, schedule, beta, x)
+  optimizer:zero_grad()
+  local nll, kl = net(rows_of(x))
+  local loss = nll:mean() + kl:sum() * (beta / #x)
+  job:add("loss", loss:item(), #x)
+  loss:backward()
+  optimizer:step()
+  schedule:step()
+end
+
+local function train_epoch(job, net, optimizer, schedule, settings, set)
   local steps = data.batch_count(set, {batch_size = settings.batch_size})
-  local batches = job:batches(set, {batch_size = settings.batch_size, flip = settings.flip})
-  for x in batches do
-    pl.tidy(function()
-      local done = job.epoch - 1 + job.step / steps
-      local beta = settings.beta * math.min(1, done / math.max(settings.warmup, 1e-9))
-      if settings.warmup == 0 then beta = settings.beta end
-      optimizer:zero_grad()
-      local nll, kl = net(rows_of(x))
-      local reconstruction, divergence = nll:mean(), kl:sum() / #x
-      local loss = reconstruction + divergence * beta
-      loss:backward()
-      optimizer:step()
-      job:add("loss", loss:item(), #x)
-    end)
+  for x in job:batches(set, {batch_size = settings.batch_size}) do
+    local beta = factor(settings, job.epoch - 1 + job.step / steps)
+    pl.tidy(learn, job, net, optimizer, schedule, beta, x)
   end
 end
 
@@ -185,10 +204,15 @@ local function train(job, train_set, test_set)
   settings.pixels = train_set.images:numel() // #train_set.labels
   local net = model.new(settings)
   local optimizer = optim.Adam(net:parameters(), {lr = settings.lr})
+  local steps = settings.epochs * data.batch_count(train_set, {batch_size = settings.batch_size})
+  local schedule = optim.LambdaLR(optimizer, function(step)
+    return settings.decay and 0.5 * (1 + math.cos(math.pi * step / steps)) or 1
+  end)
   local shown = train_set
   if #train_set.labels > TRAIN_SHOWN then shown = data.split(train_set, TRAIN_SHOWN) end
-  for _ in job:epochs(settings.epochs, {model = net, optimizer = optimizer}) do
-    train_epoch(job, net, optimizer, settings, train_set)
+  local parts = {model = net, optimizer = optimizer, schedule = schedule}
+  for _ in job:epochs(settings.epochs, parts) do
+    train_epoch(job, net, optimizer, schedule, settings, train_set)
     local on_train, on_test = evaluate(net, shown), evaluate(net, test_set)
     job:report {
       loss = job:mean "loss", train_elbo = on_train.elbo, test_elbo = on_test.elbo,
@@ -205,17 +229,25 @@ local function read_network(path)
   return net
 end
 
-local function network_path(run, name)
-  return run:path(("%s-%d.safetensors"):format(name, options.seed))
+local function network_path(folder, name)
+  return ("%s/%s-%d.safetensors"):format(folder, name, options.seed)
 end
 
--- The networks that are to be trained, and those that methods need.
-local function networks_needed()
+-- A trained network: of this run, or of the one that is reused.
+local function trained(run, name)
+  local reused = options.reuse and network_path(options.reuse, name)
+  return read_network(reused and core.file_size(reused) and reused
+    or network_path(run.folder, name))
+end
+
+-- The networks that are asked for and those that methods need, without those to reuse.
+local function networks_to_train()
   local needed, list = {}, {}
   for _, name in ipairs(options.network) do needed[name] = true end
   for _, name in ipairs(options.method) do needed[variants.methods[name].network or ""] = true end
   for _, name in ipairs(NETWORKS) do
-    if needed[name] then list[#list + 1] = name end
+    local there = options.reuse and core.file_size(network_path(options.reuse, name))
+    if needed[name] and not there then list[#list + 1] = name end
   end
   return list
 end
@@ -239,40 +271,45 @@ local function tasks_of(method)
   return list
 end
 
--- What the machines of a method see of the training and of the test images.
-local function inputs_of(run, method, train_set, test_set)
-  local network = variants.methods[method].network
-  if not network then return machines.pixels(train_set), machines.pixels(test_set) end
-  local net = read_network(network_path(run, network))
-  return machines.codes(net, train_set), machines.codes(net, test_set)
-end
-
 local function machine_path(run, method, n)
   return run:path(("%s-%d.machine"):format(method, n))
 end
 
-local function do_task(run, method, task, train_set, test_set, x, test_x)
+-- What all machines of a method share: the images, and what the machines see of them.
+local function material(run, method, train_set, test_set)
+  local settings = method_settings(method, 0)
+  local net = settings.network and trained(run, settings.network)
+  local images = machines.pixels(train_set)
+  local encoder = machines.encoder(net, settings.view, images)
+  return {
+    train_set = train_set, test_set = test_set, images = images, encoder = encoder,
+    x = encoder(images), test_x = encoder(machines.pixels(test_set)),
+  }
+end
+
+-- The part of the test images, or with --validation of the reserved ones, that is named right.
+local function accuracy_of(machine, draw, m)
+  if not draw.test then return machine:score(m.test_x, m.test_set.labels) end
+  return machine:score(m.x:index_select(draw.test, 1), m.train_set.labels[draw.test])
+end
+
+local function do_task(run, method, task, m)
   local seed, began = 1000 * options.seed + task.draw, core.clock()
   local draw_of = options.validation and labels.validation_draw or labels.draw
-  local draw = draw_of(train_set, task.labels, seed)
-  local machine, message = machines.train(x, train_set.labels, draw,
-    method_settings(method, task.labels), seed, task.key)
+  local draw = draw_of(m.train_set, task.labels, seed)
+  local machine, message = machines.train(m.images, m.x, m.train_set.labels, draw,
+    method_settings(method, task.labels), m.encoder, seed, task.key)
   if not machine and pl.interrupted() then run:stop() end
   experiment.must(machine, message)
-  local accuracy
-  if options.validation then
-    accuracy = machine:score(x:index_select(draw.test, 1), train_set.labels[draw.test])
-  else
-    accuracy = machine:score(test_x, test_set.labels)
-    if task.draw == 1 then experiment.must(machine:save(machine_path(run, method, task.labels))) end
-  end
+  local err = 100 * (1 - accuracy_of(machine, draw, m))
+  if task.draw == 1 then experiment.must(machine:save(machine_path(run, method, task.labels))) end
+  local seconds = core.clock() - began
   run:log {
     variant = method, seed = options.seed, epoch = 1, labels = task.labels, draw = task.draw,
-    test_error = 100 * (1 - accuracy), seconds = core.clock() - began,
+    test_error = err, seconds = seconds,
   }
   run:finish(task.key)
-  print(("%s error %.2f %%  %.1f s"):format(task.key, 100 * (1 - accuracy),
-                                            core.clock() - began))
+  print(("%s error %.2f %%  %.1f s"):format(task.key, err, seconds))
 end
 
 local function compare(run, method, train_set, test_set)
@@ -282,9 +319,9 @@ local function compare(run, method, train_set, test_set)
   end
   if #left == 0 then return end
   pl.tidy(function()
-    local x, test_x = inputs_of(run, method, train_set, test_set)
+    local m = material(run, method, train_set, test_set)
     for _, task in ipairs(left) do
-      pl.tidy(do_task, run, method, task, train_set, test_set, x, test_x)
+      pl.tidy(do_task, run, method, task, m)
       if pl.interrupted() then run:stop() end
     end
   end)
@@ -329,13 +366,14 @@ local function network_table(run)
   for _, row in ipairs(rows) do
     if variants.networks[row.variant] then shown[#shown + 1] = row end
   end
+  if #shown == 0 then return "" end
   return experiment.table(shown, {
     {"variant", title = "autoencoder"}, {"train_elbo", title = "train ELBO", format = "%.2f"},
     {"test_elbo", title = "test ELBO", format = "%.2f"},
     {"reconstruction", format = "%.2f"}, {"kl", title = "divergence", format = "%.2f"},
     {"active_units", title = "active units", format = "%d"},
     {"epoch", title = "epochs", format = "%d"}, {"seconds", format = "%.0f"},
-  })
+  }) .. "\n"
 end
 
 local function error_table(rows)
@@ -362,9 +400,10 @@ local function sample()
   experiment.must(figures.samples(net):save(options.sample))
 end
 
--- The machine for the most labels in a run's folder, by the method best or M1 + TSVM.
+-- The machine for the most labels in a run's folder, transductive if there is one. The method
+-- best is left out, for its inputs are scaled by what the training images are.
 local function find_machine(folder)
-  for _, method in ipairs {"best", "m1-tsvm"} do
+  for _, method in ipairs {"m1-tsvm", "m1-svm"} do
     local most
     for _, n in ipairs(options.labels) do
       local path = ("%s/%s-%d.machine"):format(folder, method, n)
@@ -372,7 +411,7 @@ local function find_machine(folder)
     end
     if most then return method, ("%s/%s-%d.machine"):format(folder, method, most) end
   end
-  experiment.fail("%s has no best-LABELS.machine or m1-tsvm-LABELS.machine", folder)
+  experiment.fail("%s has no m1-tsvm-LABELS.machine and no m1-svm-LABELS.machine", folder)
 end
 
 local function classify()
@@ -384,10 +423,10 @@ local function classify()
   end
   local method, path = find_machine(options.from)
   local machine = experiment.must(svm.load(path))
-  local net = read_network(("%s/%s-%d.safetensors"):format(
-    options.from, variants.methods[method].network, options.seed))
-  local code = pl.no_grad(net.encode, net, picture:to("real"):reshape(1, -1) / 255)
-  print(data.fashion_classes[machine:predict(code)[1]])
+  local net = read_network(network_path(options.from, variants.methods[method].network))
+  local encoder = machines.encoder(net, variants.methods[method].view)
+  local x = encoder(picture:to("real"):reshape(1, 28, 28) / 255)
+  print(data.fashion_classes[machine:predict(x)[1]])
 end
 
 --
@@ -403,8 +442,8 @@ local function main()
   local run = experiment.open(options)
   print(("%s, %d images to train and %d to test"):format(train_set.name, #train_set.labels,
                                                          #test_set.labels))
-  local networks = networks_needed()
-  for job in run:jobs {variant = networks, seed = options.seed} do
+  local new = networks_to_train()
+  for job in run:jobs {variant = new, seed = options.seed} do
     train(job, train_set, test_set)
   end
   pl.handle_interrupts(true)
@@ -412,13 +451,12 @@ local function main()
   pl.handle_interrupts(false)
   local rows = errors(run)
   write_csv(run, rows)
-  for _, name in ipairs(networks) do
-    figures.network(run, name,
-                    read_network(network_path(run, name)), test_set)
+  for _, name in ipairs(new) do
+    figures.network(run, name, trained(run, name), test_set)
   end
-  figures.bounds(run, networks, variants.networks)
+  if #new > 0 then figures.bounds(run, new, variants.networks) end
   figures.errors(run, rows, options.labels)
-  local text = network_table(run) .. "\n" .. error_table(rows)
+  local text = network_table(run) .. error_table(rows)
   run:write("table.txt", text)
   io.write(text)
 end

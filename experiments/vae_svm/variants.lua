@@ -4,12 +4,14 @@
 
 local variants = {}
 
--- What an autoencoder does not say itself: the network of Kingma et al. 2014, section 4.4.
+-- What an autoencoder does not say itself: the network and the steps of Kingma et al. 2014,
+-- sections 4.1 and 4.4.
 local COMMON <const> = {
   hidden = {600, 600}, latent = 50, lr = 3e-4, batch_size = 100,
   beta = 1,   -- factor of the divergence
   warmup = 0, -- epochs in which the factor grows to that from 0
-  flip = false, -- mirror half of the images
+  decay = false, -- the learning rate falls to 0 on a cosine
+  noise = 0,  -- probability that the encoder does not see a pixel
   epochs = 50,
 }
 
@@ -24,18 +26,29 @@ end
 variants.networks = {
   elbo = autoencoder {title = "beta 1", warmup = 10},
   features = autoencoder {title = "beta 0.2", beta = 0.2},
-  ["best-features"] = autoencoder {title = "beta 0.2, with flips", beta = 0.2, flip = true},
 }
+
+-- What a method does not say itself. An option may depend on the number of labels:
+-- C = {[100] = 1, default = 10}.
+local function method(own)
+  local settings = {
+    transductive = false, C = 10, gamma = "scale", features = 1000, neighbours = 10,
+    view = "mean", copies = "none",
+  }
+  for name, value in next, own do settings[name] = value end
+  return settings
+end
 
 --- The methods: a machine on the pixels, or on what a network makes of them.
 variants.methods = {
-  svm = {title = "SVM on pixels", C = 10, gamma = "scale"},
-  tsvm = {title = "TSVM on pixels", transductive = true, C = 10, gamma = "scale"},
-  ["m1-svm"] = {title = "M1 + SVM", network = "features", C = 10, gamma = "scale"},
-  ["m1-tsvm"] = {
-    title = "M1 + TSVM", network = "features", transductive = true, C = 10, gamma = "scale",
+  svm = method {title = "SVM on pixels"},
+  tsvm = method {title = "TSVM on pixels", transductive = true},
+  ["m1-svm"] = method {title = "M1 + SVM", network = "features"},
+  ["m1-tsvm"] = method {title = "M1 + TSVM", network = "features", transductive = true},
+  best = method {
+    title = "M1 + TSVM, best", network = "features", transductive = true, view = "both",
+    copies = "shifted",
   },
-  best = {title = "M1 + TSVM, best", network = "best-features", transductive = true, C = 10, gamma = "scale"},
 }
 
 return variants
