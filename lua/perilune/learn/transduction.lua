@@ -41,6 +41,9 @@ local schedule <const> = {
   tolerance = 1e-3, last_tolerance = 1e-5,
 }
 
+-- The unlabelled examples weigh together what the labelled ones do, or this many if these are fewer.
+local LEAST <const> = 500
+
 local KEEP <const> = 0.999 -- nearly Poisson's equation, and solvable where no label is in reach
 
 local OPTIONS <const> = {
@@ -177,7 +180,7 @@ local function prepare(x, labels, unlabelled, classes, o)
   local n, m, k = #x, #unlabelled, #classes
   local all = pl.cat({x:detach(), unlabelled:detach()}, 1)
   local known = one_hot(labels, classes)
-  local cost = o.unlabelled_cost or o.C * n / math.max(m, 1)
+  local cost = o.unlabelled_cost or o.C * math.min(1, math.max(n, LEAST) / math.max(m, 1))
   local p = {
     n = n, m = m, known = known, demand = demand(o.balance, known),
     costs = pl.cat({pl.full({n}, o.C), pl.full({m}, cost)}, 1),
@@ -223,8 +226,8 @@ end
 -- @param x real [n, d], finite
 -- @param labels int32 [n] of at least two classes
 -- @param unlabelled real [m, d], finite; m may be 0
--- @param[opt] options `C` (10), cost of a labelled example; `unlabelled_cost` (C n / m), of an
---   unlabelled one; `gamma`, a number or "scale", which is 1 / (d * variance of all examples);
+-- @param[opt] options `C` (10), cost of a labelled example; `unlabelled_cost`, of an unlabelled
+--   one (C max(n, 500) / m, at most C); `gamma`, a number or "scale", which is 1 / (d * variance of all examples);
 --   `features` (1000), even; `neighbours` (10) of each example in the graph, 0 for none;
 --   `balance`: true, the classes are as frequent as among the labels; a list of numbers, one a
 --   class, ascending: that frequent; false, no demand; `seed` of the features (drawn from the
