@@ -14,6 +14,7 @@
 
 #include "../base/base.h"
 #include "../base/memory.h"
+#include "../tensor/tensor.h"
 
 /* LAPACK: matrices by columns, arguments by address, lengths of strings at the end. */
 void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,

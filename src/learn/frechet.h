@@ -4,7 +4,7 @@
 #ifndef PERILUNE_FRECHET_H
 #define PERILUNE_FRECHET_H
 
-#include "../tensor/tensor.h"
+#include "perilune.h"
 
 /*
 ** The squared Fréchet distance (also 2-Wasserstein distance) between the normal distributions
