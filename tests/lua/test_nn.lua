@@ -92,8 +92,9 @@ end
 
 function T.test_sequential_fuses_activations()
   pl.manual_seed(1)
-  local plain = {nn.Conv2d(1, 3, 3), nn.ReLU(), nn.BatchNorm2d(3), nn.LeakyReLU(0.3), nn.Flatten(),
-    nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2), nn.LeakyReLU(0)}
+  local plain = {nn.ConvTranspose2d(1, 2, 2), nn.LeakyReLU(0.2), nn.Conv2d(2, 3, 4), nn.ReLU(),
+    nn.BatchNorm2d(3), nn.LeakyReLU(0.3), nn.Flatten(), nn.Linear(12, 4),
+    nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2), nn.LeakyReLU(0)}
   local net, x = nn.Sequential(plain), pl.randn(5, 1, 4, 4):requires_grad_()
   local function one_by_one()
     local y = x
