@@ -9,7 +9,7 @@ local model = require "model"
 local variants = require "variants"
 
 local NAMES <const> = {"plain", "dropout", "weight-decay", "batch-norm", "best"}
-local MEAN <const>, STD <const> = 0.2860, 0.3530 -- of the training pixels
+local MEAN <const>, STD <const> = model.MEAN, model.STD
 
 local options = experiment.options(arg, {
   name = "lenet5",

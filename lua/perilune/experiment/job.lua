@@ -330,7 +330,8 @@ function Job:log(record)
   self.run:log(complete(self, record))
 end
 
---- Like `log`, and prints the record as a line. Of iterations, the means begin anew.
+--- Like `log`, and prints the record, except tables in it, as a line. Of iterations, the
+-- means begin anew.
 -- @param record plain table
 function Job:report(record)
   self:log(record)
@@ -339,7 +340,7 @@ function Job:report(record)
   for _, name in ipairs(check.names(record)) do
     local value = record[name]
     local format = math.type(value) == "float" and "%s %.5g" or "%s %s"
-    texts[#texts + 1] = format:format(name, value)
+    if type(value) ~= "table" then texts[#texts + 1] = format:format(name, value) end
   end
   texts[#texts + 1] = ("%.1f s"):format(self:seconds())
   progress.hide()

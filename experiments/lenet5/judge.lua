@@ -1,0 +1,56 @@
+--- A trained network as a judge of images that another experiment made: what classes it sees in
+-- them, and the values of its last hidden layer, in which images can be compared.
+
+local pl = require "perilune"
+
+local folder = (select(2, ...) or ""):match "^(.*/)" or ""
+local model = dofile(folder .. "model.lua")
+
+local judge = {}
+
+local Judge = {__name = "judge"}
+Judge.__index = Judge
+
+local BLOCK <const> = 1000 -- images at a time
+
+--- Takes the batch-norm network of a run.
+-- @param path VARIANT-SEED.safetensors
+-- @return the judge, or nil and a message
+function judge.load(path)
+  local saved, message = pl.load(path)
+  if not saved then return nil, message end
+  local net = model.lenet5 {batch_norm = true}
+  local fits, why = pcall(net.load_state_dict, net, saved.model or {})
+  if not fits then return nil, ("%s: %s"):format(path, (why:gsub("^.-: ", "", 1))) end
+  net:eval()
+  local n = #net
+  return setmetatable({
+    _features = pl.nn.Sequential(table.move(net, 1, n - 1, 1, {})), _output = net[n],
+  }, Judge)
+end
+
+-- Images as the network was trained with them.
+local function prepared(images)
+  local x = images:to("real"):reshape(-1, 1, 28, 28)
+  if images:kind() == "uint8" then x = x / 255 end
+  return (x - model.MEAN) / model.STD
+end
+
+--- Looks at images.
+-- @param images uint8 [n, 28, 28], or real in [0, 1] [n, 28, 28] or [n, 1, 28, 28]
+-- @return the last hidden layer, real [n, 84]
+-- @return the probabilities of the classes, real [n, 10]
+function Judge:look(images)
+  local features, probabilities = {}, {}
+  for first = 1, #images, BLOCK do
+    local f, p = pl.tidy(pl.no_grad, function()
+      local rows = images:slice(1, first, math.min(BLOCK, #images - first + 1))
+      local values = self._features(prepared(rows))
+      return values, self._output(values):softmax()
+    end)
+    features[#features + 1], probabilities[#probabilities + 1] = f, p
+  end
+  return pl.cat(features, 1), pl.cat(probabilities, 1)
+end
+
+return judge
