@@ -182,6 +182,22 @@ function T.test_a_convolution()
   end)
 end
 
+function T.test_transposed_convolution_and_norms()
+  local x, w = pl.rand(2, 2, 3, 3):requires_grad_(), pl.rand(2, 1, 3, 3):requires_grad_()
+  local scale, shift = pl.rand(6, 6):requires_grad_(), pl.rand(1):requires_grad_()
+  exhaust(function()
+    local y = pl.conv_transpose2d(x, w, shift, {stride = 2, padding = 1, output_padding = 1})
+    y = pl.layer_norm(pl.relu(y), scale, scale, {normalized_shape = {6, 6}})
+    y = pl.instance_norm(y, shift, shift)
+    pl.grad(y:square():sum(), {x, w, scale, shift})
+  end)
+end
+
+function T.test_frechet()
+  local a, b = pl.rand(3, 4):t(), pl.rand(5, 3)
+  exhaust(function() pl.learn.frechet(a, b) end)
+end
+
 function T.test_a_double_gradient()
   local x, w = pl.rand(2, 3):requires_grad_(), pl.rand(3, 2):requires_grad_()
   exhaust(function()
