@@ -44,7 +44,7 @@ local schedule <const> = {
 -- The unlabelled examples weigh together what the labelled ones do, or this many if these are fewer.
 local LEAST <const> = 500
 
-local KEEP <const> = 0.999 -- nearly Poisson's equation, and solvable where no label is in reach
+local KEEP <const> = 0.9999 -- nearly Poisson's equation, and solvable where no label is in reach
 
 local OPTIONS <const> = {
   C = 10, gamma = "scale", features = 1000, unlabelled_cost = check.absent, balance = true,
