@@ -43,7 +43,7 @@ end
 variants.methods = {
   svm = method {title = "SVM on pixels"},
   tsvm = method {title = "TSVM on pixels", transductive = true},
-  ["m1-svm"] = method {title = "M1 + SVM", network = "features"},
+  ["m1-svm"] = method {title = "M1 + SVM", network = "features", C = 3},
   ["m1-tsvm"] = method {title = "M1 + TSVM", network = "features", transductive = true},
   best = method {
     title = "M1 + TSVM, best", network = "features", transductive = true, view = "both",
