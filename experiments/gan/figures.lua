@@ -74,21 +74,22 @@ end
 
 -- The quality over the iterations, beside that of real images.
 local function draw_quality(run, seed, scale)
-  local figure = plot.figure {columns = 2, width = 860, height = 330, title = "Quality of the images"}
+  local figure = plot.figure {columns = 2, width = 860, height = 330,
+                              title = "Quality of the images"}
   local distance = figure:panel {title = "Fréchet distance to the test images",
                                  x_label = "iteration", y_scale = "log"}
   local share = figure:panel {title = "Share of the rarest class", x_label = "iteration",
                               y_label = "%", y_limits = {0, 10}}
   for i, name in ipairs(NAMES) do
-    local records = run:records {variant = name, seed = seed}
+    local records, title = run:records {variant = name, seed = seed}, variants[name].title
     local iterations, values = values_of(records, "frechet")
     if #values > 0 then
-      distance:line(iterations, values, {label = variants[name].title, color = i, marker = "circle"})
+      distance:line(iterations, values, {label = title, color = i, marker = "circle"})
       local _, last = values_of(records, "frechet_last")
       distance:line(iterations, last, {color = i, style = "dashed", alpha = 0.6, width = 1,
-                                       label = variants[name].title .. ", last weights"})
+                                       label = title .. ", last weights"})
       local _, shares = values_of(records, "smallest_share", 100)
-      share:line(iterations, shares, {label = variants[name].title, color = i, marker = "circle"})
+      share:line(iterations, shares, {label = title, color = i, marker = "circle"})
     end
   end
   for i, row in ipairs(scale) do

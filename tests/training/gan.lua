@@ -126,8 +126,8 @@ local function start(arguments, stop)
   make_classifier()
   assert(core.write_file(folder .. "/stopper.lua", STOPPER))
   assert(core.write_file(folder .. "/batch-norm-1.safetensors", classifier))
-  return program.run(("STOP='%s' PERILUNE_PROGRESS=off @perilune %s/stopper.lua --threads 1 %s"):format(
-    stop or "", folder, arguments))
+  return program.run(("STOP='%s' PERILUNE_PROGRESS=off @perilune %s/stopper.lua --threads 1 %s")
+    :format(stop or "", folder, arguments))
 end
 
 local function begin(out)
@@ -197,7 +197,8 @@ function T.test_records()
   lu.assertEquals(pl.image.read(folder .. "/x.png"):size(), {62, 62})
   text, status = program.run(sample:format(folder, folder .. "/batch-norm-1.safetensors"))
   lu.assertEquals(status, 1)
-  lu.assertEquals(text, "perilune: " .. folder .. "/batch-norm-1.safetensors: this is no generator\n")
+  lu.assertEquals(text, ("perilune: %s/batch-norm-1.safetensors: this is no generator\n")
+    :format(folder))
 end
 
 --
@@ -205,7 +206,8 @@ end
 --
 
 local function refused(arguments, message)
-  local text, status = program.run("@perilune experiments/gan/run.lua --data synthetic " .. arguments)
+  local text, status = program.run("@perilune experiments/gan/run.lua --data synthetic "
+    .. arguments)
   lu.assertEquals(status, 1, text)
   lu.assertEquals(text, "perilune: " .. message .. "\n")
 end
@@ -220,7 +222,7 @@ function T.test_bad_input()
   local text, status = program.run("@perilune experiments/gan/run.lua --classifier "
     .. folder .. "/other.safetensors")
   lu.assertEquals(status, 1)
-  lu.assertStrContains(text, "perilune: " .. folder .. "/other.safetensors: the state is not one of this ")
+  lu.assertStrContains(text, folder .. "/other.safetensors: the state is not one of this ")
   refused("--iterations 0", "--iterations: an integer of at least 1 expected, got '0'")
   refused("--variant wgan", "--variant: 'wgan' is none of dcgan, wgan-gp; did you mean wgan-gp?")
   refused("--epochs 3", "--epochs: this experiment counts --iterations")
