@@ -25,14 +25,15 @@ end
 --- The autoencoders, by name.
 variants.networks = {
   elbo = autoencoder {title = "beta 1", warmup = 10, epochs = 100},
-  features = autoencoder {title = "beta 0.2", beta = 0.2},
+  features = autoencoder {title = "beta 0.05", beta = 0.05, epochs = 25},
 }
 
 -- What a method does not say itself. An option may depend on the number of labels:
 -- C = {[100] = 1, default = 10}.
 local function method(own)
   local settings = {
-    transductive = false, C = 10, gamma = "scale", features = 1000, neighbours = 10,
+    transductive = false, C = 10, gamma = "scale", neighbours = 10,
+    features = {default = 500, [3000] = 1000},
     view = "mean", copies = "none",
   }
   for name, value in next, own do settings[name] = value end
@@ -46,8 +47,8 @@ variants.methods = {
   ["m1-svm"] = method {title = "M1 + SVM", network = "features", C = 3},
   ["m1-tsvm"] = method {title = "M1 + TSVM", network = "features", transductive = true},
   best = method {
-    title = "M1 + TSVM, best", network = "features", transductive = true, view = "both",
-    copies = "shifted",
+    title = "M1 + TSVM, best", network = "features", transductive = true, C = 3,
+    view = "both", copies = "shifted",
   },
 }
 
