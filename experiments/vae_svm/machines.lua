@@ -99,6 +99,18 @@ local function turn_bar(title)
   end
 end
 
+-- The graph of all training images as one of the given rows, which are all of these, some of them
+-- more than once: the neighbours of a copy are those of its original.
+local function graph_of(graph, rows)
+  local place, list = {}, rows:totable()
+  for i = #list, 1, -1 do place[list[i]] = i end
+  local near = graph.near:index_select(rows, 1):reshape(-1)
+  return {
+    near = pl.tensor(place, "int32"):index_select(near, 1):reshape(#list, -1),
+    distances = graph.distances:index_select(rows, 1),
+  }
+end
+
 --- Trains a machine.
 -- @param images real [n, h, w], all training images
 -- @param x what the encoder makes of them
@@ -107,10 +119,11 @@ end
 -- @param settings of the method: `transductive`, `C`, `gamma`, `features`, `unlabelled_cost`,
 --   `neighbours`, `copies`: "none", "mirrored", "shifted" or "all", of the labelled images
 -- @param encoder what `machines.encoder` gives
+-- @param graph `svm.neighbours` of all training images, or nil
 -- @param seed of the random features
 -- @param title of the progress bar
 -- @return the machine, or nil and a message if Ctrl-C was pressed
-function machines.train(images, x, labels, draw, settings, encoder, seed, title)
+function machines.train(images, x, labels, draw, settings, encoder, graph, seed, title)
   return pl.tidy(function()
     local known, times = with_copies(images:index_select(draw.labelled, 1), settings.copies)
     local of = labels[draw.labelled]
@@ -118,9 +131,13 @@ function machines.train(images, x, labels, draw, settings, encoder, seed, title)
     if not settings.transductive then
       return svm.fit(encoder(known), classes, {C = settings.C, gamma = settings.gamma})
     end
+    if graph then
+      local originals = draw.labelled:reshape(1, -1):expand(times, #of):reshape(-1)
+      graph = graph_of(graph, pl.cat({originals, draw.unlabelled}, 1))
+    end
     return svm.transduce(encoder(known), classes, x:index_select(draw.unlabelled, 1), {
       C = settings.C, gamma = settings.gamma, features = settings.features,
-      unlabelled_cost = settings.unlabelled_cost, neighbours = settings.neighbours,
+      unlabelled_cost = settings.unlabelled_cost, neighbours = settings.neighbours, graph = graph,
       balance = true, seed = seed, on_progress = turn_bar(title),
     })
   end)

@@ -281,9 +281,13 @@ local function material(run, method, train_set, test_set)
   local net = settings.network and trained(run, settings.network)
   local images = machines.pixels(train_set)
   local encoder = machines.encoder(net, settings.view, images)
+  local x, graph = encoder(images), nil
+  if settings.transductive and settings.neighbours > 0 and not options.validation then
+    graph = svm.neighbours(x, settings.neighbours) -- one for all draws: each has all images
+  end
   return {
-    train_set = train_set, test_set = test_set, images = images, encoder = encoder,
-    x = encoder(images), test_x = encoder(machines.pixels(test_set)),
+    train_set = train_set, test_set = test_set, images = images, encoder = encoder, x = x,
+    graph = graph, test_x = encoder(machines.pixels(test_set)),
   }
 end
 
@@ -298,7 +302,7 @@ local function do_task(run, method, task, m)
   local draw_of = options.validation and labels.validation_draw or labels.draw
   local draw = draw_of(m.train_set, task.labels, seed)
   local machine, message = machines.train(m.images, m.x, m.train_set.labels, draw,
-    method_settings(method, task.labels), m.encoder, seed, task.key)
+    method_settings(method, task.labels), m.encoder, m.graph, seed, task.key)
   if not machine and pl.interrupted() then run:stop() end
   experiment.must(machine, message)
   local err = 100 * (1 - accuracy_of(machine, draw, m))

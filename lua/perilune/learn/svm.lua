@@ -180,6 +180,7 @@ function svm.search(x, labels, options)
 end
 
 svm.transduce = transduction.transduce
+svm.neighbours = transduction.neighbours
 
 --- Reads a model that its method `save` wrote, and checks that its parts fit.
 -- @param path file name

@@ -48,7 +48,7 @@ local KEEP <const> = 0.9999 -- nearly Poisson's equation, and solvable where no 
 
 local OPTIONS <const> = {
   C = 10, gamma = "scale", features = 1000, unlabelled_cost = check.absent, balance = true,
-  neighbours = 10, seed = check.absent, on_progress = check.absent,
+  neighbours = 10, graph = check.absent, seed = check.absent, on_progress = check.absent,
 }
 
 --
@@ -82,6 +82,9 @@ local function check_options(o)
   check.count("transduce", "features", o.features, 4)
   if o.features % 2 ~= 0 then refuse("features: even number expected, got %d", o.features) end
   check.natural("transduce", "neighbours", o.neighbours, 4)
+  if o.graph ~= nil and type(o.graph) ~= "table" then
+    refuse("graph: what svm.neighbours gives expected, got %s", type(o.graph))
+  end
   if o.seed ~= nil then check.natural("transduce", "seed", o.seed, 4) end
   if o.on_progress ~= nil and type(o.on_progress) ~= "function" then
     refuse("on_progress: function expected, got %s", type(o.on_progress))
@@ -165,10 +168,24 @@ local function report(p, f, before, facts)
   return p.on_progress(facts) ~= false
 end
 
+-- The given graph if it has a row for each example.
+local function check_graph(graph, rows)
+  local near, distances = graph.near, graph.distances
+  if not check.is_tensor(near) or not check.is_tensor(distances) then
+    error("transduce: graph: near and distances, two tensors, expected", 0)
+  elseif near:dim() ~= 2 or #near ~= rows or distances:dim() ~= 2 or #distances ~= rows then
+    error(("transduce: graph has near %s and distances %s; %d rows, the labelled and the unlabelled "
+      .. "examples, expected"):format(check.shape(near), check.shape(distances), rows), 0)
+  end
+  return near, distances
+end
+
 -- What the labels say of the unlabelled examples through the graph: real [m,k], mean square 1.
-local function spread_labels(all, known, neighbours)
+local function spread_labels(all, known, o)
   local n, m = #known, #all - #known
-  local near, distances = core.svm_neighbours(all, math.min(neighbours, n + m - 1))
+  local near, distances
+  if o.graph then near, distances = check_graph(o.graph, n + m)
+  else near, distances = core.svm_neighbours(all, math.min(o.neighbours, n + m - 1)) end
   local source = pl.cat({known - known:mean(1), pl.zeros(m, known:size(2))}, 1)
   local u = core.svm_spread(near, distances, source, KEEP):slice(1, n + 1, m)
   u = u - u:mean(1)
@@ -187,7 +204,7 @@ local function prepare(x, labels, unlabelled, classes, o)
     weights = pl.zeros(o.features, k), bias = pl.zeros(k), prices = pl.zeros(k),
     cost = cost, on_progress = o.on_progress, start = core.clock(),
   }
-  if m > 0 and o.neighbours > 0 then p.spread = spread_labels(all, known, o.neighbours) end
+  if m > 0 and (o.graph or o.neighbours > 0) then p.spread = spread_labels(all, known, o) end
   p.features, p.points, p.gamma = features_of(all, o)
   return p
 end
@@ -219,6 +236,16 @@ local function solve(x, labels, unlabelled, classes, o)
   }
 end
 
+--- The graph of nearest neighbours, for the option `graph` of transduce: {near, distances}.
+-- @param x real [n, d], finite
+-- @param k how many neighbours each row has
+-- @return table of `near`, int32 [n,k], the rows nearest to each, and `distances`, real [n,k],
+--   squared
+function transduction.neighbours(x, k)
+  local near, distances = check.call(2, core.svm_neighbours, x, k)
+  return {near = near, distances = distances}
+end
+
 --- Trains a machine on labelled and unlabelled examples: a transductive SVM with one label for
 -- each unlabelled example, classes of given sizes, and an annealed search that starts from labels
 -- spread along a graph of neighbours, on random Fourier features of the RBF kernel; the head of
@@ -228,7 +255,9 @@ end
 -- @param unlabelled real [m, d], finite; m may be 0
 -- @param[opt] options `C` (10), cost of a labelled example; `unlabelled_cost`, of an unlabelled
 --   one (C max(n, 500) / m, at most C); `gamma`, a number or "scale", which is 1 / (d * variance of all examples);
---   `features` (1000), even; `neighbours` (10) of each example in the graph, 0 for none;
+--   `features` (1000), even; `neighbours` (10) of each example in the graph, 0 for none; `graph`,
+--   {near, distances} as `neighbours` gives them, of the labelled and then the unlabelled examples,
+--   where it is known already: to find it takes longer than all the rest;
 --   `balance`: true, the classes are as frequent as among the labels; a list of numbers, one a
 --   class, ascending: that frequent; false, no demand; `seed` of the features (drawn from the
 --   library's stream); `on_progress`, called after each turn with a table of `turn`, `turns`,
