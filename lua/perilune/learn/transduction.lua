@@ -41,7 +41,8 @@ local schedule <const> = {
   tolerance = 1e-3, last_tolerance = 1e-5,
 }
 
--- The unlabelled examples weigh together what the labelled ones do, or this many if these are fewer.
+-- The unlabelled examples weigh together what the labelled ones do, or this many if these are
+-- fewer.
 local LEAST <const> = 500
 
 local KEEP <const> = 0.9999 -- nearly Poisson's equation, and solvable where no label is in reach
@@ -174,8 +175,8 @@ local function check_graph(graph, rows)
   if not check.is_tensor(near) or not check.is_tensor(distances) then
     error("transduce: graph: near and distances, two tensors, expected", 0)
   elseif near:dim() ~= 2 or #near ~= rows or distances:dim() ~= 2 or #distances ~= rows then
-    error(("transduce: graph has near %s and distances %s; %d rows, the labelled and the unlabelled "
-      .. "examples, expected"):format(check.shape(near), check.shape(distances), rows), 0)
+    error(("transduce: graph has near %s and distances %s; %d rows expected, the labelled and the "
+      .. "unlabelled examples"):format(check.shape(near), check.shape(distances), rows), 0)
   end
   return near, distances
 end
@@ -254,7 +255,8 @@ end
 -- @param labels int32 [n] of at least two classes
 -- @param unlabelled real [m, d], finite; m may be 0
 -- @param[opt] options `C` (10), cost of a labelled example; `unlabelled_cost`, of an unlabelled
---   one (C max(n, 500) / m, at most C); `gamma`, a number or "scale", which is 1 / (d * variance of all examples);
+--   one (C max(n, 500) / m, at most C); `gamma`, a number or "scale", which is 1 / (d * variance
+--   of all examples);
 --   `features` (1000), even; `neighbours` (10) of each example in the graph, 0 for none; `graph`,
 --   {near, distances} as `neighbours` gives them, of the labelled and then the unlabelled examples,
 --   where it is known already: to find it takes longer than all the rest;
