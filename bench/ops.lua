@@ -2,8 +2,8 @@
 --
 -- Walks the op table. Each op runs on the first sample of its row with all sizes multiplied by a
 -- power of two, until it takes milliseconds or four million numbers (some samples cannot grow);
--- printed are microseconds of the op and of its gradient, their arithmetic and memory traffic by formula
--- per second. Views cost nothing but their call.
+-- printed are microseconds of the op and of its gradient, and their arithmetic and memory traffic
+-- by formula per second. Views cost nothing but their call.
 
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -113,12 +113,14 @@ for _, name in ipairs(names) do
   if row.differentiable then
     gradient = find(repeat_for(function()
       local sum = sum_of(found.call())
-      if sum then pl.grad(sum, found.inputs[1].requires_grad and found.inputs[1] or found.inputs[2]) end
+      local x, other = table.unpack(found.inputs)
+      if sum then pl.grad(sum, x.requires_grad and x or other) end
     end), name .. ", gradient")
   end
   local a, b, c = cells(forward)
   local d, e, f = cells(gradient)
-  print(("%-34s %10s %8s %7s %12s %8s %7s  %s, %d"):format(name, a, b, c, d, e, f, found.text, scale))
+  print(("%-34s %10s %8s %7s %12s %8s %7s  %s, %d"):format(name, a, b, c, d, e, f, found.text,
+    scale))
   lines[#lines + 1] = table.concat({name, scale, a, b, c, d, e, f}, ",")
 end
 if csv then assert(core.write_file(csv, table.concat(lines, "\n") .. "\n")) end

@@ -16,7 +16,9 @@ local function read_times(path)
     round = math.tointeger(round)
     rows[name] = rows[name] or {}
     rows[name][who] = rows[name][who] or {}
-    rows[name][who][round] = {rate = tonumber(rate), memory = tonumber(memory), cost = tonumber(cost)}
+    rows[name][who][round] = {
+      rate = tonumber(rate), memory = tonumber(memory), cost = tonumber(cost),
+    }
   end
   return rows
 end
@@ -60,13 +62,14 @@ end
 local list = {}
 for i, name in ipairs(names) do list[i] = summary(name) end
 
-print(("matrix products %.0f GFLOP/s, memory %.1f GB/s; medians of %d rounds, samples per second"):format(
-  limit, median(column(rows.memory.ours, "rate")) / 1e9, #rows.gemm.ours))
+print(("matrix products %.0f GFLOP/s, memory %.1f GB/s; samples per second, medians of %d rounds")
+  :format(limit, median(column(rows.memory.ours, "rate")) / 1e9, #rows.gemm.ours))
 print(("%-11s %9s %9s %9s  %-20s %14s %9s  %s"):format("workload", "PyTorch", "kept mem.",
   "Perilune", "ratio to the faster", "MFLOP/sample", "of limit", "peak MiB"))
 for _, r in ipairs(list) do
-  print(("%-11s %9.0f %9.0f %9.0f  %5.2f [%.2f, %.2f]   %14.2f %8.0f%%  %d against %d"):format(r.name,
-    r.peer, r.kept, r.ours, r.ratio, r.low, r.high, r.cost, 100 * r.share, r.memory, r.peer_memory))
+  print(("%-11s %9.0f %9.0f %9.0f  %5.2f [%.2f, %.2f]   %14.2f %8.0f%%  %d against %d"):format(
+    r.name, r.peer, r.kept, r.ours, r.ratio, r.low, r.high, r.cost, 100 * r.share, r.memory,
+    r.peer_memory))
 end
 
 if folder == "" then return end
@@ -85,10 +88,10 @@ assert(core.write_file(folder .. "/compare.csv", table.concat(lines, "\n") .. "\
 
 local figure = pl.plot.figure {width = 900, height = 380}
 local panel = figure:panel {title = "Samples per second, PyTorch = 1", y_label = "ratio"}
-local bars, below, above = {}, {}, {}
-for i, r in ipairs(list) do bars[i], below[i], above[i] = r.ratio, r.ratio - r.low, r.high - r.ratio end
-local spread = {}
-for i in ipairs(list) do spread[i] = math.max(below[i], above[i]) end
+local bars, spread = {}, {}
+for i, r in ipairs(list) do
+  bars[i], spread[i] = r.ratio, math.max(r.ratio - r.low, r.high - r.ratio)
+end
 panel:bar(names, bars, {error = spread, annotate = "%.1f"})
 panel:hline(1)
 figure:save(folder .. "/compare.png")

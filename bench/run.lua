@@ -21,7 +21,8 @@ while arg[i] do
   elseif workloads[arg[i]] then
     names[#names + 1] = arg[i]
   else
-    error(("unknown workload '%s'; known: %s"):format(arg[i], table.concat(workloads.order, ", ")), 0)
+    local known = table.concat(workloads.order, ", ")
+    error(("unknown workload '%s'; known: %s"):format(arg[i], known), 0)
   end
   i = i + 1
 end
@@ -54,7 +55,7 @@ for _, name in ipairs(names) do
     k = k + 1
   until core.clock() - start >= seconds
   local dt = core.clock() - start
-  print(("%-12s %9.2f steps/s %11.0f samples/s  %9.3f ms/step  %8.3f MFLOP/sample %7.1f GFLOP/s  rss %d MiB")
-    :format(name, k / dt, k * n / dt, 1e3 * dt / k, flops / n / 1e6, flops * k / dt / 1e9,
+  print(("%-12s %9.2f steps/s %11.0f samples/s  %9.3f ms/step  %8.3f MFLOP/sample "
+    .. "%7.1f GFLOP/s  rss %d MiB"):format(name, k / dt, k * n / dt, 1e3 * dt / k, flops / n / 1e6, flops * k / dt / 1e9,
             peak_memory()))
 end

@@ -99,7 +99,8 @@ local lengths <const> = {10, 20, 50, 100, 200, 500, 1000}
 local images = series("LeNet-5, batch", batches, lenet)
 local words = series("LSTM, batch", {table.unpack(batches, 1, 9)},
                      function(b) return language_model(b, 200, 35) end)
-local _, rates = series("LSTM, hidden units", hidden, function(h) return language_model(20, h, 35) end)
+local _, rates = series("LSTM, hidden units", hidden,
+                        function(h) return language_model(20, h, 35) end)
 local mib = {}
 for i, steps in ipairs(lengths) do
   mib[i] = memory(steps)
