@@ -56,6 +56,6 @@ for _, name in ipairs(names) do
   until core.clock() - start >= seconds
   local dt = core.clock() - start
   print(("%-12s %9.2f steps/s %11.0f samples/s  %9.3f ms/step  %8.3f MFLOP/sample "
-    .. "%7.1f GFLOP/s  rss %d MiB"):format(name, k / dt, k * n / dt, 1e3 * dt / k, flops / n / 1e6, flops * k / dt / 1e9,
-            peak_memory()))
+    .. "%7.1f GFLOP/s  rss %d MiB"):format(name, k / dt, k * n / dt, 1e3 * dt / k, flops / n / 1e6,
+    flops * k / dt / 1e9, peak_memory()))
 end

@@ -120,6 +120,6 @@ panel("LSTM, 200 units", "batch", "us per word", {x_scale = "log", y_scale = "lo
   {table.unpack(batches, 1, 9)}, words, {marker = "circle"})
 panel("LSTM, batch 20", "hidden units", "GFLOP/s", {x_scale = "log"}):line(hidden, rates,
   {marker = "circle"})
-panel("LSTM, batch 20, 200 units", "steps of a sequence", "peak memory in MiB", {}):line(lengths, mib,
-  {marker = "circle"})
+panel("LSTM, batch 20, 200 units", "steps of a sequence", "peak memory in MiB", {}):line(
+  lengths, mib, {marker = "circle"})
 figure:save(folder .. "/scaling.png")
