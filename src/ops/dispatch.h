@@ -11,11 +11,13 @@ typedef struct {
   const pl_math_kernels *math;
   const pl_conv_kernels *conv;
   const pl_panel_kernels *panels;
+  const pl_gemm_kernels *gemm;
 } pl_kernels;
 
 const pl_kernels *pl_kernels_now(void);
 #define PL_MATH   (pl_kernels_now()->math)
 #define PL_CONV   (pl_kernels_now()->conv)
 #define PL_PANELS (pl_kernels_now()->panels)
+#define PL_GEMM   (pl_kernels_now()->gemm)
 
 #endif

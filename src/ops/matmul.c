@@ -1,7 +1,7 @@
 /*
-** matmul.c: matrix products. OpenBLAS is called from one thread at a time on slices of the
-** result, one slice a thread: for the sizes of small networks that is faster than letting
-** it split one call, and it does not matter then how it would have split.
+** matmul.c: matrix products, short ones by the kernels of gemm.c, others by OpenBLAS. That is
+** called from one thread at a time on slices of the result, one slice a thread: for the sizes of
+** small networks that is faster than letting it split one call.
 */
 #include <cblas.h>
 #include <omp.h>
@@ -15,8 +15,11 @@
 #define GEMM cblas_sgemm
 #endif
 
-/* Below so many multiplications a second thread costs more than it saves. */
-enum { SERIAL_LIMIT = 100000 };
+/*
+** Below so many multiplications a second thread costs more than it saves; below so many, or with so
+** few rows or columns, to lay out the operands does.
+*/
+enum { SERIAL_LIMIT = 100000, PANEL_LIMIT = 1000000, FEW = 4 };
 
 void pl_gemm_serial(const pl_gemm_job *j) {
   pl_blas_one_thread();
@@ -48,14 +51,20 @@ static int64_t cut(int64_t n, int part, int parts) {
   return part == parts ? n : n * part / parts & ~(int64_t)15;
 }
 
-void pl_gemm(const pl_gemm_job *j) {
-  bool rows = j->m >= j->n;
-  int64_t longest = rows ? j->m : j->n;
-  int parts = (int)PL_MIN(omp_get_max_threads(), longest / 16);
-  if (parts < 2 || omp_in_parallel() || j->m * j->n * j->k < SERIAL_LIMIT) {
-    pl_gemm_serial(j);
-    return;
+static void finish(const pl_gemm_job *j) {
+  const int64_t piece = PL_MAX(1, 4096 / PL_MAX(j->n, 1));
+  if (!j->finish) return;
+#pragma omp parallel for schedule(static) if (j->m * j->n > PL_GRAIN)
+  for (int64_t r = 0; r < j->m; r += piece) {
+    const int64_t rows = PL_MIN(piece, j->m - r);
+    PL_MATH->bias_act(rows, j->n, j->c + r * j->ldc, j->finish->bias, j->finish->slope);
   }
+}
+
+/* By the BLAS, each thread a slice. */
+static void by_slices(const pl_gemm_job *j, int parts) {
+  const bool rows = j->m >= j->n;
+  const int64_t longest = rows ? j->m : j->n;
   pl_blas_one_thread();
 #pragma omp parallel for schedule(static) num_threads(parts)
   for (int i = 0; i < parts; i++) {
@@ -63,6 +72,18 @@ void pl_gemm(const pl_gemm_job *j) {
     pl_gemm_job slice = rows ? rows_of(j, from, to) : columns_of(j, from, to);
     pl_gemm_serial(&slice);
   }
+}
+
+bool pl_gemm(const pl_gemm_job *j) {
+  const int64_t work = j->m * j->n * j->k;
+  const int parts = (int)PL_MIN(omp_get_max_threads(), PL_MAX(j->m, j->n) / 16);
+  const bool alone = work < SERIAL_LIMIT || omp_in_parallel();
+  if (!alone && work >= PANEL_LIMIT && j->k <= PL_GEMM->deepest && PL_MIN(j->m, j->n) >= FEW)
+    return PL_GEMM->product(j, PL_MAX(parts, 1));
+  if (alone || parts < 2) pl_gemm_serial(j);
+  else by_slices(j, parts);
+  finish(j);
+  return true;
 }
 
 /*
@@ -147,8 +168,8 @@ static bool bmm_forward(pl_args *c) {
   j.a = pl_reals(a.t);
   j.b = pl_reals(b.t);
   j.c = pl_reals(y);
-  if (r == 2 || y->size[0] == 1) pl_gemm(&j);
-  else gemm_stack(j, y->size[0], a.batch, b.batch);
+  if (r == 2 || y->size[0] == 1) return pl_gemm(&j);
+  gemm_stack(j, y->size[0], a.batch, b.batch);
   return true;
 }
 
@@ -261,7 +282,7 @@ pl_tensor *pl_matmul(pl_tensor *a, pl_tensor *b) {
 }
 
 /*
-** linear: y = act(x W' + bias), the bias and the activation applied while y is in the cache
+** linear: y = act(x W' + bias), the bias and the activation applied while y is in registers
 */
 
 static bool linear_shape(pl_args *c) {
@@ -280,13 +301,6 @@ static bool linear_shape(pl_args *c) {
   return pl_out(c, 0, PL_REAL, size);
 }
 
-static void add_bias(int64_t rows, int64_t n, pl_real *y, const pl_real *bias, pl_real slope) {
-  int64_t piece = PL_MAX(1, 4096 / PL_MAX(n, 1));
-#pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN)
-  for (int64_t r = 0; r < rows; r += piece)
-    PL_MATH->bias_act(PL_MIN(piece, rows - r), n, y + r * n, bias, slope);
-}
-
 static bool linear_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *bias = c->in[2] ? pl_packed(c->in[2]) : NULL;
   pl_tensor *w = pl_packed(c->in[1]);
@@ -302,11 +316,10 @@ static bool linear_forward(pl_args *c) {
                    .ldb = k,
                    .ldc = n,
                    .tb = true};
-  double slope = pl_act_slope(c->attr[0].i, c->attr[1].d);
-  pl_gemm(&j);
-  if (!bias && slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
-  if (bias) add_bias(rows, n, j.c, pl_reals(bias), (pl_real)slope);
-  return !pl_error();
+  pl_finish f = {NULL, (pl_real)pl_act_slope(c->attr[0].i, c->attr[1].d)};
+  if (!bias && f.slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
+  if (bias) f.bias = pl_reals(bias), j.finish = &f;
+  return !pl_error() && pl_gemm(&j);
 }
 
 static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {

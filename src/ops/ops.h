@@ -42,16 +42,8 @@ double pl_act_slope(int64_t activation, double slope);
 /* The gradient knows from the result's sign where the input was, so no slope may be negative. */
 bool pl_check_slope(const pl_args *c, int64_t activation, double slope);
 
-/* c[m,n] = a[m,k] * b[k,n] + (accumulate ? c : 0); lda etc. in elements; ta: a is stored [k,m]. */
-typedef struct {
-  int64_t m, n, k;
-  const pl_real *a, *b;
-  pl_real *c;
-  int64_t lda, ldb, ldc;
-  bool ta, tb, accumulate;
-} pl_gemm_job;
-/* Cut into slices, one a thread, when it is large enough. */
-void pl_gemm(const pl_gemm_job *job);
+/* On all threads if it is large enough. False: no memory, with the error slot set. */
+bool pl_gemm(const pl_gemm_job *job);
 /* On this thread only; for use inside a parallel region. */
 void pl_gemm_serial(const pl_gemm_job *job);
 

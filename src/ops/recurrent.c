@@ -67,11 +67,9 @@ static bool input_products(const pl_args *c, sizes s, const pl_real *bias, pl_te
                    .ldb = s.i,
                    .ldc = s.gates,
                    .tb = true};
-  pl_gemm(&j);
-  if (!bias) return true;
-#pragma omp parallel for schedule(static) if (rows * s.gates > PL_GRAIN)
-  for (int64_t r = 0; r < rows; r++) PL_MATH->bias_act(1, s.gates, j.c + r * s.gates, bias, 1);
-  return true;
+  const pl_finish f = {bias, 1};
+  if (bias) j.finish = &f;
+  return pl_gemm(&j);
 }
 
 /*

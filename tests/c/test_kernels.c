@@ -21,19 +21,23 @@ typedef struct {
   const char *name;
   const pl_math_kernels *math;
   const pl_panel_kernels *panels;
+  const pl_gemm_kernels *gemm;
 } set;
 
 static set sets[3];
 static int n_sets;
 
 static void find_sets(void) {
-  sets[n_sets++] = (set){"generic", &pl_math_kernels_generic, &pl_panel_kernels_generic};
+  sets[n_sets++] = (set){"generic", &pl_math_kernels_generic, &pl_panel_kernels_generic,
+                         &pl_gemm_kernels_generic};
 #ifdef PL_HAVE_X86
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    sets[n_sets++] = (set){"avx2", &pl_math_kernels_avx2, &pl_panel_kernels_avx2};
+    sets[n_sets++] =
+        (set){"avx2", &pl_math_kernels_avx2, &pl_panel_kernels_avx2, &pl_gemm_kernels_avx2};
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-    sets[n_sets++] = (set){"avx512", &pl_math_kernels_avx512, &pl_panel_kernels_avx512};
+    sets[n_sets++] =
+        (set){"avx512", &pl_math_kernels_avx512, &pl_panel_kernels_avx512, &pl_gemm_kernels_avx512};
 #endif
 }
 
@@ -376,14 +380,64 @@ static void test_panels(void **state) {
         check_product(sets[s], sizes[i][0], sizes[i][1], sizes[i][2], ways & 1, ways >> 1);
 }
 
+/* Everything that a job can ask for, on one thread and on three. */
+static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
+  enum { GAP = 3 };
+  const bool ta = ways & 1, tb = ways >> 1 & 1, bias = ways >> 3 & 1;
+  const int64_t lda = (ta ? m : k) + GAP, ldb = (tb ? k : n) + GAP, ldc = n + GAP;
+  const size_t a_n = (size_t)((ta ? k : m) * lda), b_n = (size_t)((tb ? n : k) * ldb);
+  const size_t c_n = (size_t)(m * ldc);
+  pl_real *a = calloc(a_n + 1, sizeof *a), *b = calloc(b_n + 1, sizeof *b);
+  pl_real *c = calloc(c_n + 1, sizeof *c), *again = calloc(c_n + 1, sizeof *again);
+  pl_real *shift = calloc((size_t)n + 1, sizeof *shift);
+  for (size_t i = 0; i < a_n; i++) a[i] = (pl_real)(i * 7 % 11) / 8;
+  for (size_t i = 0; i < b_n; i++) b[i] = (pl_real)(i * 5 % 13) / 8 - (pl_real)0.75;
+  for (size_t i = 0; i < c_n; i++) c[i] = again[i] = (pl_real)(i % 17);
+  for (int64_t i = 0; i < n; i++) shift[i] = (pl_real)(i % 5) - 2;
+  const pl_finish finish = {bias ? shift : NULL, ways >> 4 & 1 ? (pl_real)0.25 : 1};
+  pl_gemm_job job = {m, n, k, a, b, c, lda, ldb, ldc, ta, tb, ways >> 2 & 1, &finish};
+  assert_true(s.gemm->product(&job, 1));
+  job.c = again;
+  assert_true(s.gemm->product(&job, 3));
+  assert_memory_equal(c, again, c_n * sizeof *c);
+  for (int64_t i = 0; i < m * ldc; i++) {
+    const int64_t row = i / ldc, column = i % ldc;
+    double want = column >= n || job.accumulate ? (double)(i % 17) : 0;
+    if (column < n) {
+      for (int64_t j = 0; j < k; j++)
+        want += (double)a[ta ? j * lda + row : row * lda + j] *
+                (double)b[tb ? column * ldb + j : j * ldb + column];
+      if (bias) want += (double)shift[column];
+      if (want < 0) want *= (double)finish.slope;
+    }
+    check(s.name, "gemm", i, (double)c[i], want);
+  }
+  free(a), free(b), free(c), free(again), free(shift);
+}
+
+static void test_gemm(void **state) {
+  (void)state;
+  static const int64_t sizes[][3] = {{1, 1, 1},     {4, 4, 3},     {5, 17, 31},  {6, 16, 8},
+                                     {13, 70, 40},  {125, 33, 7},  {250, 9, 20}, {31, 2070, 5},
+                                     {1600, 20, 3}, {121, 130, 60}};
+  for (int s = 0; s < n_sets; s++)
+    for (size_t i = 0; sets[s].gemm->product && i < sizeof sizes / sizeof *sizes; i++)
+      for (unsigned ways = 0; ways < 32; ways++)
+        check_gemm(sets[s], sizes[i][0], sizes[i][1], sizes[i][2], ways);
+}
+
 int main(void) {
   find_sets();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_elementwise),         cmocka_unit_test(test_elementwise_gradients),
-      cmocka_unit_test(test_reductions),          cmocka_unit_test(test_extremes),
+      cmocka_unit_test(test_elementwise),
+      cmocka_unit_test(test_elementwise_gradients),
+      cmocka_unit_test(test_reductions),
+      cmocka_unit_test(test_extremes),
       cmocka_unit_test(test_rows_about),
 #ifndef PL_REAL_IS_DOUBLE
-      cmocka_unit_test(test_errors_of_functions), cmocka_unit_test(test_panels),
+      cmocka_unit_test(test_errors_of_functions),
+      cmocka_unit_test(test_panels),
+      cmocka_unit_test(test_gemm),
 #endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,32 @@ typedef struct {
   void (*avg_pool_grad)(const pl_pool *p, const pl_real *g, pl_real *gx);
 } pl_conv_kernels;
 
+/* What is done with a product at last: the bias of its columns is added (NULL: none), then what is
+ * below zero is multiplied by slope (1: it stays). */
+typedef struct {
+  const pl_real *bias;
+  pl_real slope;
+} pl_finish;
+
+/*
+** c[m,n] = a[m,k] b[k,n] + (accumulate ? c : 0), then finished (NULL: as it is); lda etc. in
+** elements; ta: a is stored [k,m], tb: b is stored [n,k].
+*/
+typedef struct {
+  int64_t m, n, k;
+  const pl_real *a, *b;
+  pl_real *c;
+  int64_t lda, ldb, ldc;
+  bool ta, tb, accumulate;
+  const pl_finish *finish;
+} pl_gemm_job;
+
+typedef struct {
+  int64_t deepest; /* the largest k; 0: there is no kernel */
+  /* On so many threads. False: no memory, with the error slot set. */
+  bool (*product)(const pl_gemm_job *job, int threads);
+} pl_gemm_kernels;
+
 /* Products with a matrix b [k,n] that is packed once. */
 typedef struct {
   /* how many numbers b takes when it is packed */
@@ -68,6 +94,7 @@ typedef struct {
                   const pl_real *panels, bool accumulate, pl_real *c, int64_t ldc);
 } pl_panel_kernels;
 
+extern const pl_gemm_kernels pl_gemm_kernels_generic, pl_gemm_kernels_avx2, pl_gemm_kernels_avx512;
 extern const pl_panel_kernels pl_panel_kernels_generic, pl_panel_kernels_avx2,
     pl_panel_kernels_avx512;
 extern const pl_conv_kernels pl_conv_kernels_generic, pl_conv_kernels_avx2, pl_conv_kernels_avx512;

@@ -1,0 +1,139 @@
+/*
+** gemm.c: matrix products over a short inner dimension, on all threads: those of small layers, and
+** the gradients of weights, which sum over a batch. b is laid out in panels of BLOCK columns by all
+** threads together; a is read where it lies if its rows are dense, else laid out too, TILE rows
+*side
+** by side. A tile of c stays in registers until it is done, so that c is written once and never
+** read (the scheme of Goto and van de Geijn 2008, without its cuts of the inner dimension). An
+** element has the same bits for any number of threads.
+*/
+#include <omp.h>
+
+#include "kernels.h"
+#include "panels.h"
+
+#if VECTOR_BYTES >= 32 /* narrower ones are better served by the BLAS, which has its own choice */
+
+/*
+** A panel of DEPTH rows fits into the first cache beside a tile's rows of a, ROWS rows of a into
+** the second one, COLUMNS of b into the third. Up to SHARED rows of a transposed a are laid out
+** once for all threads.
+*/
+enum { DEPTH = 256, ROWS = 120, COLUMNS = 2048, SHARED = 1536 };
+
+/* Where part i of n begins, of so many parts of even lengths. */
+static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
+
+/* Where the tiles of m <= ROWS rows begin. */
+typedef struct {
+  int64_t n, at[ROWS / TILE + 1];
+} tiling;
+
+static tiling tiling_of(int64_t m) {
+  tiling t = {.n = up(m, TILE)};
+  for (int64_t i = 0; i <= t.n; i++) t.at[i] = part(m, PL_MAX(t.n, 1), i);
+  return t;
+}
+
+/* A block of columns of c. */
+typedef struct {
+  const pl_gemm_job *job;
+  int64_t left, columns;
+  bool by_rows;    /* each thread has rows of c, not columns */
+  pl_real *panels; /* of b */
+  pl_real *tiles;  /* of a transposed a: of each thread ROWS rows, or all rows if each needs all */
+} block;
+
+/* Numbers of ROWS rows of a. */
+static int64_t tiles_size(const block *s) { return ROWS * s->job->k; }
+
+/* The tiles of `rows` rows of a transposed a: [tile][k][TILE]. */
+static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles) {
+  const tiling t = tiling_of(rows);
+  const int64_t k = s->job->k;
+  const pl_real *a = s->job->a + row;
+  for (int64_t i = 0; i < k; i++, a += s->job->lda)
+    for (int64_t j = 0; j < t.n; j++) {
+      pl_real *out = tiles + (j * k + i) * TILE;
+      const int64_t high = t.at[j + 1] - t.at[j];
+      if (high == TILE) memcpy(out, a + t.at[j], TILE * sizeof *a);
+      else memcpy(out, a + t.at[j], (size_t)high * sizeof *a);
+    }
+}
+
+static void pack_panels(const block *s, int64_t first, int64_t end) {
+  const pl_gemm_job *j = s->job;
+  for (int64_t p = first; p < end; p++) {
+    const int64_t at = s->left + p * BLOCK, columns = PL_MIN(BLOCK, s->columns - p * BLOCK);
+    pack_panel(j->k, columns, j->b + (j->tb ? at * j->ldb : at), j->ldb, j->tb,
+               s->panels + p * BLOCK * j->k);
+  }
+}
+
+/* rows <= ROWS of c from `row` on, panels `first` up to `end`. */
+static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t first, int64_t end,
+                          const pl_real *tiles) {
+  const pl_gemm_job *j = s->job;
+  const tiling t = tiling_of(rows);
+  for (int64_t p = first; p < end; p++) {
+    const int64_t column = s->left + p * BLOCK;
+    const pl_real *panel = s->panels + p * BLOCK * j->k;
+    target to = {.ld = j->ldc,
+                 .columns = PL_MIN(BLOCK, s->columns - p * BLOCK),
+                 .add = j->accumulate,
+                 .bias = j->finish && j->finish->bias ? j->finish->bias + column : NULL,
+                 .slope = j->finish ? j->finish->slope : 1};
+    for (int64_t i = 0; i < t.n; i++) {
+      const int64_t at = t.at[i], high = t.at[i + 1] - at;
+      to.c = j->c + (row + at) * j->ldc + column;
+      if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
+      else tiles_of[high](j->k, j->a + (row + at) * j->lda, j->lda, panel, &to);
+    }
+  }
+}
+
+/* What thread `id` of `threads` does of a block; all call it together. */
+static void work(const block *s, int id, int threads) {
+  const int64_t m = s->job->m, panels = up(s->columns, BLOCK), size = tiles_size(s);
+  const bool ta = s->job->ta;
+  pack_panels(s, part(panels, threads, id), part(panels, threads, id + 1));
+  for (int64_t i = ROWS * id; ta && !s->by_rows && i < m; i += ROWS * threads)
+    pack_tiles(s, i, PL_MIN(ROWS, m - i), s->tiles + i / ROWS * size);
+#pragma omp barrier
+  if (s->by_rows) {
+    const int64_t end = part(m, threads, id + 1);
+    for (int64_t i = part(m, threads, id); i < end; i += ROWS) {
+      const int64_t rows = PL_MIN(ROWS, end - i);
+      if (ta) pack_tiles(s, i, rows, s->tiles + id * size);
+      multiply_rows(s, i, rows, 0, panels, s->tiles + id * size);
+    }
+  } else {
+    for (int64_t i = 0; i < m; i += ROWS)
+      multiply_rows(s, i, PL_MIN(ROWS, m - i), part(panels, threads, id),
+                    part(panels, threads, id + 1), s->tiles + i / ROWS * size);
+  }
+#pragma omp barrier
+}
+
+static bool product(const pl_gemm_job *job, int threads) {
+  block s = {.job = job, .by_rows = job->m >= job->n || (job->ta && job->m > SHARED)};
+  const int64_t panels = up(PL_MIN(job->n, COLUMNS), BLOCK) * BLOCK * job->k;
+  const int64_t tiles = !job->ta ? 0 : s.by_rows ? threads : up(job->m, ROWS);
+  pl_real *space = pl_scratch((size_t)(panels + tiles * tiles_size(&s)) * sizeof *space);
+  if (!space) return false;
+  s.panels = space;
+  s.tiles = space + panels;
+#pragma omp parallel num_threads(threads) firstprivate(s)
+  for (s.left = 0; s.left < job->n; s.left += COLUMNS) {
+    s.columns = PL_MIN(COLUMNS, job->n - s.left);
+    work(&s, omp_get_thread_num(), omp_get_num_threads());
+  }
+  pl_scratch_free(space);
+  return true;
+}
+
+const pl_gemm_kernels PL_ISA_NAME(pl_gemm_kernels) = {.deepest = DEPTH, .product = product};
+
+#else
+const pl_gemm_kernels PL_ISA_NAME(pl_gemm_kernels) = {0, NULL};
+#endif

@@ -1,0 +1,116 @@
+/*
+** panels.h: what products with a matrix in panels are made of: laying out a panel of BLOCK
+** columns, row after row, and the register tile that multiplies a few rows by it.
+*/
+#ifndef PERILUNE_PANELS_H
+#define PERILUNE_PANELS_H
+
+#include "../../base/base.h"
+#include "vectors.h"
+
+enum { TILE = 6 }; /* rows of two vectors: they hide the latency of multiply-add on two units */
+
+static inline int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
+/* panel[i][lane] = b[i * ld + lane] for k rows; lanes from `columns` on are zero. */
+static void pack_rows(int64_t k, int64_t columns, const pl_real *b, int64_t ld, pl_real *panel) {
+  for (int64_t i = 0; i < k; i++, b += ld, panel += BLOCK) {
+    if (columns == BLOCK) {
+      memcpy(panel, b, BLOCK * sizeof *b);
+      continue;
+    }
+    for (int64_t j = 0; j < BLOCK; j++) panel[j] = j < columns ? b[j] : 0;
+  }
+}
+
+/* panel[i][lane] = b[lane * ld + i] */
+static void pack_columns(int64_t k, int64_t columns, const pl_real *b, int64_t ld, pl_real *panel) {
+  int64_t i = 0;
+  for (; columns == BLOCK && i + LANES <= k; i += LANES) {
+    for (int64_t half = 0; half < BLOCK; half += LANES) {
+      vec v[LANES];
+      UNROLL for (int j = 0; j < LANES; j++) v[j] = load(b + (half + j) * ld + i);
+      transpose(v);
+      UNROLL for (int j = 0; j < LANES; j++) store(panel + (i + j) * BLOCK + half, v[j]);
+    }
+  }
+  for (; i < k; i++)
+    for (int64_t j = 0; j < BLOCK; j++) panel[i * BLOCK + j] = j < columns ? b[j * ld + i] : 0;
+}
+
+static inline void pack_panel(int64_t k, int64_t columns, const pl_real *b, int64_t ld,
+                              bool transposed, pl_real *panel) {
+  if (transposed) pack_columns(k, columns, b, ld, panel);
+  else pack_rows(k, columns, b, ld, panel);
+}
+
+/* Where a tile goes. */
+typedef struct {
+  pl_real *c;
+  int64_t ld, columns;
+  bool add;            /* to what is there */
+  const pl_real *bias; /* of these columns, or NULL */
+  pl_real slope;       /* of what is below zero at last; 1: nothing happens to it */
+} target;
+
+INLINE vec ended(const target *t, vec v, int64_t lane) {
+  if (t->bias) v += load(t->bias + lane);
+  return t->slope == 1 ? v : choose(v < 0, v * t->slope, v);
+}
+
+/* A row of the last panel, which is narrower. */
+static __attribute__((noinline)) void end_narrow(const target *t, pl_real *c, const pl_real *row) {
+  for (int64_t j = 0; j < t->columns; j++) {
+    pl_real v = t->add ? c[j] + row[j] : row[j];
+    if (t->bias) v += t->bias[j];
+    c[j] = t->slope != 1 && v < 0 ? v * t->slope : v;
+  }
+}
+
+INLINE void end_row(const target *t, pl_real *c, vec low, vec high) {
+  if (t->columns < BLOCK) {
+    pl_real row[BLOCK];
+    store(row, low), store(row + LANES, high);
+    end_narrow(t, c, row);
+    return;
+  }
+  if (t->add) low += load(c), high += load(c + LANES);
+  store(c, ended(t, low, 0));
+  store(c + LANES, ended(t, high, LANES));
+}
+
+/* Row r of a begins at a + r * row; its numbers are `step` apart. */
+INLINE void tile_body(int rows, int64_t k, const pl_real *a, int64_t row, int64_t step,
+                      const pl_real *panel, const target *t) {
+  vec sum[TILE][2];
+  UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vec){0};
+  for (int64_t i = 0; i < k; i++, panel += BLOCK) {
+    vec b0 = load(panel), b1 = load(panel + LANES);
+    UNROLL for (int r = 0; r < rows; r++) {
+      sum[r][0] += b0 * a[r * row + i * step];
+      sum[r][1] += b1 * a[r * row + i * step];
+    }
+  }
+  UNROLL for (int r = 0; r < rows; r++) end_row(t, t->c + r * t->ld, sum[r][0], sum[r][1]);
+}
+
+typedef void tile(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel, const target *t);
+#define TILES(rows)                                                                                \
+  static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,          \
+                          const target *t) {                                                       \
+    tile_body(rows, k, a, lda, 1, panel, t);                                                       \
+  }                                                                                                \
+  static __attribute__((unused)) void packed_tile_##rows(int64_t k, const pl_real *a, int64_t lda, \
+                                                         const pl_real *panel, const target *t) {  \
+    (void)lda;                                                                                     \
+    tile_body(rows, k, a, 1, TILE, panel, t);                                                      \
+  }
+/* clang-format off */
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+#undef TILES
+static tile *const tiles_of[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+static __attribute__((unused)) tile *const packed_tiles[] = {
+  NULL, packed_tile_1, packed_tile_2, packed_tile_3, packed_tile_4, packed_tile_5, packed_tile_6};
+/* clang-format on */
+
+#endif
