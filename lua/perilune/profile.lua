@@ -32,7 +32,7 @@ end
 -- What nn.module calls when a module begins; path_of(module) is its path in the one around it.
 local function enter(self, depth, path_of, name_of)
   local before = core.profile_owner(0)
-  local parent = depth > 1 and before or 0
+  local parent = depth > 1 and children[before] and before or 0
   local id = children[parent][self]
   if not id then
     local place = parent > 0 and path_of()
@@ -175,6 +175,7 @@ function profile.stop()
   local result = report(since(last.before), core.clock() - last.began, paths)
   if #open == 0 then
     core.profile_stop()
+    core.profile_owner(0)
     require("perilune.nn.module").watch(nil)
     paths, children = nil, nil
   end
@@ -190,7 +191,7 @@ function profile.whole()
     if done then return end
     done, os.exit = true, exit
     io.stdout:flush()
-    io.stderr:write(tostring(profile.stop()), "\n")
+    if #open > 0 then io.stderr:write(tostring(profile.stop()), "\n") end
   end
   os.exit = function(...)
     finish()

@@ -28,22 +28,24 @@ static void set_number(lua_State *L, const char *name, double value) {
 }
 
 static int profile_rows(lua_State *L) {
-  size_t n;
-  const pl_profile_row *rows = pl_profile_rows(&n);
+  size_t n, now;
+  pl_profile_rows(&n);
   lua_createtable(L, (int)n, 0);
   for (size_t i = 0; i < n; i++) {
     lua_createtable(L, 0, 7);
-    lua_pushstring(L, rows[i].name);
+    const pl_profile_row *rows = pl_profile_rows(&now); /* a finaliser's ops may move them */
+    const pl_profile_row row = rows[i];
+    lua_pushstring(L, row.name);
     lua_setfield(L, -2, "name");
-    lua_pushboolean(L, rows[i].gradient);
+    lua_pushboolean(L, row.gradient);
     lua_setfield(L, -2, "gradient");
-    lua_pushinteger(L, rows[i].owner);
+    lua_pushinteger(L, row.owner);
     lua_setfield(L, -2, "owner");
-    lua_pushinteger(L, rows[i].calls);
+    lua_pushinteger(L, row.calls);
     lua_setfield(L, -2, "calls");
-    set_number(L, "seconds", rows[i].seconds);
-    set_number(L, "flops", rows[i].flops);
-    set_number(L, "bytes", rows[i].bytes);
+    set_number(L, "seconds", row.seconds);
+    set_number(L, "flops", row.flops);
+    set_number(L, "bytes", row.bytes);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

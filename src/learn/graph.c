@@ -113,6 +113,7 @@ bool pl_neighbours(pl_tensor *x, int64_t k, pl_tensor **neighbours, pl_tensor **
     ok = search_all(&s, dots);
     for (int64_t e = 0; e < s.n * k; e++) {
       pl_reals(*distances)[e] = (pl_real)PL_MAX(0, s.distance[e] + s.square[e / k]);
+      if (s.neighbour[e] < 0) ok = pl_fail("svm: squares of the values of x are no float numbers");
       s.neighbour[e] += 1;
     }
   }

@@ -60,6 +60,7 @@ static layout instance_layout(const pl_args *c) {
   const pl_tensor *x = c->in[X];
   layout l = {x->size[0] * x->size[1], 1, x->size[1]};
   for (int d = 2; d < x->rank; d++) l.n *= x->size[d];
+  if (!l.channels) l.n = 0; /* no channel has a value; 0 channels stand for weights of places */
   return l;
 }
 

@@ -429,6 +429,8 @@ static void test_gemm(void **state) {
 int main(void) {
   find_sets();
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_panels),
+      cmocka_unit_test(test_gemm),
       cmocka_unit_test(test_elementwise),
       cmocka_unit_test(test_elementwise_gradients),
       cmocka_unit_test(test_reductions),
@@ -436,8 +438,6 @@ int main(void) {
       cmocka_unit_test(test_rows_about),
 #ifndef PL_REAL_IS_DOUBLE
       cmocka_unit_test(test_errors_of_functions),
-      cmocka_unit_test(test_panels),
-      cmocka_unit_test(test_gemm),
 #endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,6 +300,34 @@ local function same_bits(a, b)
   return a:eq(b):all():item() == 1
 end
 
+function T.test_gradients_of_binary_cross_entropy_of_nothing()
+  for _, size in ipairs {{0, 4}, {3, 0}} do
+    for _, reduction in ipairs {"rows", "sum", "none"} do
+      local x = pl.zeros(size):requires_grad_()
+      local options = {reduction = reduction}
+      pl.binary_cross_entropy_with_logits(x, pl.zeros(size), options):sum():backward()
+      lu.assertEquals(x.grad:size(), size)
+    end
+  end
+end
+
+function T.test_instance_norm_of_no_channels()
+  local x, w = pl.zeros(2, 0, 32, 32), pl.zeros(0):requires_grad_()
+  lu.assertErrorMsgContains("instance_norm: a channel needs more than one value", pl.instance_norm,
+    x, w)
+end
+
+-- Small and large products take different ways to the same result.
+function T.test_relu_of_linear_is_zero_below_zero()
+  for _, n in ipairs {2, 40, 128} do
+    local x, w = pl.full({n, 64}, 1e30), pl.full({n, 64}, -1e30)
+    local y = pl.linear(x, w, pl.zeros(n), {activation = "relu"})
+    lu.assertEquals(y:abs():amax():item(), 0)
+    local z = pl.linear(pl.ones(n, 64), -pl.ones(n, 64), pl.zeros(n), {activation = "relu"})
+    lu.assertEquals((1 / z):amin():item(), math.huge) -- 0, not -0
+  end
+end
+
 function T.test_same_bits_for_any_number_of_threads()
   local one, two = on_threads(1), on_threads(2)
   for i, t in ipairs(one) do lu.assertTrue(same_bits(t, two[i]), "result " .. i) end

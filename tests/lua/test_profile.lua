@@ -125,6 +125,28 @@ function T.test_errors_leave_it_whole()
   lu.assertNotNil(find(report.modules, "Sequential.1 (Linear)"))
 end
 
+function T.test_an_error_in_a_module_gives_back_what_follows()
+  local net = nn.Sequential {nn.Linear(3, 4)}
+  profile.start()
+  lu.assertFalse((pcall(net, pl.zeros(2, 5))))
+  pl.ones(3):exp()
+  local report = profile.stop()
+  lu.assertEquals(find(report.modules, "outside of modules").calls, 1)
+end
+
+function T.test_a_profile_ends_inside_a_module()
+  local report
+  local net = nn.module {forward = function(_, x)
+    local y = x:exp()
+    report = profile.stop()
+    return y:sin()
+  end}
+  profile.start()
+  lu.assertAlmostEquals(net(pl.zeros(2))[1], math.sin(1), 1e-6)
+  lu.assertNotNil(find(report.ops, "exp"))
+  lu.assertNil(find(report.ops, "sin"))
+end
+
 function T.test_a_profile_inside_a_profile()
   profile.start()
   pl.ones(3):exp()

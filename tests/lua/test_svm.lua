@@ -461,6 +461,12 @@ function T.test_unlabelled_and_new_examples_are_checked()
   end
 end
 
+function T.test_neighbours_of_values_whose_squares_overflow()
+  if pl.real == "double" then return end
+  lu.assertErrorMsgContains("squares of the values of x are no float numbers", svm.neighbours,
+    pl.tensor {{1e25, 0}, {-1e25, 3}, {2e25, 1}, {5, 5}}, 2)
+end
+
 function T.test_a_graph_that_is_known()
   pl.manual_seed(3)
   local x, labels = pl.randn(80, 4), (pl.rand(12) * 3 + 1):to "int32"
@@ -476,8 +482,8 @@ function T.test_a_graph_that_is_known()
   lu.assertErrorMsgContains("graph has near [80,10] and distances [80,10]; 72 rows expected",
     svm.transduce, known, labels, few, options)
   options.graph = {}
-  lu.assertErrorMsgContains("graph: near and distances, two tensors, expected", svm.transduce, known,
-    labels, others, options)
+  lu.assertErrorMsgContains("graph: near and distances, two tensors, expected", svm.transduce,
+    known, labels, others, options)
   options.graph = 3
   lu.assertErrorMsgContains("graph: what svm.neighbours gives expected, got number", svm.transduce,
     known, labels, others, options)

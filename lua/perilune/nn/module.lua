@@ -158,12 +158,15 @@ end
 
 local function leave(level, began, ...)
   depth = level - 1
-  if began then ends(began) end
+  if began and ends then ends(began) end
   return ...
 end
 
 local function finish(began, ok, ...)
-  if not ok then error(..., 0) end
+  if not ok then
+    if began and ends then ends(began) end
+    error(..., 0)
+  end
   return leave(1, began, ...)
 end
 

@@ -55,7 +55,8 @@ typedef struct {
 
 INLINE vec ended(const target *t, vec v, int64_t lane) {
   if (t->bias) v += load(t->bias + lane);
-  return t->slope == 1 ? v : choose(v < 0, v * t->slope, v);
+  if (t->slope == 1) return v;
+  return choose(v < 0, t->slope == 0 ? (vec){0} : v * t->slope, v); /* -inf * 0 is no number */
 }
 
 /* A row of the last panel, which is narrower. */
@@ -63,7 +64,7 @@ static __attribute__((noinline)) void end_narrow(const target *t, pl_real *c, co
   for (int64_t j = 0; j < t->columns; j++) {
     pl_real v = t->add ? c[j] + row[j] : row[j];
     if (t->bias) v += t->bias[j];
-    c[j] = t->slope != 1 && v < 0 ? v * t->slope : v;
+    c[j] = t->slope == 1 || !(v < 0) ? v : t->slope == 0 ? 0 : v * t->slope;
   }
 }
 
