@@ -352,7 +352,7 @@ static void test_errors_of_functions(void **state) {
 static void check_product(set s, int64_t m, int64_t n, int64_t k, bool transposed,
                           bool accumulate) {
   enum { GAP = 3 };
-  pl_real a[14 * 40], b[70 * 40], c[14 * 80], panels[128 * 40];
+  pl_real a[14 * 43], b[73 * 43], c[14 * 73], panels[128 * 40];
   const int64_t lda = k + GAP, ldc = n + GAP, ldb = (transposed ? k : n) + GAP;
   assert_true(s.panels->size(k, n) <= (int64_t)(sizeof panels / sizeof *panels));
   for (int64_t i = 0; i < m * lda; i++) a[i] = (pl_real)(i * 7 % 11) / 8;
