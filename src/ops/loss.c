@@ -198,8 +198,8 @@ static pl_tensor *bce_spread(const pl_args *c, pl_tensor *g) {
 static bool bce_grad_logits(const pl_args *c, pl_tensor *gout, pl_tensor *gx) {
   pl_tensor *x = pl_packed(c->in[0]), *y = pl_packed(c->in[1]), *g = pl_packed(gout);
   if (!x || !y || !g || !gx) return false;
-  int64_t n = pl_numel(x), piece = bce_piece(c), step = c->attr[0].i == BCE_ROWS;
-  if (!n) return true; /* a row of nothing is a piece of 0, by which no loop can go on */
+  /* at least 1: a row of nothing is a piece of 0, by which no loop can go on */
+  int64_t n = pl_numel(x), piece = PL_MAX(1, bce_piece(c)), step = c->attr[0].i == BCE_ROWS;
   const double scale = c->attr[0].i == BCE_MEAN ? 1 / (double)n : 1;
 #pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
   for (int64_t i = 0; i < n; i += piece)
