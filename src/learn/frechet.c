@@ -46,7 +46,7 @@ static bool check_values(const char *name, const pl_tensor *x) {
     double v = (double)pl_reals(x)[i];
     if (!isfinite(v))
       return pl_fail("frechet: %s is %s: row %lld has %s in column %lld", name, PL_DESCRIBE(x),
-                     (long long)(i / d + 1),
+                     (long long)i / d + 1,
                      isnan(v) ? "NaN"
                      : v > 0  ? "inf"
                               : "-inf",
