@@ -50,7 +50,7 @@ static bool check_values(const char *name, const pl_tensor *x) {
                      isnan(v) ? "NaN"
                      : v > 0  ? "inf"
                               : "-inf",
-                     (long long)(i % d + 1));
+                     (long long)i % d + 1);
   }
   return true;
 }
