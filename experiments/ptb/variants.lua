@@ -25,7 +25,7 @@ local function variant(own)
 end
 
 return {
-  lstm = variant {title = "LSTM", train_every = 1},
+  lstm = variant {title = "LSTM", epochs = 12, train_every = 2},
   ["lstm-dropout"] = variant {
     title = "LSTM with dropout", dropout = 0.3, flat = 20, decay = 1.12, epochs = 60,
   },
