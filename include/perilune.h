@@ -233,7 +233,6 @@ typedef struct {
 /* Forgets what was there and begins. */
 PL_API void pl_profile_start(void);
 PL_API void pl_profile_stop(void);
-PL_API bool pl_profile_running(void);
 /* From now on ops belong to this owner, a number of the caller's; returns the one before. */
 PL_API int pl_profile_owner(int owner);
 /* Valid until the next op runs or the profile starts again. */

@@ -75,7 +75,7 @@ end
 -- The parts of the library by their public names, in order.
 local function parts()
   local list = {}
-  for _, entry in ipairs(names.library(true)) do
+  for _, entry in ipairs(names.public(true)) do
     local module = names.module(entry.value)
     if module and entry.path ~= "pl" and doc.overview(module) then
       list[#list + 1] = {path = entry.path, module = module, value = entry.value}

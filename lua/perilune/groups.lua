@@ -33,8 +33,8 @@ local rows <const> = {
   {"Drawing", [[canvas]]},
   {"Profiles", [[profile_start profile_stop profile_owner profile_rows]]},
   {"Distances", [[frechet]]},
-  {"Support vector machines", [[svm_check svm_classes svm_gamma svm_train svm_features svm_frequencies
-    svm_decide svm_choose svm_newton svm_balance svm_neighbours svm_spread]]},
+  {"Support vector machines", [[svm_check svm_classes svm_gamma svm_train svm_features
+    svm_frequencies svm_decide svm_choose svm_newton svm_balance svm_neighbours svm_spread]]},
   {"The program and the computer", [[interrupted handle_interrupts clear_interrupt threads isa
     blas isatty terminal_width clock ops op fail_after]]},
 }

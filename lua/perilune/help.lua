@@ -212,7 +212,7 @@ end
 
 local function parts()
   local rows = {}
-  names.library(true) -- loads all of them
+  names.public(true) -- loads all of them
   for _, key in ipairs(check.names(perilune)) do
     local module = names.module(rawget(perilune, key))
     local overview = module and doc.overview(module)
@@ -263,7 +263,7 @@ end
 
 -- The public value of a name: the whole name goes before its last part.
 local function find_public(name)
-  local list = names.library(true)
+  local list = names.public(true)
   for _, public in ipairs(list) do
     if plain(public.path) == name then return public.value end
   end
@@ -284,7 +284,7 @@ end
 -- @return sorted list
 function help.names()
   local set = {}
-  for _, public in ipairs(names.library(true)) do
+  for _, public in ipairs(names.public(true)) do
     local entry = entries.of(public.value, public.path)
     if entry and entry.text ~= "" then set[plain(public.path)] = true end
   end

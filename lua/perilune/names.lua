@@ -68,7 +68,7 @@ end
 --- The public names of Perilune.
 -- @param[opt=false] all whether parts that were not used yet are loaded for that
 -- @return list of {path = "pl.nn.Linear", value = ...}, outer names first
-function names.library(all)
+function names.public(all)
   if all then
     for _ in pairs(perilune) do break end -- pairs loads every part
   end
@@ -98,11 +98,11 @@ function names.lua()
 end
 
 --- All public names by value; the library's go before Lua's.
--- @param[opt=false] all as in `names.library`
+-- @param[opt=false] all as in `names.public`
 -- @return table: function or table -> name
 function names.by_value(all)
   local map = {}
-  for _, list in ipairs {names.library(all), names.lua()} do
+  for _, list in ipairs {names.public(all), names.lua()} do
     for _, entry in ipairs(list) do map[entry.value] = map[entry.value] or entry.path end
   end
   return map

@@ -93,8 +93,6 @@ void pl_profile_start(void) {
 
 void pl_profile_stop(void) { profile.on = false; }
 
-bool pl_profile_running(void) { return profile.on; }
-
 int pl_span_owner(void) { return profile.owner; }
 
 int pl_profile_owner(int owner) {

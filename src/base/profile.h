@@ -20,6 +20,7 @@ typedef struct pl_span {
 void pl_span_begin(pl_span *s, const char *name, bool gradient);
 /* flops: operations that it took itself; below 0: what the spans inside it took. */
 void pl_span_end(pl_span *s, double flops, double bytes);
+/* The owner of the ops that run now; see pl_profile_owner. */
 int pl_span_owner(void);
 
 #endif

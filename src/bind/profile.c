@@ -60,8 +60,8 @@ static const plb_function functions[] = {
      "the one before."},
     {"profile_rows", profile_rows,
      "()\nThe profile as a list of tables: name of the op, gradient (whether it is that of the "
-     "op), "
-     "owner, calls, seconds, flops by formula, bytes of the tensors that went in and came out."},
+     "op), owner, calls, seconds, flops by formula, bytes of the tensors that went in and came "
+     "out."},
     {NULL, NULL, NULL}};
 
 void plb_open_profile(lua_State *L) { plb_add(L, functions, NULL); }

@@ -312,7 +312,6 @@ static bool weight_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned 
 ** Rows
 */
 
-#define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
 /* Each number of a convolution's result is a sum over one channel's weights. */
 static double products(const pl_tensor *result, const pl_tensor *weight) {
   return 2.0 * (double)pl_numel(result) * (double)pl_numel(weight) /
@@ -322,6 +321,7 @@ static double conv2d_flops(const pl_args *c) { return products(c->out[0], c->in[
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
+#define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
 static const pl_op op_conv2d = {
     .name = "conv2d",
     .inputs = "x weight bias?",

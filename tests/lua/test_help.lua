@@ -356,7 +356,7 @@ end
 
 function T.test_public_names_are_documented()
   local problems = {}
-  for _, public in ipairs(names.library(true)) do
+  for _, public in ipairs(names.public(true)) do
     local counts = type(public.value) == "function" or names.is_class(public.value)
       or names.module(public.value)
     local problem = counts and problem_of(public)

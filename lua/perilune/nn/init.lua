@@ -29,7 +29,8 @@ for _, name in ipairs {
   "linear", "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "batch_norm", "layer_norm",
   "instance_norm", "dropout", "pad",
   "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "softmax", "log_softmax",
-  "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits", "one_hot", "embedding", "lstm", "gru",
+  "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits", "one_hot", "embedding", "lstm",
+  "gru",
 } do
   nn.functional[name] = pl[name]
 end

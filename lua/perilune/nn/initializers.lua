@@ -1,5 +1,6 @@
 --- Initialisers: fill tensors in place with the usual random distributions. They return the
--- tensor (`dcgan_` takes a whole network). In the names of arguments, `fan_in` is the number of inputs of one output.
+-- tensor (`dcgan_` takes a whole network). In the names of arguments, `fan_in` is the number of
+-- inputs of one output.
 -- @module perilune.nn.init
 
 local pl = require "perilune"
