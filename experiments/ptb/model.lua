@@ -28,14 +28,23 @@ end
 --- Words to logits of the words that follow.
 -- @param x int32 [steps, batch]
 -- @param[opt] state carried on from the text before
--- @return logits [steps batch, words]
+-- @param[opt] part of the words that the softmax is over, as sampled.lua draws them
+-- @return logits [steps batch, words], or of the part
 -- @return the state after the last step
 -- @return the last layer's values [steps, batch, units] as the softmax sees them
 -- @return the same before dropout
-function LanguageModel:forward(x, state)
+function LanguageModel:forward(x, state, part)
   local y, last = self.rnn(self.input_dropout(self.embedding(x)), state)
   local seen = self.output_dropout(y)
-  return self.output(seen:reshape(#x * x:size(2), -1)), last, seen, y
+  return self:logits(seen:reshape(#x * x:size(2), -1), part), last, seen, y
+end
+
+-- The last layer, all of it or the rows of a part.
+function LanguageModel:logits(values, part)
+  local output = self.output
+  if not part then return output(values) end
+  return pl.linear(values, output.weight:index_select(part.words, 1),
+                   output.bias:index_select(part.words, 1) - part.shift)
 end
 
 --- Makes a network; see variants.lua for the settings.

@@ -8,6 +8,7 @@ local data, experiment, nn, optim = pl.data, pl.experiment, pl.nn, pl.optim
 local average = require "average"
 local figures = require "figures"
 local model = require "model"
+local sampled = require "sampled"
 local variants = require "variants"
 local text = data.text
 
@@ -49,6 +50,8 @@ local OVERRIDES <const> = {
   integer("average", "epochs without a better validation before weights are averaged; 0: never",
           0),
   integer("train-every", "epochs between two evaluations of the training text"),
+  integer("sampled", "words in the softmax of a training step, in the mean; 0: all", 0),
+  integer("sampled-epochs", "the first epochs, in which that holds", 0),
   either("tied", "one matrix for the embedding and the softmax"),
   either("variational", "the same dropout at all steps of a chunk"),
   either("vary", "chunks of random lengths"),
@@ -184,10 +187,12 @@ local function objective(nll, seen, y, settings)
 end
 
 -- One step of training; gives the state after the chunk.
-local function learn(job, net, optimizer, settings, x, y)
+local function learn(job, net, optimizer, sampler, settings, x, y)
   optimizer:zero_grad()
-  local logits, state, seen, values = net(x, job.state.carried)
-  local nll = pl.cross_entropy(logits, y:reshape(-1))
+  local targets = y:reshape(-1)
+  local part = sampler and sampler:draw(targets)
+  local logits, state, seen, values = net(x, job.state.carried, part)
+  local nll = pl.cross_entropy(logits, part and part.targets or targets)
   job:add("loss", nll:item(), y:numel())
   objective(nll, seen, values, settings):backward()
   job:add("gradient_norm", optim.clip_grad_norm_(optimizer.groups[1].params, settings.clip))
@@ -204,7 +209,7 @@ local function begin_epoch(job, settings, corpus)
   end
 end
 
-local function train_epoch(job, net, optimizer, mean, settings, corpus)
+local function train_epoch(job, net, optimizer, sampler, mean, settings, corpus)
   if job.step == 0 then begin_epoch(job, settings, corpus) end
   local state = job.state
   local stream = text.stream(corpus.train, settings.batch_size, settings.steps,
@@ -212,7 +217,7 @@ local function train_epoch(job, net, optimizer, mean, settings, corpus)
   local began = core.clock()
   for i in job:steps(#stream, {unit = "words", size = settings.batch_size * settings.steps}) do
     local x, y = stream:chunk(i)
-    state.carried = pl.tidy(learn, job, net, optimizer, settings, x, y)
+    state.carried = pl.tidy(learn, job, net, optimizer, sampler, settings, x, y)
     mean:update()
     local now = core.clock()
     state.words = state.words + x:numel()
@@ -252,9 +257,13 @@ local function train(job, corpus)
     return settings.decay ^ -math.max(0, t + 1 - settings.flat)
   end)
   local mean = average.new(params)
+  local words = corpus.vocabulary.size
+  local sampler = settings.sampled > 0 and settings.sampled < words
+    and sampled.new(corpus.train, words, settings.sampled)
   local parts = {model = net, optimizer = optimizer, schedule = schedule, average = mean}
   for _ in job:epochs(settings.epochs, parts) do
-    train_epoch(job, net, optimizer, mean, settings, corpus)
+    local now = job.epoch <= settings.sampled_epochs and sampler
+    train_epoch(job, net, optimizer, now, mean, settings, corpus)
     local record = evaluate(job, net, mean, settings, corpus)
     report(job, record, settings, optimizer, mean)
     watch(job, mean, settings, record.valid_perplexity)

@@ -13,6 +13,7 @@ local COMMON <const> = {
   word_dropout = 0, weight_dropout = 0, weight_decay = 0,
   activity = 0, slowness = 0, -- penalties of the last layer's values, and of their change
   average = 0,         -- average the weights after so many epochs without a better validation
+  sampled = 0, sampled_epochs = 0, -- words in the softmax of these first epochs; 0: all
   train_every = 5,     -- epochs between two looks at the whole training text
   tied = false, variational = false, vary = false,
 }

@@ -44,8 +44,8 @@ local experiment = {}
 -- list), `many` (the value is a list, given with commas or as "all"), `min`, `max`, `value`
 -- (its name on the help page), `help`, and `free` (it does not determine the numbers, so
 -- that --resume may change it). `--data`, `--out`, `--seed`, `--threads`, `--epochs`,
--- `--resume`, `--quick` and `--help` are there by themselves; a declaration under such a name
--- adds to it. With `--resume` the values are those of the run that is resumed.
+-- `--resume`, `--join`, `--quick` and `--help` are there by themselves; a declaration under
+-- such a name adds to it. With `--resume` the values are those of the run that is resumed.
 -- @param words the table `arg`
 -- @param about `name` of the task; `options`, a list of declarations; `summary` and `notes`,
 --   texts of the help page

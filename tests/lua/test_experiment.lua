@@ -210,6 +210,8 @@ Options of every experiment:
                           and spread (default 1)
   --threads N             number of threads (default all)
   --resume [DIR]          go on with the run in this folder, or in that of --out
+  --join DIR,...          train nothing: draw the pictures and the table of these runs
+                          together
   --quick                 a small run, to see that all works
   --help                  print this page and stop
 
@@ -371,6 +373,49 @@ function T.test_finished_jobs()
   lu.assertTrue(other:finished "plain-1")
   lu.assertFalse(other:finished "plain-2")
   lu.assertNil(other:restore "plain-1")
+end
+
+-- A run in a folder of its own, finished, with a record of each of the given variants.
+local function finished_run(name, ...)
+  local run = open("--out " .. temporary(name))
+  for i, variant in ipairs {...} do
+    run:log {variant = variant, seed = 1, epoch = 1, seconds = i}
+    run:finish(variant .. "-1")
+  end
+  return run.folder
+end
+
+function T.test_runs_that_are_joined()
+  local one, two = finished_run("one", "plain"), finished_run("two", "dropout", "best")
+  local all = temporary "all"
+  local run = open(("--join %s,%s --out %s"):format(one, two, all))
+  for job in run:jobs(run.options) do error("a job of a joined run: " .. job.key) end
+  lu.assertEquals(run:last "seconds", {1, 1, 2})
+  lu.assertEquals(contents(all .. "/metrics.jsonl"),
+                  contents(one .. "/metrics.jsonl") .. contents(two .. "/metrics.jsonl"))
+  local again = open("--resume " .. all)
+  lu.assertEquals(again:records(), run:records())
+  for job in again:jobs(again.options) do error("a job of a joined run: " .. job.key) end
+end
+
+function T.test_runs_that_cannot_be_joined()
+  local one, two = finished_run("one", "plain"), finished_run("two", "plain")
+  local all = temporary "all"
+  assert_failure(("--join: plain-1 is in %s and in %s"):format(one, two),
+                 open, ("--join %s,%s --out %s"):format(one, two, all))
+  assert_failure(temporary "none" .. "/metrics.jsonl: No such file or directory",
+                 open, ("--join %s --out %s"):format(temporary "none", all))
+  for text, message in pairs {
+    ["{\"variant\": \"plain\"}\n"] = "line 1: a record with variant and seed expected",
+    ["{}\n"] = "line 1: a record with variant and seed expected",
+    ["{\"variant\": \"a\", \"seed\": 1}\n{\"vari"] = "line 2: ",
+  } do
+    assert(core.write_file(two .. "/metrics.jsonl", text))
+    local ok, failure = pcall(open, ("--join %s --out %s"):format(two, all))
+    lu.assertFalse(ok)
+    lu.assertStrContains(failure.message, "/metrics.jsonl: " .. message)
+  end
+  lu.assertNil(core.file_size(all .. "/options.json"))
 end
 
 function T.test_one_job_at_a_time()

@@ -46,6 +46,31 @@ function T.test_perplexity_comes_near_the_known_one()
 end
 
 --
+-- The softmax over a part of the words.
+--
+
+function T.test_sampled_words()
+  package.path = "experiments/ptb/?.lua;" .. package.path
+  local sampled = require "sampled"
+  pl.manual_seed(1)
+  local text = pl.multinomial(pl.arange(1, 50):reciprocal(), 2000, true)
+  local sampler, logits = sampled.new(text, 50, 20), pl.randn(50)
+  local targets, whole = text:slice(1, 1, 6), logits:exp():sum():item()
+  lu.assertAlmostEquals(sampler.probability:sum():item(), 20, 1e-3)
+  lu.assertTrue(sampler.probability:amin():item() > 0)
+  lu.assertEquals(sampler.probability[1], 1)
+  local number, sum = 0, 0
+  for _ = 1, 2000 do
+    local part = sampler:draw(targets)
+    lu.assertEquals(part.words:index_select(part.targets, 1):totable(), targets:totable())
+    number = number + #part.words
+    sum = sum + (logits:index_select(part.words, 1) - part.shift):exp():sum():item()
+  end
+  lu.assertTrue(number > 2000 * 20 and number < 2000 * 26, number)
+  lu.assertAlmostEquals(sum / 2000 / whole, 1, 0.02)
+end
+
+--
 -- Stopping. The script is started through another one, which stops it at the step of the
 -- given number, as Ctrl-C or as kill -9 would.
 --
@@ -70,9 +95,10 @@ dofile "experiments/ptb/run.lua"
 ]]
 
 -- Options with which all that a checkpoint holds is in use: averaged weights, chunks of
--- random lengths, every kind of dropout, weight decay.
+-- random lengths, every kind of dropout, weight decay, a softmax over a part of the words.
 local SMALL <const> = "--data synthetic --tokens 3000 --variant best,gru-dropout --units 8 "
   .. "--steps 10 --batch-size 10 --init 0.2 --lr 2 --epochs 6 --average 1 --train-every 3 "
+  .. "--sampled 30 --sampled-epochs 4 "
 
 local function start(arguments, stop)
   local script = folder .. "/stopper.lua"

@@ -41,6 +41,8 @@ local STANDARD <const> = {
   {"epochs", type = "integer", min = 1, help = "passes over the training data"},
   {"resume", value = "DIR", bare = true, free = true,
    help = "go on with the run in this folder, or in that of --out"},
+  {"join", value = "DIR", many = true,
+   help = "train nothing: draw the pictures and the table of these runs together"},
   {"quick", type = "flag", help = "a small run, to see that all works"},
   {"help", type = "flag", free = true, help = "print this page and stop"},
 }

@@ -58,7 +58,38 @@ local function build()
           real = core.real}
 end
 
+-- The records in a folder's metrics.jsonl.
+local function read_records(folder)
+  local path, list = folder .. "/metrics.jsonl", {}
+  for line in must(io.open(path)):lines() do
+    local record, message = core.json_decode(line)
+    if not record then fail("%s: line %d: %s", path, #list + 1, message) end
+    list[#list + 1] = record
+  end
+  return list
+end
+
+-- The records of other runs, which --join names; two that trained the same are a mistake.
+local function read_joined(folders)
+  local list, from = {}, {}
+  for _, folder in ipairs(folders) do
+    for i, record in ipairs(read_records(folder)) do
+      if type(record) ~= "table" or record.variant == nil or record.seed == nil then
+        fail("%s/metrics.jsonl: line %d: a record with variant and seed expected", folder, i)
+      end
+      local key = job.key_of(record.variant, record.seed)
+      if (from[key] or folder) ~= folder then
+        fail("--join: %s is in %s and in %s", key, from[key], folder)
+      end
+      from[key] = folder
+      list[#list + 1] = record
+    end
+  end
+  return list, check.names(from)
+end
+
 local function begin(self, behind)
+  local joined, keys = read_joined(self.options.join or {})
   self.folder = self.options.out or new_folder(behind.task)
   for _, name in ipairs {"options.json", "metrics.jsonl", "checkpoint.safetensors"} do
     if exists(self:path(name)) then
@@ -69,6 +100,8 @@ local function begin(self, behind)
   self:write("options.json", core.json_encode {
     task = behind.task, options = options.determining(self.options), build = build(),
   } .. "\n")
+  for _, record in ipairs(joined) do self:log(record) end
+  for _, key in ipairs(keys) do self:finish(key) end
 end
 
 -- Says so if the same bits cannot be expected.
@@ -97,11 +130,7 @@ local function read_metrics(self)
     return
   end
   must(core.truncate_file(path, self._bytes))
-  for line in io.lines(path) do
-    local record, message = core.json_decode(line)
-    if not record then fail("%s: %s", path, message) end
-    self._records[#self._records + 1] = record
-  end
+  self._records = read_records(self.folder)
 end
 
 local function go_on(self, behind)
@@ -308,13 +337,14 @@ end
 
 --- The jobs of a run: each variant with each seed. Those that are finished are left out; the
 -- random numbers start from the job's seed. A job is finished when the next one is asked for.
+-- With --join there are none.
 --
 --     for job in run:jobs(options) do train(job) end
 --
 -- @param what `variant` and `seed`, values or lists of values
 -- @return iterator over jobs
 function Run:jobs(what)
-  local queue, i, current = job.queue(what), 0, nil
+  local queue, i, current = self.options.join and {} or job.queue(what), 0, nil
   return function()
     if current then current:finish() end
     repeat
