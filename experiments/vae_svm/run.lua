@@ -240,6 +240,15 @@ local function trained(run, name)
     or network_path(run.folder, name))
 end
 
+-- The networks of this run, not those that it reuses.
+local function trained_here(run)
+  local list = {}
+  for _, name in ipairs(NETWORKS) do
+    if #run:records {variant = name} > 0 then list[#list + 1] = name end
+  end
+  return list
+end
+
 -- The networks that are asked for and those that methods need, without those to reuse.
 local function networks_to_train()
   local needed, list = {}, {}
@@ -446,19 +455,19 @@ local function main()
   local run = experiment.open(options)
   print(("%s, %d images to train and %d to test"):format(train_set.name, #train_set.labels,
                                                          #test_set.labels))
-  local new = networks_to_train()
-  for job in run:jobs {variant = new, seed = options.seed} do
+  for job in run:jobs {variant = networks_to_train(), seed = options.seed} do
     train(job, train_set, test_set)
   end
   pl.handle_interrupts(true)
-  for _, method in ipairs(options.method) do compare(run, method, train_set, test_set) end
+  local methods = options.join and {} or options.method
+  for _, method in ipairs(methods) do compare(run, method, train_set, test_set) end
   pl.handle_interrupts(false)
-  local rows = errors(run)
+  local rows, networks = errors(run), trained_here(run)
   write_csv(run, rows)
-  for _, name in ipairs(new) do
+  for _, name in ipairs(networks) do
     figures.network(run, name, trained(run, name), test_set)
   end
-  if #new > 0 then figures.bounds(run, new, variants.networks) end
+  if #networks > 0 then figures.bounds(run, networks, variants.networks) end
   figures.errors(run, rows, options.labels)
   local text = network_table(run) .. error_table(rows)
   run:write("table.txt", text)

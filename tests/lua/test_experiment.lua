@@ -380,7 +380,7 @@ local function finished_run(name, ...)
   local run = open("--out " .. temporary(name))
   for i, variant in ipairs {...} do
     run:log {variant = variant, seed = 1, epoch = 1, seconds = i}
-    run:finish(variant .. "-1")
+    run:finish(variant .. "-1", {model = {weight = pl.full({1}, i)}})
   end
   return run.folder
 end
@@ -393,6 +393,7 @@ function T.test_runs_that_are_joined()
   lu.assertEquals(run:last "seconds", {1, 1, 2})
   lu.assertEquals(contents(all .. "/metrics.jsonl"),
                   contents(one .. "/metrics.jsonl") .. contents(two .. "/metrics.jsonl"))
+  lu.assertEquals(contents(all .. "/best-1.safetensors"), contents(two .. "/best-1.safetensors"))
   local again = open("--resume " .. all)
   lu.assertEquals(again:records(), run:records())
   for job in again:jobs(again.options) do error("a job of a joined run: " .. job.key) end

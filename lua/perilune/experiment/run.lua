@@ -85,11 +85,22 @@ local function read_joined(folders)
       list[#list + 1] = record
     end
   end
-  return list, check.names(from)
+  return list, from
+end
+
+-- Makes them records of this run, and copies the networks.
+local function take_joined(self, records, from)
+  for _, record in ipairs(records) do self:log(record) end
+  for _, key in ipairs(check.names(from)) do
+    local name = key .. ".safetensors"
+    local file <close> = io.open(from[key] .. "/" .. name, "rb")
+    if file then self:write(name, file:read "a") end
+    self:finish(key)
+  end
 end
 
 local function begin(self, behind)
-  local joined, keys = read_joined(self.options.join or {})
+  local joined, from = read_joined(self.options.join or {})
   self.folder = self.options.out or new_folder(behind.task)
   for _, name in ipairs {"options.json", "metrics.jsonl", "checkpoint.safetensors"} do
     if exists(self:path(name)) then
@@ -100,8 +111,7 @@ local function begin(self, behind)
   self:write("options.json", core.json_encode {
     task = behind.task, options = options.determining(self.options), build = build(),
   } .. "\n")
-  for _, record in ipairs(joined) do self:log(record) end
-  for _, key in ipairs(keys) do self:finish(key) end
+  take_joined(self, joined, from)
 end
 
 -- Says so if the same bits cannot be expected.
