@@ -22,8 +22,8 @@ local options = experiment.options(arg, {
     .. "critic (WGAN-GP).",
   options = {
     {"variant", default = "all", many = true, choices = NAMES, help = "networks to train"},
-    {"iterations", type = "integer", min = 1, quick = 60,
-     help = "steps of the generator (default: the variant's)"},
+    {"iterations", type = "integer", of = "variant", min = 1, quick = 60,
+     help = "steps of the generator"},
     {"classifier", value = "FILE",
      help = "the network that judges the images: batch-norm-SEED.safetensors of a run of lenet5"},
     {"vae", value = "FILE",
@@ -35,9 +35,9 @@ local options = experiment.options(arg, {
     {"width", type = "integer", default = 64, quick = 16, min = 1,
      help = "maps of the first layer of the critic; the others are in proportion"},
     {"batch-size", type = "integer", default = 50, min = 2, help = "images in a step"},
-    {"lr", type = "number", min = 0, help = "learning rate (default: the variant's)"},
-    {"critic-steps", type = "integer", min = 1,
-     help = "steps of the critic for one of the generator (default: the variant's)"},
+    {"lr", type = "number", of = "variant", min = 0, help = "learning rate"},
+    {"critic-steps", type = "integer", of = "variant", min = 1,
+     help = "steps of the critic for one of the generator"},
     {"average", type = "number", default = 0.998, min = 0, max = 0.99999,
      help = "decay of the moving average of the generator's weights; 0: none"},
     {"epochs", help = "(not here; see --iterations)"},
@@ -52,13 +52,6 @@ local options = experiment.options(arg, {
     .. "VARIANT-SEED.safetensors; and table.txt. d_loss is the mean over the steps of the critic "
     .. "in an iteration, the penalty included.",
 })
-
--- A variant's own value of an option, unless the command line gives one.
-local function setting(variant, name)
-  local given = options[name]
-  if given ~= nil then return given end
-  return variants[variant][name]
-end
 
 --
 -- Data, and the judge
@@ -106,14 +99,14 @@ end
 
 -- The networks of a job and what trains them.
 local function make_gan(job, train_set)
-  local variant = job.variant
-  local shape = {width = options.width, batch_norm = variants[variant].batch_norm,
-                 initial = variants[variant].initial}
-  local gan = {objective = objectives[variant]}
+  local settings = experiment.settings(options, variants[job.variant])
+  local shape = {width = options.width, batch_norm = settings.batch_norm,
+                 initial = settings.initial}
+  local gan = {objective = objectives[job.variant], settings = settings}
   gan.generator, gan.critic = model.generator(shape), model.critic(shape)
   gan.average = average.new(gan.generator, shape, options.average)
   gan.last = average.new(gan.generator, shape, 0)
-  local adam = {lr = setting(variant, "lr"), betas = variants[variant].betas}
+  local adam = {lr = settings.lr, betas = settings.betas}
   gan.generator_optimizer = optim.Adam(gan.generator:parameters(), adam)
   gan.critic_optimizer = optim.Adam(gan.critic:parameters(), adam)
   gan.batches = data.cycle(train_set, {batch_size = options.batch_size})
@@ -158,7 +151,7 @@ end
 
 -- One iteration; gives what is to be recorded of it.
 local function learn(job, gan)
-  local steps, record = setting(job.variant, "critic_steps"), {}
+  local steps, record = gan.settings.critic_steps, {}
   for _ = 1, steps do
     local numbers = pl.tidy(critic_step, job, gan)
     for name, value in next, numbers do record[name] = (record[name] or 0) + value / steps end
@@ -214,7 +207,8 @@ local function log(job, record, measured)
 end
 
 local function train(job, train_set, yardstick)
-  local gan, n = make_gan(job, train_set), setting(job.variant, "iterations")
+  local gan = make_gan(job, train_set)
+  local n = gan.settings.iterations
   for i in job:iterations(n, parts_of(gan), {checkpoint = options.every}) do
     local record = learn(job, gan)
     record.epoch = gan.batches.pass

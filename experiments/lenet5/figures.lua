@@ -9,24 +9,8 @@ local function save(run, figure, name)
   experiment.must(figure:save(run:path(name .. ".png"), run:path(name .. ".svg")))
 end
 
--- For each epoch the mean of a field over the seeds, and the smallest and largest value.
-local function over_seeds(run, variant, field)
-  local epochs, values = {}, {}
-  for _, record in ipairs(run:records {variant = variant}) do
-    local list = values[record.epoch] or {}
-    values[record.epoch], list[#list + 1] = list, record[field]
-  end
-  local mean, low, high = {}, {}, {}
-  for epoch, list in ipairs(values) do
-    epochs[epoch] = epoch
-    mean[epoch] = experiment.mean_spread(list)
-    low[epoch], high[epoch] = math.min(table.unpack(list)), math.max(table.unpack(list))
-  end
-  return epochs, mean, low, high
-end
-
 local function draw_curve(panel, run, variant, field, options)
-  local epochs, mean, low, high = over_seeds(run, variant, field)
+  local epochs, mean, low, high = run:over_seeds(field, {variant = variant})
   panel:line(epochs, mean, options)
   panel:band(epochs, low, high, {alpha = 0.18})
 end

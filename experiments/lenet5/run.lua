@@ -17,14 +17,13 @@ local options = experiment.options(arg, {
   options = {
     {"variant", default = NAMES, many = true, choices = NAMES, help = "settings to train"},
     {"seed", default = {1, 2, 3}, quick = {1}},
-    {"epochs", default = 20, quick = 2, help = "passes over the training images"},
-    {"best-epochs", type = "integer", default = variants.best.epochs, quick = 2, min = 1,
-     help = "passes of the variant best"},
-    {"batch-size", type = "integer", min = 1, help = "images in a step (default: the variant's)"},
-    {"lr", type = "number", help = "highest learning rate (default: the variant's)"},
-    {"weight-decay", type = "number", min = 0, help = "decoupled L2 (default: the variant's)"},
-    {"dropout", type = "number", min = 0, max = 0.99, help = "probability (default: the variant's)"},
-    {"shift", type = "integer", min = 0, max = 14, help = "pixels (default: the variant's)"},
+    {"epochs", of = "variant", quick = 2, help = "passes over the training images"},
+    {"batch-size", type = "integer", of = "variant", min = 1, help = "images in a step"},
+    {"lr", type = "number", of = "variant", help = "highest learning rate"},
+    {"weight-decay", type = "number", of = "variant", min = 0, help = "decoupled L2"},
+    {"dropout", type = "number", of = "variant", min = 0, max = 0.99, help = "probability"},
+    {"shift", type = "integer", of = "variant", min = 0, max = 14,
+     help = "pixels that images are shifted by at random, at most"},
     {"validation", type = "integer", default = 0, min = 0, value = "N",
      help = "hold back the last N training images and test on them, to choose options"},
     {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
@@ -35,17 +34,8 @@ local options = experiment.options(arg, {
     .. "VARIANT-SEED.safetensors, and table.txt.",
 })
 
--- A variant's own value of an option, unless the command line gives one.
-local function setting(variant, name, default)
-  local given = options[name]
-  if given ~= nil then return given end
-  return variants[variant][name] or default
-end
-
-local function make_network(variant)
-  return model.lenet5 {
-    batch_norm = variants[variant].batch_norm, dropout = setting(variant, "dropout", 0),
-  }
+local function settings_of(variant)
+  return experiment.settings(options, variants[variant])
 end
 
 --
@@ -90,10 +80,10 @@ end
 -- Training
 --
 
-local function train_epoch(job, net, optimizer, schedule, set)
+local function train_epoch(job, net, optimizer, schedule, settings, set)
   local batches = job:batches(set, {
-    batch_size = setting(job.variant, "batch_size"), mean = MEAN, std = STD,
-    flip = variants[job.variant].flip, shift = setting(job.variant, "shift", 0),
+    batch_size = settings.batch_size, mean = MEAN, std = STD,
+    flip = settings.flip, shift = settings.shift,
   })
   for x, y in batches do
     pl.tidy(function()
@@ -108,16 +98,16 @@ local function train_epoch(job, net, optimizer, schedule, set)
 end
 
 local function train(job, train_set, test_set)
-  local variant = job.variant
-  local epochs = variant == "best" and options.best_epochs or options.epochs
-  local net = make_network(variant)
-  local decay = setting(variant, "weight_decay", 0)
+  local settings = settings_of(job.variant)
+  local net = model.lenet5(settings)
+  local decay = settings.weight_decay
   local optimizer = optim.AdamW(optim.groups(net, {weight_decay = decay}),
-                                {lr = setting(variant, "lr"), weight_decay = decay})
-  local steps = epochs * data.batch_count(train_set, {batch_size = setting(variant, "batch_size")})
+                                {lr = settings.lr, weight_decay = decay})
+  local steps = settings.epochs * data.batch_count(train_set, {batch_size = settings.batch_size})
   local schedule = optim.CosineAnnealingLR(optimizer, {T_max = steps, warmup = steps // 20})
-  for epoch in job:epochs(epochs, {model = net, optimizer = optimizer, schedule = schedule}) do
-    train_epoch(job, net, optimizer, schedule, train_set)
+  local parts = {model = net, optimizer = optimizer, schedule = schedule}
+  for _ in job:epochs(settings.epochs, parts) do
+    train_epoch(job, net, optimizer, schedule, settings, train_set)
     local on_train, on_test = evaluate(net, train_set), evaluate(net, test_set)
     job:report {
       train_loss = job:mean "loss", test_loss = on_test.loss,
@@ -142,7 +132,7 @@ local function classify()
     experiment.fail("%s: a grey picture of 28 x 28 pixels expected, got %s", options.classify,
                     table.concat(picture:size(), " x "))
   end
-  local net = make_network(variant)
+  local net = model.lenet5(variants[variant])
   net:load_state_dict(experiment.must(pl.load(options.from)).model):eval()
   local x = (picture:to("real") / 255 - MEAN) / STD
   local p, class = net(x:reshape(1, 1, 28, 28)):softmax():reshape(-1):topk(3)

@@ -9,31 +9,8 @@ local function save(run, figure, name)
   experiment.must(figure:save(run:path(name .. ".png"), run:path(name .. ".svg")))
 end
 
--- The epochs in which a field was measured, and its mean, least and greatest value over seeds.
-local function over_seeds(run, variant, field)
-  local values, epochs = {}, {}
-  for _, record in ipairs(run:records {variant = variant}) do
-    if record[field] then
-      local list = values[record.epoch]
-      if not list then
-        list, epochs[#epochs + 1] = {}, record.epoch
-        values[record.epoch] = list
-      end
-      list[#list + 1] = record[field]
-    end
-  end
-  table.sort(epochs)
-  local mean, low, high = {}, {}, {}
-  for i, epoch in ipairs(epochs) do
-    local list = values[epoch]
-    mean[i] = experiment.mean_spread(list)
-    low[i], high[i] = math.min(table.unpack(list)), math.max(table.unpack(list))
-  end
-  return epochs, mean, low, high
-end
-
 local function draw_curve(panel, run, variant, field, options)
-  local epochs, mean, low, high = over_seeds(run, variant, field)
+  local epochs, mean, low, high = run:over_seeds(field, {variant = variant})
   if #epochs == 0 then return end
   panel:line(epochs, mean, options)
   panel:band(epochs, low, high, {alpha = 0.18})

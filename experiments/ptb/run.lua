@@ -16,20 +16,19 @@ local NAMES <const> = {"lstm", "lstm-dropout", "gru", "gru-dropout", "lstm-varia
 local CHUNK <const> = 700 -- words of a chunk when a text is evaluated: as many as in training
 local TRAIN_STREAMS <const> = 20 -- in which the long training text is evaluated
 
-local DEFAULT <const> = " (default: the variant's)"
 local function number(name, help, low, high)
-  return {name, type = "number", help = help .. DEFAULT, min = low, max = high}
+  return {name, type = "number", of = "variant", help = help, min = low, max = high}
 end
 local function integer(name, help, low)
-  return {name, type = "integer", help = help .. DEFAULT, min = low or 1}
+  return {name, type = "integer", of = "variant", help = help, min = low or 1}
 end
 local function either(name, help)
-  return {name, choices = {"yes", "no"}, help = help .. DEFAULT}
+  return {name, type = "boolean", of = "variant", help = help}
 end
 
 -- These go before what variants.lua says.
-local OVERRIDES <const> = {
-  {"epochs", quick = 2, help = "passes over the training text" .. DEFAULT},
+local OF_VARIANTS <const> = {
+  {"epochs", quick = 2, of = "variant", help = "passes over the training text"},
   number("lr", "first learning rate, for the loss summed over steps", 1e-6),
   number("flat", "epochs with the first learning rate", 0),
   number("decay", "divisor of the learning rate in each later epoch", 1),
@@ -74,7 +73,7 @@ local OWN <const> = {
 local options = experiment.options(arg, {
   name = "ptb",
   summary = "Trains language models of two recurrent layers on the Penn Treebank text.",
-  options = table.move(OVERRIDES, 1, #OVERRIDES, #OWN + 1, OWN),
+  options = table.move(OF_VARIANTS, 1, #OF_VARIANTS, #OWN + 1, OWN),
   notes = "A run leaves behind: metrics.jsonl, the plots as PNG and SVG, the trained networks as\n"
     .. "VARIANT-SEED.safetensors with vocabulary.txt, and table.txt. train_perplexity is that of\n"
     .. "the training text in evaluation mode, learning_perplexity the mean as it learns.",
@@ -83,14 +82,9 @@ local options = experiment.options(arg, {
 -- A variant's settings, with what the command line gives in their place. A dropout that is
 -- given is for all connections, except those with one of their own.
 local function settings_of(name)
-  local settings = {}
-  for key, value in next, variants[name] do settings[key] = value end
-  if options.dropout then settings.input_dropout, settings.output_dropout = nil, nil end
-  for _, declared in ipairs(OVERRIDES) do
-    local key = declared[1]:gsub("-", "_")
-    local given = options[key]
-    if given == "yes" or given == "no" then given = given == "yes" end
-    if given ~= nil then settings[key] = given end
+  local settings = experiment.settings(options, variants[name])
+  if options.dropout then
+    settings.input_dropout, settings.output_dropout = options.input_dropout, options.output_dropout
   end
   return settings
 end

@@ -19,40 +19,33 @@ local METHODS <const> = {"svm", "tsvm", "m1-svm", "m1-tsvm", "best"}
 local ACTIVE <const> = 0.01 -- variance of the means from which a latent variable is in use
 local TRAIN_SHOWN <const> = 10000 -- training images on which the bound is measured
 
-local DEFAULT <const> = " (default: the variant's)"
-local function number(name, help, low, high)
-  return {name, type = "number", help = help .. DEFAULT, min = low, max = high}
-end
-local function integer(name, help, low)
-  return {name, type = "integer", help = help .. DEFAULT, min = low or 1}
-end
-
 -- These go before what variants.lua says of networks, and of methods.
 local OF_NETWORKS <const> = {
-  {"epochs", quick = 2, help = "passes over the training images" .. DEFAULT},
-  integer("batch-size", "images in a step"),
-  number("lr", "learning rate of Adam", 0),
-  number("beta", "factor of the divergence", 0),
-  integer("warmup", "epochs in which the factor grows to that", 0),
-  {"decay", choices = {"yes", "no"},
-   help = "whether the learning rate falls to 0 on a cosine" .. DEFAULT},
-  number("noise", "probability that the encoder does not see a pixel", 0, 0.99),
-  {"hidden", type = "integer", many = true, min = 1,
-   help = "sizes of the encoder's hidden layers" .. DEFAULT},
-  integer("latent", "latent variables"),
+  {"epochs", quick = 2, help = "passes over the training images"},
+  {"batch-size", type = "integer", min = 1, help = "images in a step"},
+  {"lr", type = "number", min = 0, help = "learning rate of Adam"},
+  {"beta", type = "number", min = 0, help = "factor of the divergence"},
+  {"warmup", type = "integer", min = 0, help = "epochs in which the factor grows to that"},
+  {"decay", type = "boolean", help = "whether the learning rate falls to 0 on a cosine"},
+  {"noise", type = "number", min = 0, max = 0.99,
+   help = "probability that the encoder does not see a pixel"},
+  {"hidden", type = "integer", many = true, min = 1, help = "sizes of the encoder's hidden layers"},
+  {"latent", type = "integer", min = 1, help = "latent variables"},
 }
 local OF_METHODS <const> = {
-  number("C", "cost of a labelled example", 1e-9),
-  {"gamma", help = "of the kernel exp(-gamma d^2), or \"scale\"" .. DEFAULT},
-  number("unlabelled-cost", "cost of an unlabelled example", 1e-12),
-  integer("features", "random features of a transductive machine", 2),
-  integer("neighbours", "of an image in the graph of a transductive machine; 0: no graph", 0),
+  {"C", type = "number", min = 1e-9, help = "cost of a labelled example"},
+  {"gamma", help = "of the kernel exp(-gamma d^2), or \"scale\""},
+  {"unlabelled-cost", type = "number", min = 1e-12, help = "cost of an unlabelled example"},
+  {"features", type = "integer", min = 2, help = "random features of a transductive machine"},
+  {"neighbours", type = "integer", min = 0,
+   help = "of an image in the graph of a transductive machine; 0: no graph"},
   {"view", choices = {"mean", "hidden", "both"},
-   help = "what the machines see of a network: the latent variables, its last hidden layer"
-     .. DEFAULT},
+   help = "what the machines see of a network: the latent variables, its last hidden layer"},
   {"copies", choices = {"none", "mirrored", "shifted", "all"},
-   help = "copies of the labelled images that are labelled too" .. DEFAULT},
+   help = "copies of the labelled images that are labelled too"},
 }
+for _, declared in ipairs(OF_NETWORKS) do declared.of = "network" end
+for _, declared in ipairs(OF_METHODS) do declared.of = "method" end
 
 local OWN <const> = {
   {"network", default = "all", many = true, choices = NETWORKS, help = "autoencoders to train"},
@@ -71,7 +64,7 @@ local OWN <const> = {
   {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
   {"from", value = "PATH", free = true,
    help = "for --sample a network, NETWORK-SEED.safetensors of a run; for --classify the folder "
-     .. "of a run"},
+     .. "of a run, and --reuse if it was given there"},
 }
 
 local function joined(...)
@@ -91,26 +84,13 @@ local options = experiment.options(arg, {
     .. "--resume.",
 })
 
--- A variant's settings, with what the command line gives in their place.
-local function settings_of(variant, declared)
-  local settings = {}
-  for key, value in next, variant do settings[key] = value end
-  for _, option in ipairs(declared) do
-    local key = option[1]:gsub("-", "_")
-    local given = options[key]
-    if given == "yes" or given == "no" then given = given == "yes" end
-    if given ~= nil then settings[key] = given end
-  end
-  return settings
-end
-
 local function network_settings(name)
-  return settings_of(variants.networks[name], OF_NETWORKS)
+  return experiment.settings(options, variants.networks[name], "network")
 end
 
 -- Options of a machine may depend on the number of labels: {[100] = 1, [600] = 10}.
 local function method_settings(name, n)
-  local settings = settings_of(variants.methods[name], OF_METHODS)
+  local settings = experiment.settings(options, variants.methods[name], "method")
   for key, value in next, settings do
     if type(value) == "table" then settings[key] = value[n] or value.default end
   end
@@ -233,11 +213,10 @@ local function network_path(folder, name)
   return ("%s/%s-%d.safetensors"):format(folder, name, options.seed)
 end
 
--- A trained network: of this run, or of the one that is reused.
-local function trained(run, name)
+-- A trained network: of the run in a folder, or of the one that is reused.
+local function trained(folder, name)
   local reused = options.reuse and network_path(options.reuse, name)
-  return read_network(reused and core.file_size(reused) and reused
-    or network_path(run.folder, name))
+  return read_network(reused and core.file_size(reused) and reused or network_path(folder, name))
 end
 
 -- The networks of this run, not those that it reuses.
@@ -287,7 +266,7 @@ end
 -- What all machines of a method share: the images, and what the machines see of them.
 local function material(run, method, train_set, test_set)
   local settings = method_settings(method, 0)
-  local net = settings.network and trained(run, settings.network)
+  local net = settings.network and trained(run.folder, settings.network)
   local images = machines.pixels(train_set)
   local encoder = machines.encoder(net, settings.view, images)
   local x, graph = encoder(images), nil
@@ -436,7 +415,7 @@ local function classify()
   end
   local method, path = find_machine(options.from)
   local machine = experiment.must(svm.load(path))
-  local net = read_network(network_path(options.from, variants.methods[method].network))
+  local net = trained(options.from, variants.methods[method].network)
   local encoder = machines.encoder(net, variants.methods[method].view)
   local x = encoder(picture:to("real"):reshape(1, 28, 28) / 255)
   print(data.fashion_classes[machine:predict(x)[1]])
@@ -465,7 +444,7 @@ local function main()
   local rows, networks = errors(run), trained_here(run)
   write_csv(run, rows)
   for _, name in ipairs(networks) do
-    figures.network(run, name, trained(run, name), test_set)
+    figures.network(run, name, trained(run.folder, name), test_set)
   end
   if #networks > 0 then figures.bounds(run, networks, variants.networks) end
   figures.errors(run, rows, options.labels)

@@ -40,9 +40,9 @@ local experiment = {}
 --
 -- Options are declared as `{"batch-size", default = 64, type = "integer", min = 1, help = ""}`
 -- and read as `options.batch_size`. The fields of a declaration are `type` ("string",
--- "integer", "number" or "flag"), `default`, `quick` (the default with --quick), `choices` (a
+-- "integer", "number", "boolean", given as yes or no, or "flag"), `default`, `quick` (the default with --quick), `choices` (a
 -- list), `many` (the value is a list, given with commas or as "all"), `min`, `max`, `value`
--- (its name on the help page), `help`, and `free` (it does not determine the numbers, so
+-- (its name on the help page), `help`, `of` (see `settings`), and `free` (it does not determine the numbers, so
 -- that --resume may change it). `--data`, `--out`, `--seed`, `--threads`, `--epochs`,
 -- `--resume`, `--join`, `--quick` and `--help` are there by themselves; a declaration under
 -- such a name adds to it. With `--resume` the values are those of the run that is resumed.
@@ -52,6 +52,20 @@ local experiment = {}
 -- @return table of values by name
 function experiment.options(words, about)
   return options.new(words, about)
+end
+
+--- The settings of a variant, with what the command line gives in their place: the values of
+-- options that are declared with `of = "variant"`, which have no default of their own.
+--
+--     {"lr", type = "number", of = "variant", help = "learning rate"}
+--     ...
+--     local settings = experiment.settings(options, {lr = 0.1, momentum = 0.9})
+-- @param values what `experiment.options` gave
+-- @param settings table of the variant's own; it is left as it is
+-- @param[opt="variant"] of whose options
+-- @return new table
+function experiment.settings(values, settings, of)
+  return options.settings(values, settings, of or "variant")
 end
 
 --- Opens the folder of a run, a new one or with --resume the old one.

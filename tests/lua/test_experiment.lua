@@ -127,6 +127,27 @@ function T.test_quick_has_defaults_of_its_own()
   lu.assertEquals(parse({"--quick", "--epochs", "2"}).epochs, 2)
 end
 
+-- Options that go before what a variant says.
+local function settings_of(...)
+  local o = experiment.options({...}, {name = "toy", options = {
+    {"lr", type = "number", of = "variant"}, {"tied", type = "boolean", of = "variant"},
+    {"epochs", of = "variant", quick = 1}, {"gamma", type = "number", of = "method"},
+  }})
+  local own = {lr = 0.1, tied = true, epochs = 9, units = 200, gamma = 3}
+  local result = experiment.settings(o, own)
+  lu.assertEquals(own, {lr = 0.1, tied = true, epochs = 9, units = 200, gamma = 3})
+  return result, experiment.settings(o, own, "method")
+end
+
+function T.test_settings_of_variants()
+  local own = {lr = 0.1, tied = true, epochs = 9, units = 200, gamma = 3}
+  lu.assertEquals({settings_of()}, {own, own})
+  local of_variant, of_method = settings_of("--lr", "2", "--tied", "no", "--gamma", "5", "--quick")
+  lu.assertEquals(of_variant, {lr = 2, tied = false, epochs = 1, units = 200, gamma = 3})
+  lu.assertEquals(of_method, {lr = 0.1, tied = true, epochs = 9, units = 200, gamma = 5})
+  assert_failure("--tied: yes or no expected, got 'maybe'", settings_of, "--tied", "maybe")
+end
+
 function T.test_default_lists_are_not_shared()
   parse({}).variant[1] = "changed"
   lu.assertEquals(parse({}).variant[1], "plain")
@@ -417,6 +438,17 @@ function T.test_runs_that_cannot_be_joined()
     lu.assertStrContains(failure.message, "/metrics.jsonl: " .. message)
   end
   lu.assertNil(core.file_size(all .. "/options.json"))
+end
+
+function T.test_fields_over_seeds()
+  local run = open("--out " .. temporary "run")
+  for _, r in ipairs {{1, 1, 4}, {1, 2, 2}, {2, 1, 6}, {2, 2}, {2, 3, 1}} do
+    run:log {variant = "plain", seed = r[1], epoch = r[2], seconds = 1, loss = r[3]}
+  end
+  run:log {variant = "best", seed = 1, epoch = 9, seconds = 1, loss = 0}
+  local epochs, mean, low, high = run:over_seeds("loss", {variant = "plain"})
+  lu.assertEquals({epochs, mean, low, high}, {{1, 2, 3}, {5, 2, 1}, {4, 2, 1}, {6, 2, 1}})
+  lu.assertEquals({run:over_seeds("loss", {variant = "none"})}, {{}, {}, {}, {}})
 end
 
 function T.test_one_job_at_a_time()

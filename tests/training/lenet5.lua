@@ -6,7 +6,7 @@ local program = require "program"
 
 local T = {}
 local COMMAND <const> = "PERILUNE_PROGRESS=off @perilune experiments/lenet5/run.lua --data synthetic "
-  .. "--variant dropout,best --epochs 3 --best-epochs 2 --seed 1 --out "
+  .. "--variant dropout,best --epochs 3 --seed 1 --out "
 
 local folder
 

@@ -175,10 +175,19 @@ function T.test_reuse_and_use()
   lu.assertTrue(#program.bytes(folder .. "/s.png") > 1000)
   local set = pl.data.synthetic {n = 20, seed = 3}
   assert(pl.image.write(folder .. "/x.png", set.images[1]))
-  text, status = program.run("@perilune experiments/vae_svm/run.lua --classify " .. folder
-    .. "/x.png --from " .. out)
+  local classify = "@perilune experiments/vae_svm/run.lua --classify " .. folder .. "/x.png --from "
+  text, status = program.run(classify .. out)
   lu.assertEquals(status, 0, text)
   lu.assertStrMatches(text, "[%a-/ ]+\n")
+  lu.assertEquals(program.run(classify .. again .. " --reuse " .. out), text)
+  lu.assertStrContains(program.run(classify .. again), again .. "/features-1.safetensors")
+
+  -- A run that takes all from another.
+  text, status = program.run(SCRIPT .. "--data synthetic --labels 100 --method m1-tsvm --join "
+    .. out .. " --out " .. folder .. "/c")
+  lu.assertEquals(status, 0, text)
+  lu.assertEquals(program.bytes(folder .. "/c/table.csv"), program.bytes(out .. "/table.csv"))
+  lu.assertEquals(program.bytes(folder .. "/c/elbo.png"), program.bytes(out .. "/elbo.png"))
 end
 
 -- Options with which all kinds of machines are in use.

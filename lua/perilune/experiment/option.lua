@@ -12,7 +12,7 @@ local option = {}
 
 local FIELDS <const> = {
   name = check.required,
-  type = "string",        -- or "integer", "number", "flag"
+  type = "string",        -- or "integer", "number", "boolean", "flag"
   default = check.absent, -- what it is if it is not given
   quick = check.absent,   -- the default with --quick
   choices = check.absent, -- list of the values that it may have
@@ -21,6 +21,7 @@ local FIELDS <const> = {
   max = check.absent,     -- the greatest number
   bare = false,           -- may stand without a value, which is then true
   value = check.absent,   -- what the help page calls the value
+  of = check.absent,      -- what has its own default: "variant"; see experiment.settings
   help = "",
   free = false,           -- does not determine the numbers: --resume may change it
   same = check.absent,    -- function(a, b): whether both give the same numbers
@@ -102,15 +103,19 @@ local function read_number(text)
   return n and math.abs(n) < math.huge and n or nil
 end
 
+local booleans <const> = {yes = true, no = false}
+
 -- From a word of the command line to a value, or nil.
 option.readers = {
   string = function(text) return text ~= "" and text or nil end,
   number = read_number,
   integer = function(text) return math.tointeger(read_number(text)) end,
+  boolean = function(text) return booleans[text] end,
   flag = function() return nil end,
 }
 
-local kinds = {string = "a value", number = "a number", integer = "an integer"}
+local kinds = {string = "a value", number = "a number", integer = "an integer",
+                      boolean = "yes or no"}
 
 --- What values an option takes, in words.
 -- @param self the option

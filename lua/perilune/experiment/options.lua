@@ -156,6 +156,21 @@ function options.new(words, about)
   return setmetatable(values, guard(by_name))
 end
 
+--- Settings with what the command line gives in their place; see `perilune.experiment.settings`.
+-- @param values what `new` gave
+-- @param settings table
+-- @param of whose settings these are
+-- @return table
+function options.settings(values, settings, of)
+  local result = {}
+  for key, value in next, settings do result[key] = value end
+  for _, known in ipairs(parsed[values].list) do
+    local given = values[known.key]
+    if known.of == of and given ~= nil then result[known.key] = given end
+  end
+  return result
+end
+
 --- What lies behind a table of options: `task`, `list` of the declared options, `command`,
 -- and of a resumed run its `folder` and what it `saved`.
 -- @param values what `new` gave

@@ -252,6 +252,33 @@ function Run:summary(fields)
   return rows
 end
 
+--- A field over the epochs (or iterations) in which it was measured, with all seeds: what a
+-- curve with a band shows.
+-- @param field name in the records
+-- @param[opt] filter as for `records`
+-- @return list of the epochs, in order
+-- @return list of the means over the seeds
+-- @return list of the least values
+-- @return list of the greatest values
+function Run:over_seeds(field, filter)
+  local epochs, values = {}, {}
+  for _, record in ipairs(self:records(filter)) do
+    local epoch = record.epoch or record.iteration
+    if record[field] ~= nil then
+      if not values[epoch] then epochs[#epochs + 1], values[epoch] = epoch, {} end
+      table.insert(values[epoch], record[field])
+    end
+  end
+  table.sort(epochs)
+  local mean, low, high = {}, {}, {}
+  for i, epoch in ipairs(epochs) do
+    local list = values[epoch]
+    mean[i] = report.mean_spread(list)
+    low[i], high[i] = math.min(table.unpack(list)), math.max(table.unpack(list))
+  end
+  return epochs, mean, low, high
+end
+
 --- Ends the run with a message if a number is NaN or infinite.
 -- @param name what the number is
 -- @param value the number

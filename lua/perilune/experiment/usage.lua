@@ -22,7 +22,8 @@ end
 
 local function value_name(self)
   if self.type == "flag" then return "" end
-  local usual = {string = self.choices and "NAME" or "TEXT", integer = "N", number = "X"}
+  local usual = {string = self.choices and "NAME" or "TEXT", integer = "N", number = "X",
+                 boolean = "yes|no"}
   local name = (self.value or usual[self.type]) .. (self.many and ",..." or "")
   return self.bare and (" [%s]"):format(name) or " " .. name
 end
@@ -34,6 +35,7 @@ local function explanation(self)
     local names = table.concat(option.choice_names(self), ", ")
     text = ("%s: %s%s"):format(text, names, self.many and ", or all" or "")
   end
+  if self.of then return ("%s (default: the %s's)"):format(text, self.of) end
   if self.default == nil or self.type == "flag" then return text end
   local default = "default " .. option.text(self.default)
   if self.quick ~= nil then
