@@ -50,7 +50,6 @@ local OF_VARIANTS <const> = {
           0),
   integer("train-every", "epochs between two evaluations of the training text"),
   integer("sampled", "words in the softmax of a training step, in the mean; 0: all", 0),
-  integer("sampled-epochs", "the first epochs, in which that holds", 0),
   either("tied", "one matrix for the embedding and the softmax"),
   either("variational", "the same dropout at all steps of a chunk"),
   either("vary", "chunks of random lengths"),
@@ -76,7 +75,8 @@ local options = experiment.options(arg, {
   options = table.move(OF_VARIANTS, 1, #OF_VARIANTS, #OWN + 1, OWN),
   notes = "A run leaves behind: metrics.jsonl, the plots as PNG and SVG, the trained networks as\n"
     .. "VARIANT-SEED.safetensors with vocabulary.txt, and table.txt. train_perplexity is that of\n"
-    .. "the training text in evaluation mode, learning_perplexity the mean as it learns.",
+    .. "the training text in evaluation mode, learning_perplexity the mean as it learns,\n"
+    .. "with the words that the softmax of a step is over.",
 })
 
 -- A variant's settings, with what the command line gives in their place. A dropout that is
@@ -256,8 +256,7 @@ local function train(job, corpus)
     and sampled.new(corpus.train, words, settings.sampled)
   local parts = {model = net, optimizer = optimizer, schedule = schedule, average = mean}
   for _ in job:epochs(settings.epochs, parts) do
-    local now = job.epoch <= settings.sampled_epochs and sampler
-    train_epoch(job, net, optimizer, now, mean, settings, corpus)
+    train_epoch(job, net, optimizer, sampler, mean, settings, corpus)
     local record = evaluate(job, net, mean, settings, corpus)
     report(job, record, settings, optimizer, mean)
     watch(job, mean, settings, record.valid_perplexity)

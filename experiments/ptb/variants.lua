@@ -13,7 +13,7 @@ local COMMON <const> = {
   word_dropout = 0, weight_dropout = 0, weight_decay = 0,
   activity = 0, slowness = 0, -- penalties of the last layer's values, and of their change
   average = 0,         -- average the weights after so many epochs without a better validation
-  sampled = 0, sampled_epochs = 0, -- words in the softmax of these first epochs; 0: all
+  sampled = 2500,      -- words in the softmax of a training step, in the mean; 0: all
   train_every = 5,     -- epochs between two looks at the whole training text
   tied = false, variational = false, vary = false,
 }
@@ -26,18 +26,24 @@ local function variant(own)
 end
 
 return {
-  lstm = variant {title = "LSTM", epochs = 12, train_every = 2},
+  lstm = variant {title = "LSTM", flat = 5, decay = 2, epochs = 10, weight_decay = 2e-4},
   ["lstm-dropout"] = variant {
-    title = "LSTM with dropout", dropout = 0.3, flat = 20, decay = 1.12, epochs = 60,
+    title = "LSTM with dropout", dropout = 0.3, weight_decay = 5e-5, flat = 19, decay = 1.3,
+    epochs = 32,
   },
   ["lstm-variational"] = variant {
     title = "LSTM with variational dropout", dropout = 0.25, variational = true,
-    weight_dropout = 0.1, word_dropout = 0.1, flat = 25, decay = 1.12, epochs = 70,
+    weight_dropout = 0.1, word_dropout = 0.1, weight_decay = 5e-5, flat = 25, decay = 1.12,
+    epochs = 70,
   },
-  gru = variant {title = "GRU", cell = "GRU", lr = 0.5, train_every = 1},
+  -- In chunks of 35 words a few long memories make most of the gradient of a GRU.
+  gru = variant {
+    title = "GRU", cell = "GRU", lr = 0.4, steps = 20, flat = 4, decay = 2, epochs = 9,
+    weight_decay = 3e-4,
+  },
   ["gru-dropout"] = variant {
-    title = "GRU with dropout", cell = "GRU", lr = 0.5, dropout = 0.3, flat = 20, decay = 1.12,
-    epochs = 60,
+    title = "GRU with dropout", cell = "GRU", lr = 0.4, steps = 20, dropout = 0.3,
+    weight_decay = 1e-4, flat = 19, decay = 1.3, epochs = 32,
   },
   -- Tied weights (Inan et al. 2017, Press and Wolf 2017) and what Merity et al. 2017 do for
   -- large models: dropout of recurrent weights and of words, averaged SGD, penalties on the

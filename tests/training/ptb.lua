@@ -98,7 +98,7 @@ dofile "experiments/ptb/run.lua"
 -- random lengths, every kind of dropout, weight decay, a softmax over a part of the words.
 local SMALL <const> = "--data synthetic --tokens 3000 --variant best,gru-dropout --units 8 "
   .. "--steps 10 --batch-size 10 --init 0.2 --lr 2 --epochs 6 --average 1 --train-every 3 "
-  .. "--sampled 30 --sampled-epochs 4 "
+  .. "--sampled 30 "
 
 local function start(arguments, stop)
   local script = folder .. "/stopper.lua"
