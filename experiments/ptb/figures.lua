@@ -23,7 +23,15 @@ local function draw_limit(panel, corpus)
 end
 
 local function setting_text(settings)
-  return ("learning rate %g, keep probability %.2g"):format(settings.lr, 1 - settings.dropout)
+  local text = ("learning rate %g, keep probability %.2g"):format(settings.lr, 1 - settings.dropout)
+  if settings.weight_decay == 0 then return text end
+  return ("%s, weight decay %g"):format(text, settings.weight_decay)
+end
+
+-- The training text is read in evaluation mode only now and then: points without a line.
+local function draw_points(panel, run, variant, field, options)
+  local epochs, mean = run:over_seeds(field, {variant = variant})
+  if #epochs > 0 then panel:scatter(epochs, mean, options) end
 end
 
 --- The perplexities of one setting over the epochs.
@@ -37,7 +45,7 @@ function figures.setting(run, name, settings, corpus)
     title = ("%s: %s"):format(settings.title, setting_text(settings)),
     x_label = "epoch", y_label = "perplexity", y_scale = "log",
   }
-  draw_curve(panel, run, name, "train_perplexity", {label = "train", color = 1, marker = "circle"})
+  draw_points(panel, run, name, "train_perplexity", {label = "train", color = 1})
   draw_curve(panel, run, name, "learning_perplexity",
              {label = "train, as it learns", color = 1, style = "dashed"})
   draw_curve(panel, run, name, "valid_perplexity", {label = "validation", color = 3})

@@ -182,7 +182,7 @@ function T.test_messages_of_the_command_line()
     ["--resume"] = "--resume needs a folder: --resume DIR, or --resume with --out DIR",
     ["--resume a --out b"] = "--resume a and --out b are two folders",
     ["--resume /nowhere"] =
-      "/nowhere holds no run to go on with: there is no options.json in it",
+      "/nowhere holds no run: there is no options.json in it",
   } do assert_failure(message, parse_line, line) end
 end
 
@@ -425,8 +425,12 @@ function T.test_runs_that_cannot_be_joined()
   local all = temporary "all"
   assert_failure(("--join: plain-1 is in %s and in %s"):format(one, two),
                  open, ("--join %s,%s --out %s"):format(one, two, all))
-  assert_failure(temporary "none" .. "/metrics.jsonl: No such file or directory",
+  assert_failure(temporary "none" .. " holds no run: there is no options.json in it",
                  open, ("--join %s --out %s"):format(temporary "none", all))
+  local saved = contents(one .. "/options.json")
+  assert(core.write_file(one .. "/options.json", (saved:gsub('"toy"', '"other"'))))
+  assert_failure(one .. " holds a run of other, not of toy",
+                 open, ("--join %s --out %s"):format(one, all))
   for text, message in pairs {
     ["{\"variant\": \"plain\"}\n"] = "line 1: a record with variant and seed expected",
     ["{}\n"] = "line 1: a record with variant and seed expected",

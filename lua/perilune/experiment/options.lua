@@ -66,11 +66,14 @@ local function resumed_folder(given)
   return folder
 end
 
--- Reads the file that says what the run in a folder is.
-local function read_saved(folder, task)
+--- Reads the file that says what the run in a folder is.
+-- @param folder of the run
+-- @param task whose run it has to be
+-- @return table with `task`, `options` and `build`
+function options.read_saved(folder, task)
   local path = folder .. "/options.json"
   if not core.file_size(path) then
-    fail("%s holds no run to go on with: there is no options.json in it", folder)
+    fail("%s holds no run: there is no options.json in it", folder)
   end
   local file <close> = failure.must(io.open(path))
   local saved = core.json_decode(file:read "a")
@@ -145,7 +148,7 @@ function options.new(words, about)
   local values, behind = fill({}, list, given), {task = o.name, list = list, command = command}
   if given.resume then
     behind.folder = resumed_folder(given)
-    behind.saved = read_saved(behind.folder, o.name)
+    behind.saved = options.read_saved(behind.folder, o.name)
     for _, known in ipairs(list) do
       take_over(known, values, given, behind.saved.options, behind.folder)
     end

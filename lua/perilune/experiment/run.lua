@@ -70,9 +70,10 @@ local function read_records(folder)
 end
 
 -- The records of other runs, which --join names; two that trained the same are a mistake.
-local function read_joined(folders)
+local function read_joined(folders, task)
   local list, from = {}, {}
   for _, folder in ipairs(folders) do
+    options.read_saved(folder, task)
     for i, record in ipairs(read_records(folder)) do
       if type(record) ~= "table" or record.variant == nil or record.seed == nil then
         fail("%s/metrics.jsonl: line %d: a record with variant and seed expected", folder, i)
@@ -100,7 +101,7 @@ local function take_joined(self, records, from)
 end
 
 local function begin(self, behind)
-  local joined, from = read_joined(self.options.join or {})
+  local joined, from = read_joined(self.options.join or {}, behind.task)
   self.folder = self.options.out or new_folder(behind.task)
   for _, name in ipairs {"options.json", "metrics.jsonl", "checkpoint.safetensors"} do
     if exists(self:path(name)) then
