@@ -490,6 +490,8 @@ function T.test_ticks_of_log_scales()
   lu.assertEquals(tick_labels("log", 1, 60, 6), {"1", "2", "5", "10", "20", "50"})
   lu.assertEquals(tick_labels("log", 1e-30, 1, 4), {"10⁻³⁰", "10⁻²⁰", "10⁻¹⁰", "10⁰"})
   lu.assertEquals(tick_labels("log", 2.1, 2.4, 3), {"2.1", "2.2", "2.3", "2.4"})
+  lu.assertEquals(tick_labels("log", 86, 215, 6), {"100", "150", "200"})
+  lu.assertEquals(tick_labels("log", 1.2, 3, 6), {"1.5", "2.0", "2.5", "3.0"})
 end
 
 -- Whether labels of a horizontal axis keep apart.

@@ -168,13 +168,17 @@ local function decades(low, high, n)
   return values
 end
 
--- Round values on a log axis: powers of ten if there are some, else with digits between.
-local function log_values(low, high, n)
+local DIGITS <const> = {{1, 2, 5}, {1, 3}, {1, 1.5, 2, 3, 5, 7}}
+
+-- Round values on a log axis: powers of ten if there are some, else with digits between,
+-- three values at least if there is room. `fractions`: whether 1.5 may be among the digits.
+local function log_values(low, high, n, fractions)
   local values = decades(low, high, n)
   if #values >= 3 then return values end
-  for _, digits in ipairs {{1, 2, 5}, {1, 3}} do
-    local finer = multiples(low, high, digits)
-    if #finer > #values and #finer <= n + 1 then return finer end
+  for i = 1, fractions and #DIGITS or 2 do
+    local finer = multiples(low, high, DIGITS[i])
+    if #finer > #values and #finer <= n + 1 then values = finer end
+    if #values >= 3 then break end
   end
   return values
 end
@@ -182,9 +186,10 @@ end
 local function log_ticks(low, high, n)
   local few = math.log(high, 10) - math.log(low, 10) < 8
   local minor = multiples(low, high, few and {2, 3, 4, 5, 6, 7, 8, 9} or {1})
-  local values = log_values(low, high, n)
+  local plain = low >= 0.9e-3 and high <= 1.1e4
+  local values = log_values(low, high, n, plain and low >= 10)
   if #values < 2 then return linear_ticks(low, high, n), minor end
-  local ticks, plain = {}, low >= 0.9e-3 and high <= 1.1e4
+  local ticks = {}
   for i, value in ipairs(values) do ticks[i] = {value = value, label = log_label(value, plain)} end
   return ticks, minor
 end
