@@ -88,10 +88,10 @@ assert(core.write_file(folder .. "/compare.csv", table.concat(lines, "\n") .. "\
 
 local figure = pl.plot.figure {width = 900, height = 380}
 local panel = figure:panel {title = "Samples per second, PyTorch = 1", y_label = "ratio"}
-local bars, spread = {}, {}
+local bars, below, above = {}, {}, {}
 for i, r in ipairs(list) do
-  bars[i], spread[i] = r.ratio, math.max(r.ratio - r.low, r.high - r.ratio)
+  bars[i], below[i], above[i] = r.ratio, r.ratio - r.low, r.high - r.ratio
 end
-panel:bar(names, bars, {error = spread, annotate = "%.1f"})
+panel:bar(names, bars, {error = {below = below, above = above}, annotate = "%.2f"})
 panel:hline(1)
 figure:save(folder .. "/compare.png")

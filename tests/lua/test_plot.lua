@@ -166,6 +166,19 @@ function T.test_error_bars_reach_their_ends()
   near((red.top + red.bottom) / 2, red.y)
 end
 
+function T.test_error_bars_with_two_lengths()
+  local fig, p = small {y_limits = {0, 10}, x_limits = {0, 2}}
+  p:errorbar({1}, {5}, {below = 1, above = {3}}, {color = RED})
+  p:line({0, 2}, {8, 8}, {color = BLUE, width = 1}):line({0, 2}, {4, 4}, {color = GREEN, width = 1})
+  local red = find(fig, RED)
+  near(red.top, find(fig, BLUE, red.pixels).y, 2)
+  near(red.bottom, find(fig, GREEN, red.pixels).y, 2)
+  fig, p = small {y_limits = {0, 10}}
+  p:bar({5}, {color = GREEN, error = {below = {1}, above = 4}})
+  p:line({0, 2}, {9, 9}, {color = BLUE, width = 1})
+  lu.assertTrue(find(fig, GREEN).top > find(fig, BLUE).y + 20)
+end
+
 function T.test_band_and_hline()
   local fig, p = small {x_limits = {0, 1}, y_limits = {0, 4}}
   p:band({0, 1}, {1, 1}, {3, 3}, {color = RED, alpha = 1}):hline(2, {color = BLUE, style = "solid"})

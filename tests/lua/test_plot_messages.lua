@@ -59,6 +59,11 @@ local messages = {
   {"bar: categories has 1 values, values 2", function(p) p:bar({"a"}, {1, 2}) end},
   {"bar: categories: list expected, got string", function(p) p:bar("a", {1, 2}) end},
   {"bar: error: number of at least 0 expected, got -1", function(p) p:bar({1}, {error = -1}) end},
+  {"errorbar: error.above: list or tensor expected, got nil",
+   function(p) p:errorbar(nil, {1}, {below = 1}) end},
+  {"bar: values has 2 values, error 1", function(p)
+    p:bar({1, 2}, {error = {below = 1, above = {1}}})
+  end},
   {"bar: values has 2 values, error 1", function(p) p:bar({1, 2}, {error = {1}}) end},
   {"bar: annotate: '%d %d' cannot format a number",
     function(p) p:bar({1}, {annotate = "%d %d"}) end},

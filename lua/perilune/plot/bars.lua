@@ -29,8 +29,8 @@ end
 
 -- The end of the i-th bar where its number stands: the value and its error.
 local function bar_end(mark, i)
-  local e = mark.error and is_finite(mark.error[i]) and math.abs(mark.error[i]) or 0
-  return mark.y[i] + (mark.y[i] < 0 and -e or e)
+  local low, high = draw.ends(mark, i)
+  return mark.y[i] < 0 and low or high
 end
 
 local label_gap = 3
@@ -93,11 +93,11 @@ bars.bar = {
   end,
   reach = function(mark, visit)
     for i = 1, #mark.x do
-      local e = mark.error and is_finite(mark.error[i]) and mark.error[i] or 0
+      local low, high = draw.ends(mark, i)
       visit(mark.x[i] - 0.5, 0)
       visit(mark.x[i] + 0.5, mark.y[i])
-      visit(nil, mark.y[i] + e)
-      visit(nil, mark.y[i] - e)
+      visit(nil, high)
+      visit(nil, low)
     end
   end,
   draw = function(mark, c, view)
@@ -110,7 +110,7 @@ bars.bar = {
       if x then c:rect(x, y, w, h) end
     end
     c:fill():pop()
-    if mark.error then
+    if mark.above then
       pen(c, {color = theme.ink, alpha = 0.85, width = 1})
       local left, right = bar_sides(mark, 1)
       local cap = math.min(2.5, math.abs(view.x(right) - view.x(left)) / 3)

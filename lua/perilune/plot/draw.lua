@@ -74,7 +74,16 @@ function draw.span(view, low, high)
   return bottom, top
 end
 
---- Draws error bars at mark.y[i] - mark.error[i] to mark.y[i] + mark.error[i].
+--- The ends of the i-th error bar, mark.y[i] - mark.below[i] and mark.y[i] + mark.above[i]; the
+-- value itself where there is no number.
+-- @return number
+-- @return number
+function draw.ends(mark, i)
+  local below, above = mark.below and mark.below[i], mark.above and mark.above[i]
+  return mark.y[i] - (is_finite(below) and below or 0), mark.y[i] + (is_finite(above) and above or 0)
+end
+
+--- Draws error bars.
 -- @param mark the mark
 -- @param c canvas
 -- @param view of the panel
@@ -83,10 +92,9 @@ end
 function draw.whiskers(mark, c, view, cap, place)
   draw.clip(c, view.box)
   for i = 1, #mark.y do
-    local y, e = mark.y[i], mark.error[i]
     local x = place(i)
-    if is_finite(y) and is_finite(e) and is_finite(x) then
-      local bottom, top = draw.span(view, y - e, y + e)
+    if is_finite(mark.y[i]) and is_finite(mark.below[i]) and is_finite(x) then
+      local bottom, top = draw.span(view, draw.ends(mark, i))
       if is_finite(top) then draw.whisker(c, x, bottom, top, cap) end
     end
   end

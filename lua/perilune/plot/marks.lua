@@ -281,18 +281,17 @@ marks.errorbar = {
   end,
   cover = function(mark, view, visit)
     for i = 1, #mark.y do
-      local e = is_finite(mark.error[i]) and mark.error[i] or 0
       local x = view.x(mark.x[i])
-      local bottom, top = span(view, mark.y[i] - e, mark.y[i] + e)
+      local bottom, top = span(view, draw.ends(mark, i))
       if is_finite(x) and is_finite(top) then cover_rect(view, x, top, x, bottom, visit) end
     end
   end,
   reach = function(mark, visit)
     for i = 1, #mark.y do
-      local e = is_finite(mark.error[i]) and mark.error[i] or 0
+      local low, high = draw.ends(mark, i)
       visit(mark.x[i], mark.y[i])
-      visit(mark.x[i], mark.y[i] - e)
-      visit(mark.x[i], mark.y[i] + e)
+      visit(mark.x[i], low)
+      visit(mark.x[i], high)
     end
   end,
   draw = function(mark, c, view)

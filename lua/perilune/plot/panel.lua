@@ -239,16 +239,23 @@ end
 
 local errorbar_options = joined(common, marker)
 
+-- Reads how far the error bars of a mark reach.
+local function take_errors(mark, who, name, err)
+  mark.below, mark.above = read.errors(who, err, mark.y)
+  read.same_length(who, name, mark.y, "error", mark.below)
+  read.same_length(who, name, mark.y, "error", mark.above)
+end
+
 --- Points with error bars from y - error to y + error.
 -- @param xs numbers, names of categories, or nil to count from 1
 -- @param ys numbers
--- @param err a number, or one for each point
+-- @param err a number, or one for each point; `{below = ..., above = ...}` if the bars reach
+--   farther on one side
 -- @param options `label`, `color`, `alpha`, `marker`, `size`
 function Panel:errorbar(xs, ys, err, options)
   local mark = read.options("errorbar", options, errorbar_options)
   mark.x, mark.y = read_xy(self, "errorbar", xs, ys)
-  mark.error = read.list_or_number("errorbar", "error", err, #mark.y)
-  read.same_length("errorbar", "y", mark.y, "error", mark.error)
+  take_errors(mark, "errorbar", "y", err)
   mark.color = series_color(self, mark.color)
   mark.size, mark.marker = mark.size or theme.marker_size, mark.marker or "circle"
   return add(self, "errorbar", mark)
@@ -274,8 +281,7 @@ end
 --
 
 local function read_error(who, name, value)
-  if math.type(value) then return read.length(who, name, value) end
-  return read.list(who, name, value)
+  return math.type(value) and read.length(who, name, value) or value
 end
 
 local bar_options = joined(common, {error = read_error, annotate = read.format})
@@ -283,8 +289,8 @@ local bar_options = joined(common, {error = read_error, annotate = read.format})
 --- Bars, one for each category. The bars of several calls stand side by side.
 -- @param categories names or numbers; `p:bar(values)` counts from 1
 -- @param values numbers
--- @param options `label`, `color`, `alpha`; `error`, a number or one for each bar, for an error
---   bar; `annotate`, a format such as "%.1f", to write the values above
+-- @param options `label`, `color`, `alpha`; `error`, for error bars, as `errorbar` takes it;
+--   `annotate`, a format such as "%.1f", to write the values above
 function Panel:bar(categories, values, options)
   categories, values, options = shift(categories, values, options)
   local mark = read.options("bar", options, bar_options)
@@ -298,10 +304,7 @@ function Panel:bar(categories, values, options)
   end
   read.same_length("bar", "categories", categories, "values", mark.y)
   mark.x = category_places(self, "bar", "categories", categories)
-  if mark.error then
-    mark.error = read.list_or_number("bar", "error", mark.error, #mark.y)
-    read.same_length("bar", "values", mark.y, "error", mark.error)
-  end
+  if mark.error then take_errors(mark, "bar", "values", mark.error) end
   mark.color = series_color(self, mark.color)
   return add(self, "bar", mark)
 end

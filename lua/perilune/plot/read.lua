@@ -260,6 +260,22 @@ function read.list_or_number(who, what, value, n)
   return list
 end
 
+local function is_sided(value)
+  return type(value) == "table" and (value.below ~= nil or value.above ~= nil)
+end
+
+--- How far error bars reach, as `error` says: a number or one for each value, or a table of two
+-- such, `below` and `above`.
+-- @return list of distances below
+-- @return list of distances above
+function read.errors(who, value, ys)
+  local below, above = value, value
+  if is_sided(value) then below, above = value.below, value.above end
+  below = read.list_or_number(who, is_sided(value) and "error.below" or "error", below, #ys)
+  above = read.list_or_number(who, is_sided(value) and "error.above" or "error", above, #ys)
+  return below, above
+end
+
 --- A list of strings.
 function read.texts(who, what, value)
   if type(value) ~= "table" then fail(who, what, "list of strings", value) end
