@@ -34,10 +34,6 @@ local options = experiment.options(arg, {
     .. "VARIANT-SEED.safetensors, and table.txt.",
 })
 
-local function settings_of(variant)
-  return experiment.settings(options, variants[variant])
-end
-
 --
 -- Data
 --
@@ -98,7 +94,7 @@ local function train_epoch(job, net, optimizer, schedule, settings, set)
 end
 
 local function train(job, train_set, test_set)
-  local settings = settings_of(job.variant)
+  local settings = experiment.settings(options, variants[job.variant])
   local net = model.lenet5(settings)
   local decay = settings.weight_decay
   local optimizer = optim.AdamW(optim.groups(net, {weight_decay = decay}),

@@ -74,16 +74,20 @@ function draw.span(view, low, high)
   return bottom, top
 end
 
+-- How far an error bar reaches on one side.
+local function reach(errors, i)
+  return errors and is_finite(errors[i]) and math.abs(errors[i]) or 0
+end
+
 --- The ends of the i-th error bar, mark.y[i] - mark.below[i] and mark.y[i] + mark.above[i]; the
 -- value itself where there is no number.
 -- @return number
 -- @return number
 function draw.ends(mark, i)
-  local below, above = mark.below and mark.below[i], mark.above and mark.above[i]
-  return mark.y[i] - (is_finite(below) and below or 0), mark.y[i] + (is_finite(above) and above or 0)
+  return mark.y[i] - reach(mark.below, i), mark.y[i] + reach(mark.above, i)
 end
 
---- Draws error bars.
+--- Draws the error bars of values whose errors are both numbers.
 -- @param mark the mark
 -- @param c canvas
 -- @param view of the panel
@@ -92,8 +96,8 @@ end
 function draw.whiskers(mark, c, view, cap, place)
   draw.clip(c, view.box)
   for i = 1, #mark.y do
-    local x = place(i)
-    if is_finite(mark.y[i]) and is_finite(mark.below[i]) and is_finite(x) then
+    local x, known = place(i), is_finite(mark.below[i]) and is_finite(mark.above[i])
+    if is_finite(mark.y[i]) and known and is_finite(x) then
       local bottom, top = draw.span(view, draw.ends(mark, i))
       if is_finite(top) then draw.whisker(c, x, bottom, top, cap) end
     end
