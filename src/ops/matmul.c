@@ -1,7 +1,8 @@
 /*
-** matmul.c: matrix products, short ones by the kernels of gemm.c, others by OpenBLAS. That is
-** called from one thread at a time on slices of the result, one slice a thread: for the sizes of
-** small networks that is faster than letting it split one call.
+** matmul.c: matrix products: small ones, and all of them on processors without wide vectors, by
+** OpenBLAS, the others by the kernels of gemm.c. OpenBLAS is called from one thread at a time on
+** slices of the result, one slice a thread: for the sizes of small networks that is faster than
+** letting it split one call.
 */
 #include <cblas.h>
 #include <omp.h>
@@ -78,7 +79,7 @@ bool pl_gemm(const pl_gemm_job *j) {
   const int64_t work = j->m * j->n * j->k;
   const int parts = (int)PL_MIN(omp_get_max_threads(), PL_MAX(j->m, j->n) / 16);
   const bool alone = work < SERIAL_LIMIT || omp_in_parallel();
-  if (!alone && work >= PANEL_LIMIT && j->k <= PL_GEMM->deepest && PL_MIN(j->m, j->n) >= FEW)
+  if (!alone && work >= PANEL_LIMIT && PL_GEMM->product && PL_MIN(j->m, j->n) >= FEW)
     return PL_GEMM->product(j, PL_MAX(parts, 1));
   if (alone || parts < 2) pl_gemm_serial(j);
   else by_slices(j, parts);

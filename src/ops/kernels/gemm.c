@@ -1,11 +1,10 @@
 /*
-** gemm.c: matrix products over a short inner dimension, on all threads: those of small layers, and
-** the gradients of weights, which sum over a batch. b is laid out in panels of BLOCK columns by all
-** threads together; a is read where it lies if its rows are dense, else laid out too, TILE rows
-*side
-** by side. A tile of c stays in registers until it is done, so that c is written once and never
-** read (the scheme of Goto and van de Geijn 2008, without its cuts of the inner dimension). An
-** element has the same bits for any number of threads.
+** gemm.c: matrix products on all threads. b is laid out in panels of BLOCK columns by all threads
+** together; a is read where it lies if its rows are dense, else laid out too, TILE rows side by
+** side. A tile of c stays in registers over a piece of the inner dimension (the scheme of Goto and
+** van de Geijn 2008). The pieces are long, as those of small networks are short: most products need
+** only one, and c is then written once and never read. An element has the same bits for any number
+** of threads.
 */
 #include <omp.h>
 
@@ -15,11 +14,12 @@
 #if VECTOR_BYTES >= 32 /* narrower ones are better served by the BLAS, which has its own choice */
 
 /*
-** A panel of DEPTH rows fits into the first cache beside a tile's rows of a, ROWS rows of a into
-** the second one, COLUMNS of b into the third. Up to SHARED rows of a transposed a are laid out
-** once for all threads.
+** A tile's rows of a fit into the first cache beside a stretch of a panel, ROWS rows of a into the
+** second one, both DEPTH numbers long, and COLUMNS of b into the third. Up to SHARED rows of a
+** transposed a are laid out once for all threads. FETCH rows of it ahead, the processor would not
+** guess what is read.
 */
-enum { DEPTH = 256, ROWS = 120, COLUMNS = 2048, SHARED = 1536 };
+enum { DEPTH = 704, ROWS = 120, COLUMNS = 2048, SHARED = 1536, FETCH = 8 };
 
 /* Where part i of n begins, of so many parts of even lengths. */
 static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
@@ -35,9 +35,9 @@ static tiling tiling_of(int64_t m) {
   return t;
 }
 
-/* A block of columns of c. */
+/* A block of columns of c, and a piece of the inner dimension. */
 typedef struct {
-  const pl_gemm_job *job;
+  const pl_gemm_job *job; /* of that piece alone */
   int64_t left, columns;
   bool by_rows;    /* each thread has rows of c, not columns */
   pl_real *panels; /* of b */
@@ -56,6 +56,7 @@ static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles
     for (int64_t j = 0; j < t.n; j++) {
       pl_real *out = tiles + (j * k + i) * TILE;
       const int64_t high = t.at[j + 1] - t.at[j];
+      __builtin_prefetch(a + FETCH * s->job->lda + t.at[j]);
       if (high == TILE) memcpy(out, a + t.at[j], TILE * sizeof *a);
       else memcpy(out, a + t.at[j], (size_t)high * sizeof *a);
     }
@@ -115,25 +116,42 @@ static void work(const block *s, int id, int threads) {
 #pragma omp barrier
 }
 
+/* Piece i of the inner dimension; the later ones add to the first, the last one finishes. */
+static pl_gemm_job piece_of(const pl_gemm_job *job, int64_t pieces, int64_t i) {
+  const int64_t from = part(job->k, pieces, i);
+  pl_gemm_job piece = *job;
+  piece.k = part(job->k, pieces, i + 1) - from;
+  piece.a += from * (job->ta ? job->lda : 1);
+  piece.b += from * (job->tb ? 1 : job->ldb);
+  piece.accumulate = job->accumulate || i > 0;
+  if (i + 1 < pieces) piece.finish = NULL;
+  return piece;
+}
+
 static bool product(const pl_gemm_job *job, int threads) {
-  block s = {.job = job, .by_rows = job->m >= job->n || (job->ta && job->m > SHARED)};
-  const int64_t panels = up(PL_MIN(job->n, COLUMNS), BLOCK) * BLOCK * job->k;
+  block s = {.by_rows = job->m >= job->n || (job->ta && job->m > SHARED)};
+  const int64_t pieces = PL_MAX(1, up(job->k, DEPTH)), depth = up(job->k, pieces);
+  const int64_t panels = up(PL_MIN(job->n, COLUMNS), BLOCK) * BLOCK * depth;
   const int64_t tiles = !job->ta ? 0 : s.by_rows ? threads : up(job->m, ROWS);
-  pl_real *space = pl_scratch((size_t)(panels + tiles * tiles_size(&s)) * sizeof *space);
+  pl_real *space = pl_scratch((size_t)(panels + tiles * ROWS * depth) * sizeof *space);
   if (!space) return false;
   s.panels = space;
   s.tiles = space + panels;
 #pragma omp parallel num_threads(threads) firstprivate(s)
   for (s.left = 0; s.left < job->n; s.left += COLUMNS) {
     s.columns = PL_MIN(COLUMNS, job->n - s.left);
-    work(&s, omp_get_thread_num(), omp_get_num_threads());
+    for (int64_t i = 0; i < pieces; i++) {
+      const pl_gemm_job piece = piece_of(job, pieces, i);
+      s.job = &piece;
+      work(&s, omp_get_thread_num(), omp_get_num_threads());
+    }
   }
   pl_scratch_free(space);
   return true;
 }
 
-const pl_gemm_kernels PL_ISA_NAME(pl_gemm_kernels) = {.deepest = DEPTH, .product = product};
+const pl_gemm_kernels PL_ISA_NAME(pl_gemm_kernels) = {.product = product};
 
 #else
-const pl_gemm_kernels PL_ISA_NAME(pl_gemm_kernels) = {0, NULL};
+const pl_gemm_kernels PL_ISA_NAME(pl_gemm_kernels) = {NULL};
 #endif

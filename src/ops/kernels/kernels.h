@@ -77,8 +77,7 @@ typedef struct {
 } pl_gemm_job;
 
 typedef struct {
-  int64_t deepest; /* the largest k; 0: there is no kernel */
-  /* On so many threads. False: no memory, with the error slot set. */
+  /* On so many threads. False: no memory, with the error slot set. NULL: there is no kernel. */
   bool (*product)(const pl_gemm_job *job, int threads);
 } pl_gemm_kernels;
 

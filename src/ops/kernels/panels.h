@@ -8,7 +8,11 @@
 #include "../../base/base.h"
 #include "vectors.h"
 
-enum { TILE = 6 }; /* rows of two vectors: they hide the latency of multiply-add on two units */
+/*
+** Rows of a tile, two vectors wide: they hide the latency of multiply-add on two units, and leave
+** registers for the operands.
+*/
+enum { TILE = VECTOR_BYTES == 64 ? 8 : 6, MOST_ROWS = 8 };
 
 static inline int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
@@ -68,50 +72,58 @@ static __attribute__((noinline)) void end_narrow(const target *t, pl_real *c, co
   }
 }
 
-INLINE void end_row(const target *t, pl_real *c, vec low, vec high) {
-  if (t->columns < BLOCK) {
+INLINE void end_row(int vectors, const target *t, pl_real *c, const vec *sum) {
+  if (t->columns < vectors * LANES) {
     pl_real row[BLOCK];
-    store(row, low), store(row + LANES, high);
+    UNROLL for (int v = 0; v < vectors; v++) store(row + v * LANES, sum[v]);
     end_narrow(t, c, row);
     return;
   }
-  if (t->add) low += load(c), high += load(c + LANES);
-  store(c, ended(t, low, 0));
-  store(c + LANES, ended(t, high, LANES));
+  UNROLL for (int v = 0; v < vectors; v++) {
+    vec value = sum[v];
+    if (t->add) value += load(c + v * LANES);
+    store(c + v * LANES, ended(t, value, v * LANES));
+  }
 }
 
-/* Row r of a begins at a + r * row; its numbers are `step` apart. */
-INLINE void tile_body(int rows, int64_t k, const pl_real *a, int64_t row, int64_t step,
+/*
+** Row r of a begins at a + r * row; its numbers are `step` apart. The columns are those of as many
+** vectors of the panel.
+*/
+INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_t row, int64_t step,
                       const pl_real *panel, const target *t) {
-  vec sum[TILE][2];
+  vec sum[MOST_ROWS][2], b[2];
   UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vec){0};
   for (int64_t i = 0; i < k; i++, panel += BLOCK) {
-    vec b0 = load(panel), b1 = load(panel + LANES);
+    UNROLL for (int v = 0; v < vectors; v++) b[v] = load(panel + v * LANES);
     UNROLL for (int r = 0; r < rows; r++) {
-      sum[r][0] += b0 * a[r * row + i * step];
-      sum[r][1] += b1 * a[r * row + i * step];
+      UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += b[v] * a[r * row + i * step];
     }
   }
-  UNROLL for (int r = 0; r < rows; r++) end_row(t, t->c + r * t->ld, sum[r][0], sum[r][1]);
+  UNROLL for (int r = 0; r < rows; r++) end_row(vectors, t, t->c + r * t->ld, sum[r]);
 }
 
 typedef void tile(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel, const target *t);
 #define TILES(rows)                                                                                \
   static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,          \
                           const target *t) {                                                       \
-    tile_body(rows, k, a, lda, 1, panel, t);                                                       \
+    if (t->columns <= LANES) tile_body(rows, 1, k, a, lda, 1, panel, t);                           \
+    else tile_body(rows, 2, k, a, lda, 1, panel, t);                                               \
   }                                                                                                \
   static __attribute__((unused)) void packed_tile_##rows(int64_t k, const pl_real *a, int64_t lda, \
                                                          const pl_real *panel, const target *t) {  \
     (void)lda;                                                                                     \
-    tile_body(rows, k, a, 1, TILE, panel, t);                                                      \
+    if (t->columns <= LANES) tile_body(rows, 1, k, a, 1, TILE, panel, t);                          \
+    else tile_body(rows, 2, k, a, 1, TILE, panel, t);                                              \
   }
 /* clang-format off */
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
 #undef TILES
-static tile *const tiles_of[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+static tile *const tiles_of[] = {
+  NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8};
 static __attribute__((unused)) tile *const packed_tiles[] = {
-  NULL, packed_tile_1, packed_tile_2, packed_tile_3, packed_tile_4, packed_tile_5, packed_tile_6};
+  NULL, packed_tile_1, packed_tile_2, packed_tile_3, packed_tile_4, packed_tile_5, packed_tile_6,
+  packed_tile_7, packed_tile_8};
 /* clang-format on */
 
 #endif
