@@ -200,9 +200,9 @@ static bool conv2d_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  return PL_CONV->conv_forward(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
-                               (pl_activation)c->attr[ACTIVATION].i, (pl_real)c->attr[SLOPE].d,
-                               pl_reals(c->out[0]));
+  return PL_CONV_OF(p.k)->conv_forward(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
+                                       (pl_activation)c->attr[ACTIVATION].i,
+                                       (pl_real)c->attr[SLOPE].d, pl_reals(c->out[0]));
 }
 
 static bool transpose_forward(pl_args *c) {
@@ -210,24 +210,25 @@ static bool transpose_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !transpose_geometry(c, &p)) return false;
-  return PL_CONV->conv_transpose(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
-                                 (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
-                                 (pl_real)c->attr[TRANSPOSE_SLOPE].d, pl_reals(c->out[0]));
+  return PL_CONV_OF(p.c)->conv_transpose(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
+                                         (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
+                                         (pl_real)c->attr[TRANSPOSE_SLOPE].d, pl_reals(c->out[0]));
 }
 
 static bool input_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   return g && w && input_grad_geometry(c, &p) &&
-         PL_CONV->conv_input_grad(&p, pl_reals(g), NULL, 0, pl_reals(w), pl_reals(c->out[0]));
+         PL_CONV_OF(p.c)->conv_input_grad(&p, pl_reals(g), NULL, 0, pl_reals(w),
+                                          pl_reals(c->out[0]));
 }
 
 static bool weight_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
   return g && x && weight_grad_geometry(c, &p) &&
-         PL_CONV->conv_weight_grad(&p, pl_reals(x), pl_reals(g), NULL, 0, pl_reals(c->out[0]),
-                                   NULL);
+         PL_CONV_OF(p.k)->conv_weight_grad(&p, pl_reals(x), pl_reals(g), NULL, 0,
+                                           pl_reals(c->out[0]), NULL);
 }
 
 /*
@@ -276,11 +277,12 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
   pl_real slope = (pl_real)act_slope(c);
   const pl_real *gv = pl_reals(g), *yv = reals_or_null(y);
-  if (need & 1 && !PL_CONV->conv_input_grad(&p, gv, yv, slope, pl_reals(w), pl_reals(gin[0])))
+  if (need & 1 &&
+      !PL_CONV_OF(p.c)->conv_input_grad(&p, gv, yv, slope, pl_reals(w), pl_reals(gin[0])))
     return false;
   if (!(need & 2)) return !(need & 4) || conv2d_rule(c, gout, 4, gin);
-  return PL_CONV->conv_weight_grad(&p, pl_reals(x), gv, yv, slope, pl_reals(gin[1]),
-                                   need & 4 ? pl_reals(gin[2]) : NULL);
+  return PL_CONV_OF(p.k)->conv_weight_grad(&p, pl_reals(x), gv, yv, slope, pl_reals(gin[1]),
+                                           need & 4 ? pl_reals(gin[2]) : NULL);
 }
 
 static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,

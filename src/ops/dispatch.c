@@ -25,15 +25,15 @@ static const struct {
   bool (*runs)(void);
 } sets[] = {
 #ifdef PL_HAVE_X86
-    {{"avx512", &pl_math_kernels_avx512, &pl_conv_kernels_avx512, &pl_panel_kernels_avx512,
-      &pl_gemm_kernels_avx512},
+    {{"avx512", &pl_math_kernels_avx512, &pl_conv_kernels_avx512, &pl_conv_kernels_avx2,
+      &pl_panel_kernels_avx512, &pl_gemm_kernels_avx512},
      has_avx512},
-    {{"avx2", &pl_math_kernels_avx2, &pl_conv_kernels_avx2, &pl_panel_kernels_avx2,
-      &pl_gemm_kernels_avx2},
+    {{"avx2", &pl_math_kernels_avx2, &pl_conv_kernels_avx2, &pl_conv_kernels_avx2,
+      &pl_panel_kernels_avx2, &pl_gemm_kernels_avx2},
      has_avx2},
 #endif
-    {{"generic", &pl_math_kernels_generic, &pl_conv_kernels_generic, &pl_panel_kernels_generic,
-      &pl_gemm_kernels_generic},
+    {{"generic", &pl_math_kernels_generic, &pl_conv_kernels_generic, &pl_conv_kernels_generic,
+      &pl_panel_kernels_generic, &pl_gemm_kernels_generic},
      always},
 };
 
