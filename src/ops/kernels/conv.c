@@ -13,6 +13,7 @@
 #include <omp.h>
 
 #include "conv_kernels.h"
+#include "deal.h"
 
 typedef enum { BY_BLOCKS, BY_ROWS, BY_IMAGES } way;
 
@@ -442,7 +443,6 @@ static int64_t sums_size(const job *k) {
 static void run_part(const job *k, const part *t) {
   const pl_conv_plan *p = &k->plan;
   int64_t group = k->way == BY_IMAGES ? BLOCK : k->group;
-  if (k->way == BY_ROWS) memset(t->copy, 0, (size_t)copy_size(k) * sizeof(pl_real));
   for (int64_t i = t->image; i < t->images_end; i += group) {
     int64_t count = PL_MIN(group, t->images_end - i);
     flow images = flow_at(&k->source, i * p->in * p->h * p->w);
@@ -457,28 +457,41 @@ static void run_part(const job *k, const part *t) {
   }
 }
 
-/* Images are dealt to the threads; where there are fewer of them, tiles of channels too. */
-static part part_of(const job *k, int thread, int threads) {
-  int64_t unit = k->way == BY_IMAGES ? BLOCK : 1, units = (k->images + unit - 1) / unit;
-  int64_t by_image = PL_MIN(threads, units), by_tile = threads / by_image;
-  int64_t i = thread % by_image, b = thread / by_image, tiles = tile_count(k);
-  part t = {.image = units * i / by_image * unit,
-            .images_end = PL_MIN(k->images, units * (i + 1) / by_image * unit)};
-  if (b < by_tile) t.tile = tiles * b / by_tile, t.tiles_end = tiles * (b + 1) / by_tile;
-  return t;
+/* Groups of images are dealt to the threads; where there are too few, tiles of channels too. */
+typedef struct {
+  int64_t unit, images, tiles; /* images of a group; how many pieces along images, along tiles */
+} cuts;
+
+static cuts cuts_of(const job *k, int threads) {
+  cuts c = {.unit = k->way == BY_IMAGES ? BLOCK : k->group};
+  c.images = (k->images + c.unit - 1) / c.unit;
+  c.tiles = PL_MIN(tile_count(k), PL_MAX(1, threads / c.images));
+  return c;
 }
 
-static void run_threads(job *k, pl_real *scratch, int64_t each) {
+static void run_piece(const job *k, const cuts *c, int64_t piece, part *t) {
+  const int64_t tiles = tile_count(k), at = piece / c->images;
+  t->image = piece % c->images * c->unit;
+  t->images_end = PL_MIN(k->images, t->image + c->unit);
+  t->tile = tiles * at / c->tiles;
+  t->tiles_end = tiles * (at + 1) / c->tiles;
+  run_part(k, t);
+}
+
+static void run_threads(job *k, pl_hand *hands, pl_real *scratch, int64_t each) {
   const pl_conv_plan *p = &k->plan;
   bool many = p->in * p->window * p->out * p->out_plane * k->images > FEW;
 #pragma omp parallel if (many)
   {
+    const int id = omp_get_thread_num(), threads = omp_get_num_threads();
+    const cuts c = cuts_of(k, threads);
+    part t = {.copy = scratch + each * id};
+    t.sums = t.copy + rounded_up(copy_size(k), 16);
+    if (k->way == BY_ROWS) memset(t.copy, 0, (size_t)copy_size(k) * sizeof(pl_real));
+    if (id == 0) pl_deal(hands, threads, c.images * c.tiles);
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < tile_count(k); i++) pack_weights(k, i);
-    part t = part_of(k, omp_get_thread_num(), omp_get_num_threads());
-    t.copy = scratch + each * omp_get_thread_num();
-    t.sums = t.copy + rounded_up(copy_size(k), 16);
-    if (t.tile < t.tiles_end) run_part(k, &t);
+    for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) run_piece(k, &c, i, &t);
   }
 }
 
@@ -487,10 +500,15 @@ static bool run(job *k) {
   int64_t width = k->way == BY_BLOCKS ? BLOCK : MOST_CHANNELS;
   int64_t weights = rounded_up(tile_count(k) * k->plan.in * k->plan.window * width + 1, 16);
   int64_t each = rounded_up(copy_size(k), 16) + rounded_up(sums_size(k), 16);
-  int64_t all = weights + each * omp_get_max_threads();
-  bool ok = fill_classes(k) && (k->weights = pl_scratch((size_t)all * sizeof(pl_real)));
-  if (ok) run_threads(k, k->weights + weights, each);
-  pl_scratch_free(k->weights);
+  int threads = omp_get_max_threads();
+  size_t numbers = (size_t)(weights + each * threads) * sizeof(pl_real);
+  pl_hand *hands = NULL;
+  bool ok = fill_classes(k) && (hands = pl_scratch((size_t)threads * sizeof *hands + numbers));
+  if (ok) {
+    k->weights = (pl_real *)(hands + threads);
+    run_threads(k, hands, k->weights + weights, each);
+  }
+  pl_scratch_free(hands);
   pl_scratch_free(k->tables);
   pl_conv_plan_free(&k->plan);
   return ok;

@@ -12,6 +12,7 @@
 #include <omp.h>
 
 #include "conv_kernels.h"
+#include "deal.h"
 
 enum {
   SHARES = 16,
@@ -412,38 +413,45 @@ static sizes thread_sizes(const job *k) {
   return s;
 }
 
-/* One share of images a turn, or, of large weights, one range of channels. */
-static void run_thread(const job *k, pl_real *scratch) {
+/* A share of images, or, of large weights, a range of channels. */
+static void run_turn(const job *k, part *t, int64_t i, int64_t turns) {
+  t->share = k->large ? 0 : i;
+  t->image = k->large ? 0 : k->p->n * i / turns;
+  t->images_end = k->large ? k->p->n : k->p->n * (i + 1) / turns;
+  t->channel = k->large ? k->p->c * i / turns : 0;
+  t->channels = k->large ? k->p->c * (i + 1) / turns - t->channel : k->p->c;
+  if (t->channels || !k->large) run_part(k, t);
+}
+
+static void run_thread(const job *k, pl_hand *hands, int64_t turns, pl_real *scratch) {
+  const int id = omp_get_thread_num(), threads = omp_get_num_threads();
   sizes size = thread_sizes(k);
-  part t = {.copy = scratch + omp_get_thread_num() * size.all};
+  part t = {.copy = scratch + id * size.all};
   t.g = t.copy + size.copy;
   t.sums = t.g + size.g;
   memset(t.copy, 0, (size_t)size.copy * sizeof(pl_real));
-  int64_t turns = k->large ? omp_get_num_threads() : k->shares;
-#pragma omp for schedule(static)
-  for (int64_t i = 0; i < turns; i++) {
-    t.share = k->large ? 0 : i;
-    t.image = k->large ? 0 : k->p->n * i / turns;
-    t.images_end = k->large ? k->p->n : k->p->n * (i + 1) / turns;
-    t.channel = k->large ? k->p->c * i / turns : 0;
-    t.channels = k->large ? k->p->c * (i + 1) / turns - t.channel : k->p->c;
-    if (t.channels || !k->large) run_part(k, &t);
-  }
+#pragma omp single
+  pl_deal(hands, threads, turns);
+  for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) run_turn(k, &t, i, turns);
+#pragma omp barrier
 }
 
 static bool run(job *k, pl_real *gw, pl_real *gbias) {
   int64_t sums = k->shares * k->lanes * k->n, all = thread_sizes(k).all;
   int64_t shared = (sums + k->shares * k->lanes + 15) / 16 * 16;
-  k->sums = pl_scratch((size_t)(shared + all * omp_get_max_threads()) * sizeof *k->sums);
-  if (!k->sums) return false;
+  int threads = omp_get_max_threads();
+  size_t numbers = (size_t)(shared + all * threads) * sizeof *k->sums;
+  pl_hand *hands = pl_scratch((size_t)threads * sizeof *hands + numbers);
+  if (!hands) return false;
+  k->sums = (pl_real *)(hands + threads);
   if (gbias) k->bias = k->sums + sums;
   bool many = k->n * k->p->k * k->outputs * k->p->n > FEW;
 #pragma omp parallel if (many)
   {
-    run_thread(k, k->sums + shared);
+    run_thread(k, hands, k->large ? omp_get_num_threads() : k->shares, k->sums + shared);
     collect(k, gw, gbias);
   }
-  pl_scratch_free(k->sums);
+  pl_scratch_free(hands);
   return true;
 }
 

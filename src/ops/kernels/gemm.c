@@ -8,6 +8,7 @@
 */
 #include <omp.h>
 
+#include "deal.h"
 #include "kernels.h"
 #include "panels.h"
 
@@ -20,6 +21,9 @@
 ** guess what is read.
 */
 enum { DEPTH = 704, ROWS = 120, COLUMNS = 2048, SHARED = 1536, FETCH = 8 };
+
+/* So many pieces of c a thread, but no more than so many panels a piece. */
+enum { HANDFUL = 6, PANELS = 8 };
 
 /* Where part i of n begins, of so many parts of even lengths. */
 static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
@@ -39,8 +43,9 @@ static tiling tiling_of(int64_t m) {
 typedef struct {
   const pl_gemm_job *job; /* of that piece alone */
   int64_t left, columns;
-  bool by_rows;    /* each thread has rows of c, not columns */
+  bool by_rows;    /* rows of c are dealt to the threads, not panels */
   pl_real *panels; /* of b */
+  pl_hand *hands;  /* of pieces of c, one a thread */
   pl_real *tiles;  /* of a transposed a: of each thread ROWS rows, or all rows if each needs all */
 } block;
 
@@ -93,26 +98,41 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
   }
 }
 
+/* How much of c is dealt at a time: rows if by_rows, else panels. */
+static int64_t dealt(const block *s, int threads) {
+  const int64_t panels = up(s->columns, BLOCK);
+  if (!s->by_rows) return PL_MIN(PANELS, up(panels, HANDFUL * threads));
+  return PL_MIN(ROWS, up(up(s->job->m, HANDFUL * threads), TILE) * TILE);
+}
+
+static int64_t pieces_of(const block *s, int threads) {
+  return up(s->by_rows ? s->job->m : up(s->columns, BLOCK), dealt(s, threads));
+}
+
+/* Piece `piece` of c, on thread `id`. */
+static void multiply(const block *s, int64_t piece, int id, int threads) {
+  const int64_t m = s->job->m, panels = up(s->columns, BLOCK), size = tiles_size(s);
+  const int64_t step = dealt(s, threads), first = piece * step;
+  if (s->by_rows) {
+    const int64_t rows = PL_MIN(step, m - first);
+    if (s->job->ta) pack_tiles(s, first, rows, s->tiles + id * size);
+    multiply_rows(s, first, rows, 0, panels, s->tiles + id * size);
+  } else {
+    for (int64_t i = 0; i < m; i += ROWS)
+      multiply_rows(s, i, PL_MIN(ROWS, m - i), first, PL_MIN(panels, first + step),
+                    s->tiles + i / ROWS * size);
+  }
+}
+
 /* What thread `id` of `threads` does of a block; all call it together. */
 static void work(const block *s, int id, int threads) {
   const int64_t m = s->job->m, panels = up(s->columns, BLOCK), size = tiles_size(s);
-  const bool ta = s->job->ta;
+  if (id == 0) pl_deal(s->hands, threads, pieces_of(s, threads));
   pack_panels(s, part(panels, threads, id), part(panels, threads, id + 1));
-  for (int64_t i = ROWS * id; ta && !s->by_rows && i < m; i += ROWS * threads)
+  for (int64_t i = ROWS * id; s->job->ta && !s->by_rows && i < m; i += ROWS * threads)
     pack_tiles(s, i, PL_MIN(ROWS, m - i), s->tiles + i / ROWS * size);
 #pragma omp barrier
-  if (s->by_rows) {
-    const int64_t end = part(m, threads, id + 1);
-    for (int64_t i = part(m, threads, id); i < end; i += ROWS) {
-      const int64_t rows = PL_MIN(ROWS, end - i);
-      if (ta) pack_tiles(s, i, rows, s->tiles + id * size);
-      multiply_rows(s, i, rows, 0, panels, s->tiles + id * size);
-    }
-  } else {
-    for (int64_t i = 0; i < m; i += ROWS)
-      multiply_rows(s, i, PL_MIN(ROWS, m - i), part(panels, threads, id),
-                    part(panels, threads, id + 1), s->tiles + i / ROWS * size);
-  }
+  for (int64_t i; (i = pl_take(s->hands, threads, id)) >= 0;) multiply(s, i, id, threads);
 #pragma omp barrier
 }
 
@@ -133,10 +153,12 @@ static bool product(const pl_gemm_job *job, int threads) {
   const int64_t pieces = PL_MAX(1, up(job->k, DEPTH)), depth = up(job->k, pieces);
   const int64_t panels = up(PL_MIN(job->n, COLUMNS), BLOCK) * BLOCK * depth;
   const int64_t tiles = !job->ta ? 0 : s.by_rows ? threads : up(job->m, ROWS);
-  pl_real *space = pl_scratch((size_t)(panels + tiles * ROWS * depth) * sizeof *space);
+  const size_t numbers = (size_t)(panels + tiles * ROWS * depth) * sizeof(pl_real);
+  pl_hand *space = pl_scratch((size_t)threads * sizeof *space + numbers);
   if (!space) return false;
-  s.panels = space;
-  s.tiles = space + panels;
+  s.hands = space;
+  s.panels = (pl_real *)(space + threads);
+  s.tiles = s.panels + panels;
 #pragma omp parallel num_threads(threads) firstprivate(s)
   for (s.left = 0; s.left < job->n; s.left += COLUMNS) {
     s.columns = PL_MIN(COLUMNS, job->n - s.left);
