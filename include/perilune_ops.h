@@ -132,7 +132,11 @@ PL_API pl_tensor *pl_mse_loss(pl_tensor *x, pl_tensor *y);
 PL_API pl_tensor *pl_binary_cross_entropy_with_logits(pl_tensor *logits, pl_tensor *target,
                                                       int reduction);
 
-/* Optimiser steps in place, one pass each; PyTorch's formulas. buf may be NULL. */
+/*
+** Optimiser steps of n parameters in place, in one pass; PyTorch's formulas. Each list has a tensor
+** for every parameter, dense and of its size; that of gradients may have others. buf may be NULL.
+** False with a message if one does not fit; then nothing is changed.
+*/
 typedef struct {
   double lr, momentum, dampening, weight_decay;
   bool nesterov, first; /* first: buf has no history yet */
@@ -140,15 +144,17 @@ typedef struct {
 typedef struct {
   double lr, beta1, beta2, eps, weight_decay;
   bool decoupled; /* AdamW */
-  int64_t step;   /* from 1 */
 } pl_adam_step;
 typedef struct {
   double lr, alpha, eps, weight_decay, momentum;
 } pl_rmsprop_step;
-PL_API bool pl_sgd(pl_tensor *p, pl_tensor *g, pl_tensor *buf, const pl_sgd_step *o);
-PL_API bool pl_adam(pl_tensor *p, pl_tensor *g, pl_tensor *m, pl_tensor *v, const pl_adam_step *o);
-PL_API bool pl_rmsprop(pl_tensor *p, pl_tensor *g, pl_tensor *square, pl_tensor *buf,
-                       const pl_rmsprop_step *o);
+PL_API bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
+                   const pl_sgd_step *o);
+/* steps: of each parameter, from 1 */
+PL_API bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *m,
+                    pl_tensor *const *v, const int64_t *steps, const pl_adam_step *o);
+PL_API bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *square,
+                       pl_tensor *const *buf, const pl_rmsprop_step *o);
 /* The Euclidean norm of all elements of n tensors, accumulated in double. */
 PL_API bool pl_total_norm(int n, pl_tensor *const *ts, double *norm);
 /* False with a message that names `what` if x must not be changed in place: see update.c. */

@@ -84,8 +84,49 @@ static int tensor_div(lua_State *L) { return scale(L, true); }
 ** Optimiser steps
 */
 
-static pl_tensor *optional(lua_State *L, int i) {
-  return lua_isnoneornil(L, i) ? NULL : plb_check(L, i);
+/* The list of tensors at index i; it lives as long as the call. */
+static pl_tensor **tensors(lua_State *L, int i, const char *what, int *n) {
+  luaL_checktype(L, i, LUA_TTABLE);
+  *n = (int)lua_rawlen(L, i);
+  pl_tensor **list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
+  for (int k = 0; k < *n; k++) {
+    lua_rawgeti(L, i, k + 1);
+    if (!(list[k] = plb_test(L, -1)))
+      luaL_error(L, "%s: element %d is a %s; tensor expected", what, k + 1, luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
+static int uneven(lua_State *L, const char *what, int i, int m, int n) {
+  return luaL_error(L, "%s: %d parameters, but %d entries in list %d", what, n, m, i);
+}
+
+/* The same of as many tensors as there are parameters. */
+static pl_tensor **companions(lua_State *L, int i, const char *what, int n) {
+  int m;
+  pl_tensor **list = tensors(L, i, what, &m);
+  if (m != n) uneven(L, what, i, m, n);
+  return list;
+}
+
+static pl_tensor **optional(lua_State *L, int i, const char *what, int n) {
+  return lua_isnil(L, i) ? NULL : companions(L, i, what, n);
+}
+
+static int64_t *step_numbers(lua_State *L, int i, const char *what, int n) {
+  luaL_checktype(L, i, LUA_TTABLE);
+  if ((int)lua_rawlen(L, i) != n) uneven(L, what, i, (int)lua_rawlen(L, i), n);
+  int64_t *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
+  for (int k = 0; k < n; k++) {
+    int exact;
+    lua_rawgeti(L, i, k + 1);
+    list[k] = lua_tointegerx(L, -1, &exact);
+    if (!exact)
+      luaL_error(L, "%s: step %d is a %s; integer expected", what, k + 1, luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  return list;
 }
 
 static double number(lua_State *L, int options, const char *name) {
@@ -98,7 +139,9 @@ static int finish_step(lua_State *L, bool ok) {
 }
 
 static int step_sgd(lua_State *L) {
-  pl_tensor *p = plb_check(L, 1), *g = plb_check(L, 2), *buf = optional(L, 3);
+  int n;
+  pl_tensor **p = tensors(L, 1, "sgd", &n), **g = companions(L, 2, "sgd", n);
+  pl_tensor **buf = optional(L, 3, "sgd", n);
   pl_sgd_step o = {number(L, 4, "lr"),
                    number(L, 4, "momentum"),
                    number(L, 4, "dampening"),
@@ -106,40 +149,35 @@ static int step_sgd(lua_State *L) {
                    plb_bool_option(L, 4, "nesterov", false),
                    plb_bool_option(L, 4, "first", false)};
   pl_scope_begin();
-  return finish_step(L, pl_sgd(p, g, buf, &o));
+  return finish_step(L, pl_sgd(n, p, g, buf, &o));
 }
 
 static int step_adam(lua_State *L) {
-  pl_tensor *p = plb_check(L, 1), *g = plb_check(L, 2), *m = plb_check(L, 3), *v = plb_check(L, 4);
-  pl_adam_step o = {number(L, 5, "lr"),           number(L, 5, "beta1"),
-                    number(L, 5, "beta2"),        number(L, 5, "eps"),
-                    number(L, 5, "weight_decay"), plb_bool_option(L, 5, "decoupled", false),
-                    (int64_t)number(L, 5, "step")};
+  int n;
+  pl_tensor **p = tensors(L, 1, "adam", &n), **g = companions(L, 2, "adam", n);
+  pl_tensor **m = companions(L, 3, "adam", n), **v = companions(L, 4, "adam", n);
+  int64_t *steps = step_numbers(L, 5, "adam", n);
+  pl_adam_step o = {number(L, 6, "lr"),           number(L, 6, "beta1"),
+                    number(L, 6, "beta2"),        number(L, 6, "eps"),
+                    number(L, 6, "weight_decay"), plb_bool_option(L, 6, "decoupled", false)};
   pl_scope_begin();
-  return finish_step(L, pl_adam(p, g, m, v, &o));
+  return finish_step(L, pl_adam(n, p, g, m, v, steps, &o));
 }
 
 static int step_rmsprop(lua_State *L) {
-  pl_tensor *p = plb_check(L, 1), *g = plb_check(L, 2), *square = plb_check(L, 3);
-  pl_tensor *buf = optional(L, 4);
+  int n;
+  pl_tensor **p = tensors(L, 1, "rmsprop", &n), **g = companions(L, 2, "rmsprop", n);
+  pl_tensor **square = companions(L, 3, "rmsprop", n), **buf = optional(L, 4, "rmsprop", n);
   pl_rmsprop_step o = {number(L, 5, "lr"), number(L, 5, "alpha"), number(L, 5, "eps"),
                        number(L, 5, "weight_decay"), number(L, 5, "momentum")};
   pl_scope_begin();
-  return finish_step(L, pl_rmsprop(p, g, square, buf, &o));
+  return finish_step(L, pl_rmsprop(n, p, g, square, buf, &o));
 }
 
 static int total_norm(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  int n = (int)lua_rawlen(L, 1);
+  int n;
   double norm = 0;
-  pl_tensor **list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, 1, i + 1);
-    if (!(list[i] = plb_test(L, -1)))
-      return luaL_error(L, "total_norm: element %d is a %s; tensor expected", i + 1,
-                        luaL_typename(L, -1));
-    lua_pop(L, 1);
-  }
+  pl_tensor **list = tensors(L, 1, "total_norm", &n);
   pl_scope_begin();
   bool ok = pl_total_norm(n, list, &norm);
   pl_scope_end();
@@ -168,16 +206,18 @@ static const plb_function methods[] = {
 
 static const plb_function functions[] = {
     {"sgd_", step_sgd,
-     "(p, grad, buffer, options)\nOne step of SGD in place; the formulas are PyTorch's. The "
-     "options are lr, momentum, dampening, weight_decay, nesterov, first. perilune.optim calls "
-     "it."},
+     "(params, grads, buffers, options)\nOne step of SGD of a list of tensors, in place; the "
+     "formulas are PyTorch's. buffers is such a list too, or nil. The options are lr, momentum, "
+     "dampening, weight_decay, nesterov, first. perilune.optim calls it."},
     {"adam_", step_adam,
-     "(p, grad, m, v, options)\nOne step of Adam (Kingma and Ba 2014), or AdamW with "
-     "decoupled=true (Loshchilov and Hutter 2017), in place. The options are lr, beta1, beta2, "
-     "eps, weight_decay, decoupled, step. perilune.optim calls it."},
+     "(params, grads, ms, vs, steps, options)\nOne step of Adam (Kingma and Ba 2014), or AdamW "
+     "with decoupled=true (Loshchilov and Hutter 2017), of a list of tensors, in place; steps has "
+     "the number of each one's step, from 1. The options are lr, beta1, beta2, eps, weight_decay, "
+     "decoupled. perilune.optim calls it."},
     {"rmsprop_", step_rmsprop,
-     "(p, grad, square, buffer, options)\nOne step of RMSprop in place. The options are lr, alpha, "
-     "eps, weight_decay, momentum. perilune.optim calls it."},
+     "(params, grads, squares, buffers, options)\nOne step of RMSprop of a list of tensors, in "
+     "place; buffers may be nil. The options are lr, alpha, eps, weight_decay, momentum. "
+     "perilune.optim calls it."},
     {"total_norm", total_norm,
      "(tensors)\nThe Euclidean norm of all elements of a list of tensors, summed in double "
      "precision."},

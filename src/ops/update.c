@@ -1,5 +1,5 @@
 /*
-** update.c: changes in place: optimiser steps, one pass over memory each, and the in-place
+** update.c: changes in place: optimiser steps, one pass over all parameters, and the in-place
 ** arithmetic of scripts. These are no ops: they have no gradient, and refuse to change what
 ** a graph made. A leaf that requires a gradient may be changed only while recording is off.
 */
@@ -7,80 +7,159 @@
 
 #include "ops.h"
 
-/* A real contiguous tensor of the size of p. */
-static bool fits(const char *what, const char *name, const pl_tensor *p, const pl_tensor *t) {
+/* Whether t, number i of its list, is a real contiguous tensor of the size of p. */
+static bool fits(const char *what, const char *name, int i, const pl_tensor *p,
+                 const pl_tensor *t) {
   if (t->kind == PL_REAL && pl_same_size(p, t) && pl_is_contiguous(t)) return true;
   if (t == p)
-    return pl_fail("%s: %s is %s; a dense real tensor expected", what, name, PL_DESCRIBE(t));
-  return pl_fail("%s: %s is %s, the parameter %s; a dense real tensor of that size expected", what,
-                 name, PL_DESCRIBE(t), PL_DESCRIBE(p));
+    return pl_fail("%s: %s %d is %s; a dense real tensor expected", what, name, i + 1,
+                   PL_DESCRIBE(t));
+  return pl_fail("%s: %s %d is %s, its parameter %s; a dense real tensor of that size expected",
+                 what, name, i + 1, PL_DESCRIBE(t), PL_DESCRIBE(p));
 }
 
-/* Pieces of a parameter are updated on all threads: `at` is where one begins, LENGTH how long it
- * is. */
+/*
+** Steps of optimisers. All parameters are checked, then changed in one pass: they are cut into
+** pieces of PIECE numbers, which the threads share.
+*/
+
 enum { PIECE = 8192 };
-#define EACH_PIECE(p, at)                                                                  \
-  const int64_t n_ = pl_numel(p);                                                          \
-  _Pragma("omp parallel for schedule(static) if (n_ > 2 * PL_GRAIN)") for (int64_t at = 0; \
-                                                                           at < n_; at += PIECE)
-#define LENGTH PL_MIN(PIECE, n_ - at)
 
-bool pl_sgd(pl_tensor *p, pl_tensor *g, pl_tensor *buf, const pl_sgd_step *o) {
-  if (!p || !(g = pl_packed(g)) || !fits("sgd", "the parameter", p, p) ||
-      !fits("sgd", "the gradient", p, g) || (buf && !fits("sgd", "the buffer", p, buf)))
+/* A parameter, its gradient, and what the optimiser remembers of it (NULL: nothing). */
+typedef struct {
+  int64_t n;
+  pl_real *p, *a, *b;
+  const pl_real *g;
+} slot;
+
+/* What an optimiser does with `n` numbers of slot `i` from `at` on. */
+typedef void step_piece(const slot *s, int i, int64_t at, int64_t n, const void *options);
+
+/* A list of tensors that belong to the parameters, with a name for messages. */
+typedef struct {
+  const char *name;
+  pl_tensor *const *list; /* NULL: there are none */
+} companions;
+
+static bool fill_slot(const char *what, slot *s, pl_tensor *p, pl_tensor *g, const companions *a,
+                      const companions *b, int i) {
+  if (!p || !g || (a->list && !a->list[i]) || (b->list && !b->list[i])) return false;
+  if (!(g = pl_packed(g)) || !fits(what, "parameter", i, p, p) ||
+      !fits(what, "gradient", i, p, g) || (a->list && !fits(what, a->name, i, p, a->list[i])) ||
+      (b->list && !fits(what, b->name, i, p, b->list[i])))
     return false;
-  pl_sgd_options k = {(pl_real)o->lr,           (pl_real)o->momentum, (pl_real)o->dampening,
-                      (pl_real)o->weight_decay, o->nesterov,          o->first};
-  pl_real *b = buf ? pl_reals(buf) : NULL;
-  pl_span span;
-  pl_span_begin(&span, "sgd_", false);
-  pl_touch(p);
-  EACH_PIECE(p, at)
-  PL_MATH->sgd(LENGTH, pl_reals(p) + at, pl_reals(g) + at, b ? b + at : NULL, &k);
-  pl_span_end(&span, 2 * (double)n_, 3 * (double)n_ * sizeof(pl_real));
+  *s = (slot){.n = pl_numel(p), .p = pl_reals(p), .g = pl_reals(g)};
+  if (a->list) s->a = pl_reals(a->list[i]);
+  if (b->list) s->b = pl_reals(b->list[i]);
   return true;
 }
 
-bool pl_adam(pl_tensor *p, pl_tensor *g, pl_tensor *m, pl_tensor *v, const pl_adam_step *o) {
-  if (!p || !m || !v || !(g = pl_packed(g)) || !fits("adam", "the parameter", p, p) ||
-      !fits("adam", "the gradient", p, g) || !fits("adam", "the first moment", p, m) ||
-      !fits("adam", "the second moment", p, v))
-    return false;
-  if (o->step < 1) return pl_fail("adam: step %lld is not 1 or more", (long long)o->step);
-  pl_adam_options k = {(pl_real)o->lr,
-                       (pl_real)o->beta1,
-                       (pl_real)o->beta2,
-                       (pl_real)o->eps,
-                       (pl_real)o->weight_decay,
-                       (pl_real)(1 - pow(o->beta1, (double)o->step)),
-                       (pl_real)(1 - pow(o->beta2, (double)o->step)),
-                       o->decoupled};
-  pl_span span;
-  pl_span_begin(&span, "adam_", false);
-  pl_touch(p);
-  EACH_PIECE(p, at)
-  PL_MATH->adam(LENGTH, pl_reals(p) + at, pl_reals(g) + at, pl_reals(m) + at, pl_reals(v) + at, &k);
-  pl_span_end(&span, 12 * (double)n_, 7 * (double)n_ * sizeof(pl_real));
-  return true;
+typedef struct {
+  int slot;
+  int64_t at;
+} piece;
+
+static void cut_pieces(int n, const slot *slots, piece *pieces) {
+  for (int i = 0; i < n; i++)
+    for (int64_t at = 0; at < slots[i].n; at += PIECE) *pieces++ = (piece){i, at};
 }
 
-bool pl_rmsprop(pl_tensor *p, pl_tensor *g, pl_tensor *square, pl_tensor *buf,
-                const pl_rmsprop_step *o) {
-  if (!p || !square || !(g = pl_packed(g)) || !fits("rmsprop", "the parameter", p, p) ||
-      !fits("rmsprop", "the gradient", p, g) || !fits("rmsprop", "the mean square", p, square) ||
-      (buf && !fits("rmsprop", "the buffer", p, buf)))
-    return false;
-  pl_rmsprop_options k = {(pl_real)o->lr, (pl_real)o->alpha, (pl_real)o->eps,
-                          (pl_real)o->weight_decay, (pl_real)o->momentum};
-  pl_real *b = buf ? pl_reals(buf) : NULL;
-  pl_span span;
-  pl_span_begin(&span, "rmsprop_", false);
-  pl_touch(p);
-  EACH_PIECE(p, at)
-  PL_MATH->rmsprop(LENGTH, pl_reals(p) + at, pl_reals(g) + at, pl_reals(square) + at,
-                   b ? b + at : NULL, &k);
-  pl_span_end(&span, 8 * (double)n_, 5 * (double)n_ * sizeof(pl_real));
-  return true;
+static void run_pieces(int64_t n, const piece *pieces, const slot *slots, bool many, step_piece *f,
+                       const void *options) {
+#pragma omp parallel for schedule(static) if (many)
+  for (int64_t i = 0; i < n; i++) {
+    const slot *s = &slots[pieces[i].slot];
+    f(s, pieces[i].slot, pieces[i].at, PL_MIN(PIECE, s->n - pieces[i].at), options);
+  }
+}
+
+/* The kind of an optimiser: its name in messages and profiles, its arithmetic, and what it costs
+ * for a number: operations, and reads and writes. */
+typedef struct {
+  const char *what, *op;
+  step_piece *f;
+  double flops, moves;
+} kind;
+
+static bool step(const kind *k, int n, pl_tensor *const *p, pl_tensor *const *g, companions a,
+                 companions b, const void *options) {
+  slot *slots = pl_scratch((size_t)n * sizeof *slots + 1);
+  int64_t count = 0, total = 0;
+  bool ok = slots != NULL;
+  for (int i = 0; ok && i < n; i++) {
+    if (!(ok = fill_slot(k->what, &slots[i], p[i], g[i], &a, &b, i))) break;
+    count += (slots[i].n + PIECE - 1) / PIECE;
+    total += slots[i].n;
+  }
+  piece *pieces = ok ? pl_scratch((size_t)count * sizeof *pieces + 1) : NULL;
+  if (pieces) {
+    pl_span span;
+    pl_span_begin(&span, k->op, false);
+    for (int i = 0; i < n; i++) pl_touch(p[i]);
+    cut_pieces(n, slots, pieces);
+    run_pieces(count, pieces, slots, total > 2 * PL_GRAIN, k->f, options);
+    pl_span_end(&span, k->flops * (double)total, k->moves * (double)total * sizeof(pl_real));
+  }
+  pl_scratch_free(pieces);
+  pl_scratch_free(slots);
+  return pieces != NULL;
+}
+
+static void sgd_piece(const slot *s, int i, int64_t at, int64_t n, const void *options) {
+  (void)i;
+  PL_MATH->sgd(n, s->p + at, s->g + at, s->a ? s->a + at : NULL, options);
+}
+
+bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
+            const pl_sgd_step *o) {
+  static const kind sgd = {"sgd", "sgd_", sgd_piece, 2, 3};
+  const pl_sgd_options k = {(pl_real)o->lr,           (pl_real)o->momentum, (pl_real)o->dampening,
+                            (pl_real)o->weight_decay, o->nesterov,          o->first};
+  return step(&sgd, n, p, g, (companions){"buffer", buf}, (companions){NULL, NULL}, &k);
+}
+
+typedef struct {
+  const pl_adam_step *given;
+  const int64_t *steps;
+} adam_options;
+
+static void adam_piece(const slot *s, int i, int64_t at, int64_t n, const void *options) {
+  const adam_options *c = options;
+  const pl_adam_step *o = c->given;
+  const double t = (double)c->steps[i];
+  const pl_adam_options k = {(pl_real)o->lr,
+                             (pl_real)o->beta1,
+                             (pl_real)o->beta2,
+                             (pl_real)o->eps,
+                             (pl_real)o->weight_decay,
+                             (pl_real)(1 - pow(o->beta1, t)),
+                             (pl_real)(1 - pow(o->beta2, t)),
+                             o->decoupled};
+  PL_MATH->adam(n, s->p + at, s->g + at, s->a + at, s->b + at, &k);
+}
+
+bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *m,
+             pl_tensor *const *v, const int64_t *steps, const pl_adam_step *o) {
+  static const kind adam = {"adam", "adam_", adam_piece, 12, 7};
+  const adam_options k = {o, steps};
+  for (int i = 0; i < n; i++)
+    if (steps[i] < 1) return pl_fail("adam: step %lld is not 1 or more", (long long)steps[i]);
+  return step(&adam, n, p, g, (companions){"first moment", m}, (companions){"second moment", v},
+              &k);
+}
+
+static void rmsprop_piece(const slot *s, int i, int64_t at, int64_t n, const void *options) {
+  (void)i;
+  PL_MATH->rmsprop(n, s->p + at, s->g + at, s->a + at, s->b ? s->b + at : NULL, options);
+}
+
+bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *square,
+                pl_tensor *const *buf, const pl_rmsprop_step *o) {
+  static const kind rmsprop = {"rmsprop", "rmsprop_", rmsprop_piece, 8, 5};
+  const pl_rmsprop_options k = {(pl_real)o->lr, (pl_real)o->alpha, (pl_real)o->eps,
+                                (pl_real)o->weight_decay, (pl_real)o->momentum};
+  return step(&rmsprop, n, p, g, (companions){"mean square", square}, (companions){"buffer", buf},
+              &k);
 }
 
 bool pl_total_norm(int n, pl_tensor *const *ts, double *norm) {

@@ -26,14 +26,23 @@ local function assert_close(actual, expected, what)
 end
 
 -- Compares an optimiser with `update(p, g, state, t)`, which gives the new value of one number.
+-- Of its two parameters one has its first gradient a step later.
 local function compare(make, update)
-  local p, expected, states = parameter(), {table.unpack(START)}, {{}, {}, {}}
-  local opt = make {p}
-  for t, gradient in ipairs(GRADIENTS) do
-    p.grad = pl.tensor(gradient)
+  local early = {p = parameter(), expected = {table.unpack(START)}, states = {{}, {}, {}}, t = 0}
+  local late = {p = parameter(), expected = {table.unpack(START)}, states = {{}, {}, {}}, t = -1}
+  local opt = make {early.p, late.p}
+  for step, gradient in ipairs(GRADIENTS) do
+    for _, one in ipairs {early, late} do
+      one.t = one.t + 1
+      one.p.grad = one.t > 0 and pl.tensor(gradient) or nil
+    end
     opt:step()
-    for i = 1, 3 do expected[i] = update(expected[i], gradient[i], states[i], t) end
-    assert_close(p:totable(), expected, "step " .. t)
+    for _, one in ipairs {early, late} do
+      for i = 1, one.t > 0 and 3 or 0 do
+        one.expected[i] = update(one.expected[i], gradient[i], one.states[i], one.t)
+      end
+      assert_close(one.p:totable(), one.expected, "step " .. step)
+    end
   end
 end
 
@@ -116,6 +125,22 @@ end
 --
 -- Parameters and groups
 --
+
+-- Long parameters are cut into pieces, which other parameters may not notice.
+function T.test_parameters_of_all_lengths()
+  for _, make in ipairs {optim.Adam, optim.SGD, optim.RMSprop} do
+    local together, alone = {}, {}
+    for i, n in ipairs {1, 20000, 8192, 3, 8193, 50000} do
+      local x = pl.randn(n)
+      together[i], alone[i] = nn.parameter(x:clone()), nn.parameter(x:clone())
+      together[i].grad = pl.randn(n)
+      alone[i].grad = together[i].grad
+      make({alone[i]}, {lr = 0.1}):step()
+    end
+    make(together, {lr = 0.1}):step()
+    for i, p in ipairs(together) do lu.assertEquals((p - alone[i]):abs():sum():item(), 0) end
+  end
+end
 
 function T.test_parameter_without_gradient_stays()
   local p, q = parameter(), parameter()

@@ -9,20 +9,42 @@ local optimizer = require "perilune.optim.optimizer"
 
 local algorithms = {}
 
-local function zeros_like(p)
-  return pl.keep(pl.zeros(p:size()))
+-- What the states remember under a name, or zeros.
+local function remembered(params, states, name)
+  local list = {}
+  for i, p in ipairs(params) do list[i] = states[i][name] or pl.keep(pl.zeros(p:size())) end
+  return list
 end
 
--- New buffers are put into the state after the step, which may fail.
-local function sgd(p, grad, state, group)
-  local buffer = state.momentum_buffer
-  local first = buffer == nil
-  if group.momentum ~= 0 then buffer = buffer or zeros_like(p) end
-  core.sgd_(p, grad, buffer, {
+-- To be called after the step, which may fail.
+local function remember(states, name, list)
+  for i, state in ipairs(states) do state[name] = list[i] end
+end
+
+local function sgd_step(params, grads, buffers, group, first)
+  core.sgd_(params, grads, buffers, {
     lr = group.lr, momentum = group.momentum, dampening = group.dampening,
     weight_decay = group.weight_decay, nesterov = group.nesterov, first = first,
   })
-  state.momentum_buffer = buffer
+end
+
+-- A buffer begins with the first gradient, not with zeros, which some parameters may have
+-- later than others: those with a history have their turn first.
+local function sgd(params, grads, states, group)
+  if group.momentum == 0 then return sgd_step(params, grads, nil, group) end
+  for _, first in ipairs {false, true} do
+    local some, theirs, mine = {}, {}, {}
+    for i, state in ipairs(states) do
+      if (state.momentum_buffer == nil) == first then
+        some[#some + 1], theirs[#theirs + 1], mine[#mine + 1] = params[i], grads[i], state
+      end
+    end
+    if #some > 0 then
+      local buffers = remembered(some, mine, "momentum_buffer")
+      sgd_step(some, theirs, buffers, group, first)
+      remember(mine, "momentum_buffer", buffers)
+    end
+  end
 end
 
 --- Stochastic gradient descent: p = p - lr g. With momentum b = momentum b + (1 - dampening) g,
@@ -37,14 +59,17 @@ function algorithms.SGD(params, options)
 end
 
 local function adam_step(decoupled)
-  return function(p, grad, state, group)
-    local m, v = state.exp_avg or zeros_like(p), state.exp_avg_sq or zeros_like(p)
-    local step = (state.step or 0) + 1
-    core.adam_(p, grad, m, v, {
+  return function(params, grads, states, group)
+    local ms = remembered(params, states, "exp_avg")
+    local vs, steps = remembered(params, states, "exp_avg_sq"), {}
+    for i, state in ipairs(states) do steps[i] = (state.step or 0) + 1 end
+    core.adam_(params, grads, ms, vs, steps, {
       lr = group.lr, beta1 = group.betas[1], beta2 = group.betas[2], eps = group.eps,
-      weight_decay = group.weight_decay, decoupled = decoupled, step = step,
+      weight_decay = group.weight_decay, decoupled = decoupled,
     })
-    state.exp_avg, state.exp_avg_sq, state.step = m, v, step
+    remember(states, "exp_avg", ms)
+    remember(states, "exp_avg_sq", vs)
+    remember(states, "step", steps)
   end
 end
 
@@ -70,14 +95,15 @@ function algorithms.AdamW(params, options)
     {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0.01}, adamw)
 end
 
-local function rmsprop(p, grad, state, group)
-  local square, buffer = state.square_avg or zeros_like(p), state.momentum_buffer
-  if group.momentum ~= 0 then buffer = buffer or zeros_like(p) end
-  core.rmsprop_(p, grad, square, buffer, {
+local function rmsprop(params, grads, states, group)
+  local squares = remembered(params, states, "square_avg")
+  local buffers = group.momentum ~= 0 and remembered(params, states, "momentum_buffer") or nil
+  core.rmsprop_(params, grads, squares, buffers, {
     lr = group.lr, alpha = group.alpha, eps = group.eps, weight_decay = group.weight_decay,
     momentum = group.momentum,
   })
-  state.square_avg, state.momentum_buffer = square, buffer
+  remember(states, "square_avg", squares)
+  if buffers then remember(states, "momentum_buffer", buffers) end
 end
 
 --- RMSprop (Hinton 2012): with s = alpha s + (1 - alpha) g^2, p = p - lr g / (sqrt(s) + eps).

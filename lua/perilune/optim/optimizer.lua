@@ -154,13 +154,17 @@ end
 --- Changes the parameters by one step along their gradients. A parameter without a
 -- gradient stays as it is.
 function Optimizer:step()
-  local update, states, k = self._update, self.state, 0
+  local k = 0
   for _, group in ipairs(self.groups) do
+    local params, grads, states = {}, {}, {}
     for _, p in ipairs(group.params) do
       k = k + 1
       local grad = p.grad
-      if grad then update(p, grad, states[k], group) end
+      if grad then
+        params[#params + 1], grads[#grads + 1], states[#states + 1] = p, grad, self.state[k]
+      end
     end
+    if #params > 0 then self._update(params, grads, states, group) end
   end
 end
 
@@ -274,8 +278,8 @@ end
 -- @param params list of tensors, or of groups `{params = list, lr = ..., ...}`
 -- @param options given by the user
 -- @param defaults of the options, as `check.options` takes them
--- @param update function(parameter, gradient, state, group): one step of one parameter,
---   `state` being a table to keep tensors and numbers in
+-- @param update function(params, grads, states, group): one step of a list of parameters, each
+--   state being a table to keep tensors and numbers in
 -- @return the optimiser
 function optimizer.new(name, params, options, defaults, update)
   local common = check.options(name, options, defaults)
