@@ -1,10 +1,13 @@
 /*
-** gemm.c: matrix products on all threads. b is laid out in panels of BLOCK columns by all threads
-** together; a is read where it lies if its rows are dense, else laid out too, TILE rows side by
-** side. A tile of c stays in registers over a piece of the inner dimension (the scheme of Goto and
-** van de Geijn 2008). The pieces are long, as those of small networks are short: most products need
-** only one, and c is then written once and never read. An element has the same bits for any number
-** of threads.
+** gemm.c: matrix products on all threads. b is laid out in panels of BLOCK columns; a is read where
+** it lies if its rows are dense, else laid out too, TILE rows side by side. A tile of c stays in
+** registers over a piece of the inner dimension (the scheme of Goto and van de Geijn 2008). The
+** pieces are long, as those of small networks are short: most products need only one, and c is then
+** written once and never read. An element has the same bits for any number of threads.
+**
+** Of c, the longer side is dealt to the threads. If these are rows, all panels are laid out first,
+** by all threads together, for each needs them all. If these are columns, a thread lays out the
+** panels of a piece when it comes to it, and meanwhile fetches what the next ones are made of.
 */
 #include <omp.h>
 
@@ -23,7 +26,7 @@
 enum { DEPTH = 704, ROWS = 120, COLUMNS = 2048, SHARED = 1536, FETCH = 8 };
 
 /* So many pieces of c a thread, but no more than so many panels a piece. */
-enum { HANDFUL = 6, PANELS = 8 };
+enum { HANDFUL = 6, PANELS = 4 };
 
 /* Where part i of n begins, of so many parts of even lengths. */
 static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
@@ -44,7 +47,7 @@ typedef struct {
   const pl_gemm_job *job; /* of that piece alone */
   int64_t left, columns;
   bool by_rows;    /* rows of c are dealt to the threads, not panels */
-  pl_real *panels; /* of b */
+  pl_real *panels; /* of b: all of the block if by_rows, else of each thread those of a piece */
   pl_hand *hands;  /* of pieces of c, one a thread */
   pl_real *tiles;  /* of a transposed a: of each thread ROWS rows, or all rows if each needs all */
 } block;
@@ -67,23 +70,54 @@ static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles
     }
 }
 
-static void pack_panels(const block *s, int64_t first, int64_t end) {
+static void pack_panels(const block *s, int64_t first, int64_t end, pl_real *panels) {
   const pl_gemm_job *j = s->job;
-  for (int64_t p = first; p < end; p++) {
+  for (int64_t p = first; p < end; p++, panels += BLOCK * j->k) {
     const int64_t at = s->left + p * BLOCK, columns = PL_MIN(BLOCK, s->columns - p * BLOCK);
-    pack_panel(j->k, columns, j->b + (j->tb ? at * j->ldb : at), j->ldb, j->tb,
-               s->panels + p * BLOCK * j->k);
+    pack_panel(j->k, columns, j->b + (j->tb ? at * j->ldb : at), j->ldb, j->tb, panels);
   }
 }
 
-/* rows <= ROWS of c from `row` on, panels `first` up to `end`. */
+/* What is to be fetched from b into the second cache, a little before each tile. */
+typedef struct {
+  const pl_real *line, *end; /* within a row of b */
+  int64_t rows, length, ld;  /* rows that are left */
+  int64_t quota;             /* lines a tile */
+} ahead;
+
+enum { LINE = 64 / sizeof(pl_real) };
+
+/* The numbers of panels first..end, during so many tiles. */
+static ahead ahead_of(const block *s, int64_t first, int64_t end, int64_t tiles) {
+  const pl_gemm_job *j = s->job;
+  const int64_t left = s->left + first * BLOCK;
+  const int64_t columns = PL_MIN(s->columns - first * BLOCK, (end - first) * BLOCK);
+  if (columns <= 0) return (ahead){.rows = 0};
+  ahead f = {.rows = j->tb ? columns : j->k, .length = j->tb ? j->k : columns, .ld = j->ldb};
+  f.line = j->b + (j->tb ? left * j->ldb : left);
+  f.end = f.line + f.length;
+  f.quota = f.rows * up(f.length, LINE) / PL_MAX(1, tiles) + 1;
+  return f;
+}
+
+static void fetch(ahead *f) {
+  for (int64_t i = 0; i < f->quota && f->rows > 0; i++) {
+    __builtin_prefetch(f->line, 0, 2);
+    f->line += LINE;
+    if (f->line < f->end) continue;
+    f->rows--;
+    f->line = f->end - f->length + f->ld;
+    f->end += f->ld;
+  }
+}
+
+/* rows <= ROWS of c from `row` on, panels `first` up to `end`, the first of which is given. */
 static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t first, int64_t end,
-                          const pl_real *tiles) {
+                          const pl_real *tiles, const pl_real *panel, ahead *next) {
   const pl_gemm_job *j = s->job;
   const tiling t = tiling_of(rows);
-  for (int64_t p = first; p < end; p++) {
+  for (int64_t p = first; p < end; p++, panel += BLOCK * j->k) {
     const int64_t column = s->left + p * BLOCK;
-    const pl_real *panel = s->panels + p * BLOCK * j->k;
     target to = {.ld = j->ldc,
                  .columns = PL_MIN(BLOCK, s->columns - p * BLOCK),
                  .add = j->accumulate,
@@ -91,6 +125,7 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
                  .slope = j->finish ? j->finish->slope : 1};
     for (int64_t i = 0; i < t.n; i++) {
       const int64_t at = t.at[i], high = t.at[i + 1] - at;
+      fetch(next);
       to.c = j->c + (row + at) * j->ldc + column;
       if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
       else tiles_of[high](j->k, j->a + (row + at) * j->lda, j->lda, panel, &to);
@@ -109,28 +144,46 @@ static int64_t pieces_of(const block *s, int threads) {
   return up(s->by_rows ? s->job->m : up(s->columns, BLOCK), dealt(s, threads));
 }
 
-/* Piece `piece` of c, on thread `id`. */
+/* Rows of c from `row` on. */
+static void rows_of(const block *s, int64_t row, int64_t rows, int id) {
+  ahead nothing = {.rows = 0};
+  pl_real *tiles = s->tiles + id * tiles_size(s);
+  if (s->job->ta) pack_tiles(s, row, rows, tiles);
+  multiply_rows(s, row, rows, 0, up(s->columns, BLOCK), tiles, s->panels, &nothing);
+}
+
+/* Columns of c that make up panels first..end; then those up to `next` are likely to be wanted. */
+static void columns_of(const block *s, int64_t first, int64_t end, int64_t next, int id) {
+  const int64_t m = s->job->m, tiles = (end - first) * up(m, TILE);
+  pl_real *panels = s->panels + id * PANELS * BLOCK * s->job->k;
+  ahead f = ahead_of(s, end, next, tiles);
+  pack_panels(s, first, end, panels);
+  for (int64_t i = 0; i < m; i += ROWS)
+    multiply_rows(s, i, PL_MIN(ROWS, m - i), first, end, s->tiles + i / ROWS * tiles_size(s),
+                  panels, &f);
+}
+
 static void multiply(const block *s, int64_t piece, int id, int threads) {
-  const int64_t m = s->job->m, panels = up(s->columns, BLOCK), size = tiles_size(s);
-  const int64_t step = dealt(s, threads), first = piece * step;
+  const int64_t step = dealt(s, threads), first = piece * step, panels = up(s->columns, BLOCK);
+  if (s->by_rows) rows_of(s, first, PL_MIN(step, s->job->m - first), id);
+  else columns_of(s, first, PL_MIN(first + step, panels), PL_MIN(first + 2 * step, panels), id);
+}
+
+/* What all need before they begin. */
+static void lay_out(const block *s, int id, int threads) {
+  const int64_t m = s->job->m, panels = up(s->columns, BLOCK), first = part(panels, threads, id);
   if (s->by_rows) {
-    const int64_t rows = PL_MIN(step, m - first);
-    if (s->job->ta) pack_tiles(s, first, rows, s->tiles + id * size);
-    multiply_rows(s, first, rows, 0, panels, s->tiles + id * size);
-  } else {
-    for (int64_t i = 0; i < m; i += ROWS)
-      multiply_rows(s, i, PL_MIN(ROWS, m - i), first, PL_MIN(panels, first + step),
-                    s->tiles + i / ROWS * size);
+    pack_panels(s, first, part(panels, threads, id + 1), s->panels + first * BLOCK * s->job->k);
+    return;
   }
+  for (int64_t i = ROWS * id; s->job->ta && i < m; i += ROWS * threads)
+    pack_tiles(s, i, PL_MIN(ROWS, m - i), s->tiles + i / ROWS * tiles_size(s));
 }
 
 /* What thread `id` of `threads` does of a block; all call it together. */
 static void work(const block *s, int id, int threads) {
-  const int64_t m = s->job->m, panels = up(s->columns, BLOCK), size = tiles_size(s);
   if (id == 0) pl_deal(s->hands, threads, pieces_of(s, threads));
-  pack_panels(s, part(panels, threads, id), part(panels, threads, id + 1));
-  for (int64_t i = ROWS * id; s->job->ta && !s->by_rows && i < m; i += ROWS * threads)
-    pack_tiles(s, i, PL_MIN(ROWS, m - i), s->tiles + i / ROWS * size);
+  lay_out(s, id, threads);
 #pragma omp barrier
   for (int64_t i; (i = pl_take(s->hands, threads, id)) >= 0;) multiply(s, i, id, threads);
 #pragma omp barrier
@@ -151,7 +204,8 @@ static pl_gemm_job piece_of(const pl_gemm_job *job, int64_t pieces, int64_t i) {
 static bool product(const pl_gemm_job *job, int threads) {
   block s = {.by_rows = job->m >= job->n || (job->ta && job->m > SHARED)};
   const int64_t pieces = PL_MAX(1, up(job->k, DEPTH)), depth = up(job->k, pieces);
-  const int64_t panels = up(PL_MIN(job->n, COLUMNS), BLOCK) * BLOCK * depth;
+  const int64_t columns = s.by_rows ? PL_MIN(job->n, COLUMNS) : job->n;
+  const int64_t panels = (s.by_rows ? up(columns, BLOCK) : threads * PANELS) * BLOCK * depth;
   const int64_t tiles = !job->ta ? 0 : s.by_rows ? threads : up(job->m, ROWS);
   const size_t numbers = (size_t)(panels + tiles * ROWS * depth) * sizeof(pl_real);
   pl_hand *space = pl_scratch((size_t)threads * sizeof *space + numbers);
@@ -160,8 +214,8 @@ static bool product(const pl_gemm_job *job, int threads) {
   s.panels = (pl_real *)(space + threads);
   s.tiles = s.panels + panels;
 #pragma omp parallel num_threads(threads) firstprivate(s)
-  for (s.left = 0; s.left < job->n; s.left += COLUMNS) {
-    s.columns = PL_MIN(COLUMNS, job->n - s.left);
+  for (s.left = 0; s.left < job->n; s.left += columns) {
+    s.columns = PL_MIN(columns, job->n - s.left);
     for (int64_t i = 0; i < pieces; i++) {
       const pl_gemm_job piece = piece_of(job, pieces, i);
       s.job = &piece;
