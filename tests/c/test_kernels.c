@@ -11,11 +11,13 @@
 #include <cmocka.h>
 #include <float.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ops/dispatch.h"
+#include "ops/kernels/deal.h"
 
 typedef struct {
   const char *name;
@@ -426,11 +428,40 @@ static void test_gemm(void **state) {
         check_gemm(sets[s], sizes[i][0], sizes[i][1], sizes[i][2], ways);
 }
 
+/* Each piece is taken once, by whoever, also where there are fewer pieces than threads, or none. */
+static void test_deal(void **state) {
+  (void)state;
+  enum { THREADS = 4, PIECES = 1000 };
+  static const int64_t counts[] = {0, 1, 3, 4, 5, PIECES};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    pl_hand hands[THREADS];
+    int taken[PIECES] = {0};
+    pl_deal(hands, THREADS, counts[i]);
+#pragma omp parallel num_threads(THREADS)
+    for (int64_t piece; (piece = pl_take(hands, THREADS, omp_get_thread_num())) >= 0;)
+#pragma omp atomic
+      taken[piece]++;
+    for (int64_t k = 0; k < PIECES; k++) assert_int_equal(taken[k], k < counts[i]);
+  }
+}
+
+/* A thread that comes alone does its own pieces, in order, and then those of all others. */
+static void test_deal_to_one(void **state) {
+  (void)state;
+  pl_hand hands[3];
+  pl_deal(hands, 3, 7); /* 0 1, 2 3, 4 5 6 */
+  static const int64_t order[] = {2, 3, 4, 5, 6, 0, 1, -1, -1};
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+    assert_int_equal(pl_take(hands, 3, 1), order[i]);
+}
+
 int main(void) {
   find_sets();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_panels),
       cmocka_unit_test(test_gemm),
+      cmocka_unit_test(test_deal),
+      cmocka_unit_test(test_deal_to_one),
       cmocka_unit_test(test_elementwise),
       cmocka_unit_test(test_elementwise_gradients),
       cmocka_unit_test(test_reductions),
