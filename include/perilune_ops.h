@@ -134,12 +134,12 @@ PL_API pl_tensor *pl_binary_cross_entropy_with_logits(pl_tensor *logits, pl_tens
 
 /*
 ** Optimiser steps of n parameters in place, in one pass; PyTorch's formulas. Each list has a tensor
-** for every parameter, dense and of its size; that of gradients may have others. buf may be NULL.
-** False with a message if one does not fit; then nothing is changed.
+** for every parameter, of its size and dense, which gradients need not be. buf may be NULL. False
+** with a message if one does not fit; then nothing is changed.
 */
 typedef struct {
   double lr, momentum, dampening, weight_decay;
-  bool nesterov, first; /* first: buf has no history yet */
+  bool nesterov;
 } pl_sgd_step;
 typedef struct {
   double lr, beta1, beta2, eps, weight_decay;
@@ -148,8 +148,9 @@ typedef struct {
 typedef struct {
   double lr, alpha, eps, weight_decay, momentum;
 } pl_rmsprop_step;
+/* first, of each parameter: buf has no history yet; may be NULL without buf */
 PL_API bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
-                   const pl_sgd_step *o);
+                   const bool *first, const pl_sgd_step *o);
 /* steps: of each parameter, from 1 */
 PL_API bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *m,
                     pl_tensor *const *v, const int64_t *steps, const pl_adam_step *o);

@@ -84,16 +84,21 @@ static int tensor_div(lua_State *L) { return scale(L, true); }
 ** Optimiser steps
 */
 
-/* The list of tensors at index i; it lives as long as the call. */
+/*
+** The list of tensors at index i; they and it live as long as the call. They are kept by a list of
+** our own, for Lua may run before they are used, and change the one given.
+*/
 static pl_tensor **tensors(lua_State *L, int i, const char *what, int *n) {
   luaL_checktype(L, i, LUA_TTABLE);
   *n = (int)lua_rawlen(L, i);
+  lua_createtable(L, *n, 0);
   pl_tensor **list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
   for (int k = 0; k < *n; k++) {
     lua_rawgeti(L, i, k + 1);
     if (!(list[k] = plb_test(L, -1)))
-      luaL_error(L, "%s: element %d is a %s; tensor expected", what, k + 1, luaL_typename(L, -1));
-    lua_pop(L, 1);
+      luaL_error(L, "%s: element %d of list %d is a %s; tensor expected", what, k + 1, i,
+                 luaL_typename(L, -1));
+    lua_rawseti(L, -3, k + 1);
   }
   return list;
 }
@@ -114,9 +119,13 @@ static pl_tensor **optional(lua_State *L, int i, const char *what, int n) {
   return lua_isnil(L, i) ? NULL : companions(L, i, what, n);
 }
 
-static int64_t *step_numbers(lua_State *L, int i, const char *what, int n) {
+static void check_length(lua_State *L, int i, const char *what, int n) {
   luaL_checktype(L, i, LUA_TTABLE);
   if ((int)lua_rawlen(L, i) != n) uneven(L, what, i, (int)lua_rawlen(L, i), n);
+}
+
+static int64_t *step_numbers(lua_State *L, int i, const char *what, int n) {
+  check_length(L, i, what, n);
   int64_t *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (int k = 0; k < n; k++) {
     int exact;
@@ -124,6 +133,18 @@ static int64_t *step_numbers(lua_State *L, int i, const char *what, int n) {
     list[k] = lua_tointegerx(L, -1, &exact);
     if (!exact)
       luaL_error(L, "%s: step %d is a %s; integer expected", what, k + 1, luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
+static bool *flags(lua_State *L, int i, const char *what, int n) {
+  if (lua_isnil(L, i)) return NULL;
+  check_length(L, i, what, n);
+  bool *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
+  for (int k = 0; k < n; k++) {
+    lua_rawgeti(L, i, k + 1);
+    list[k] = lua_toboolean(L, -1);
     lua_pop(L, 1);
   }
   return list;
@@ -140,20 +161,19 @@ static int finish_step(lua_State *L, bool ok) {
 
 static int step_sgd(lua_State *L) {
   int n;
+  lua_settop(L, 5);
   pl_tensor **p = tensors(L, 1, "sgd", &n), **g = companions(L, 2, "sgd", n);
   pl_tensor **buf = optional(L, 3, "sgd", n);
-  pl_sgd_step o = {number(L, 4, "lr"),
-                   number(L, 4, "momentum"),
-                   number(L, 4, "dampening"),
-                   number(L, 4, "weight_decay"),
-                   plb_bool_option(L, 4, "nesterov", false),
-                   plb_bool_option(L, 4, "first", false)};
+  bool *first = flags(L, 4, "sgd", n);
+  pl_sgd_step o = {number(L, 5, "lr"), number(L, 5, "momentum"), number(L, 5, "dampening"),
+                   number(L, 5, "weight_decay"), plb_bool_option(L, 5, "nesterov", false)};
   pl_scope_begin();
-  return finish_step(L, pl_sgd(n, p, g, buf, &o));
+  return finish_step(L, pl_sgd(n, p, g, buf, first, &o));
 }
 
 static int step_adam(lua_State *L) {
   int n;
+  lua_settop(L, 6);
   pl_tensor **p = tensors(L, 1, "adam", &n), **g = companions(L, 2, "adam", n);
   pl_tensor **m = companions(L, 3, "adam", n), **v = companions(L, 4, "adam", n);
   int64_t *steps = step_numbers(L, 5, "adam", n);
@@ -166,6 +186,7 @@ static int step_adam(lua_State *L) {
 
 static int step_rmsprop(lua_State *L) {
   int n;
+  lua_settop(L, 5);
   pl_tensor **p = tensors(L, 1, "rmsprop", &n), **g = companions(L, 2, "rmsprop", n);
   pl_tensor **square = companions(L, 3, "rmsprop", n), **buf = optional(L, 4, "rmsprop", n);
   pl_rmsprop_step o = {number(L, 5, "lr"), number(L, 5, "alpha"), number(L, 5, "eps"),
@@ -206,9 +227,12 @@ static const plb_function methods[] = {
 
 static const plb_function functions[] = {
     {"sgd_", step_sgd,
-     "(params, grads, buffers, options)\nOne step of SGD of a list of tensors, in place; the "
-     "formulas are PyTorch's. buffers is such a list too, or nil. The options are lr, momentum, "
-     "dampening, weight_decay, nesterov, first. perilune.optim calls it."},
+     "(params, grads, buffers, first, options)\nOne step of SGD of a list of tensors, in place; "
+     "the "
+     "formulas are PyTorch's. buffers is such a list too, or nil; first, a list of booleans or "
+     "nil, "
+     "says which of them have no history yet. The options are lr, momentum, dampening, "
+     "weight_decay, nesterov. perilune.optim calls it."},
     {"adam_", step_adam,
      "(params, grads, ms, vs, steps, options)\nOne step of Adam (Kingma and Ba 2014), or AdamW "
      "with decoupled=true (Loshchilov and Hutter 2017), of a list of tensors, in place; steps has "

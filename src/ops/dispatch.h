@@ -22,6 +22,7 @@ const pl_kernels *pl_kernels_now(void);
 #define PL_GEMM   (pl_kernels_now()->gemm)
 
 /* For a result of so many channels, or the gradient of weights of so many. */
-#define PL_CONV_OF(channels) ((channels) <= 16 ? pl_kernels_now()->few : PL_CONV)
+#define PL_CONV_OF(channels) \
+  ((channels) <= 64 / (int)sizeof(pl_real) ? pl_kernels_now()->few : PL_CONV)
 
 #endif

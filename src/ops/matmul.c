@@ -1,6 +1,7 @@
 /*
-** matmul.c: matrix products: small ones, and all of them on processors without wide vectors, by
-** OpenBLAS, the others by the kernels of gemm.c. OpenBLAS is called from one thread at a time on
+** matmul.c: matrix products: those of some size by the kernels of gemm.c, by OpenBLAS small and
+** flat ones, those of a stack, and all on processors without wide vectors. OpenBLAS is called from
+*one thread at a time on
 ** slices of the result, one slice a thread: for the sizes of small networks that is faster than
 ** letting it split one call.
 */

@@ -1,9 +1,11 @@
 /*
-** update.c: changes in place: optimiser steps, one pass over all parameters, and the in-place
+** update.c: changes in place: optimiser steps, one pass over the parameters of a group, and the
+*in-place
 ** arithmetic of scripts. These are no ops: they have no gradient, and refuse to change what
 ** a graph made. A leaf that requires a gradient may be changed only while recording is off.
 */
 #include <math.h>
+#include <stdlib.h>
 
 #include "ops.h"
 
@@ -41,16 +43,53 @@ typedef struct {
   pl_tensor *const *list; /* NULL: there are none */
 } companions;
 
+static bool missing(const char *what, const char *name, int i, const pl_tensor *t) {
+  return !t && (pl_error() || !pl_fail("%s: %s %d is missing", what, name, i + 1));
+}
+
+static bool companion_fits(const char *what, const companions *c, int i, const pl_tensor *p) {
+  if (!c->list) return true;
+  return !missing(what, c->name, i, c->list[i]) && fits(what, c->name, i, p, c->list[i]);
+}
+
 static bool fill_slot(const char *what, slot *s, pl_tensor *p, pl_tensor *g, const companions *a,
                       const companions *b, int i) {
-  if (!p || !g || (a->list && !a->list[i]) || (b->list && !b->list[i])) return false;
-  if (!(g = pl_packed(g)) || !fits(what, "parameter", i, p, p) ||
-      !fits(what, "gradient", i, p, g) || (a->list && !fits(what, a->name, i, p, a->list[i])) ||
-      (b->list && !fits(what, b->name, i, p, b->list[i])))
+  if (missing(what, "parameter", i, p) || missing(what, "gradient", i, g) || !(g = pl_packed(g)) ||
+      !fits(what, "parameter", i, p, p) || !fits(what, "gradient", i, p, g) ||
+      !companion_fits(what, a, i, p) || !companion_fits(what, b, i, p))
     return false;
   *s = (slot){.n = pl_numel(p), .p = pl_reals(p), .g = pl_reals(g)};
   if (a->list) s->a = pl_reals(a->list[i]);
   if (b->list) s->b = pl_reals(b->list[i]);
+  return true;
+}
+
+/*
+** Tensors that are changed may lie in the same memory, or a gradient in that of another's
+** parameter. Then the parameters have to take turns.
+*/
+
+static int by_address(const void *x, const void *y) {
+  const uintptr_t a = *(const uintptr_t *)x, b = *(const uintptr_t *)y;
+  return (a > b) - (a < b);
+}
+
+/* Whether all is apart; `room` is for 3 n addresses. */
+static bool apart(int n, pl_tensor *const *p, pl_tensor *const *g, const companions *a,
+                  const companions *b, uintptr_t *room) {
+  size_t count = 0;
+  for (int i = 0; i < n; i++) {
+    room[count++] = (uintptr_t)p[i]->storage;
+    if (a->list) room[count++] = (uintptr_t)a->list[i]->storage;
+    if (b->list) room[count++] = (uintptr_t)b->list[i]->storage;
+  }
+  qsort(room, count, sizeof *room, by_address);
+  for (size_t i = 1; i < count; i++)
+    if (room[i] == room[i - 1]) return false;
+  for (int i = 0; i < n; i++) {
+    const uintptr_t own = (uintptr_t)g[i]->storage;
+    if (bsearch(&own, room, count, sizeof *room, by_address)) return false;
+  }
   return true;
 }
 
@@ -83,7 +122,7 @@ typedef struct {
 
 static bool step(const kind *k, int n, pl_tensor *const *p, pl_tensor *const *g, companions a,
                  companions b, const void *options) {
-  slot *slots = pl_scratch((size_t)n * sizeof *slots + 1);
+  slot *slots = pl_scratch((size_t)n * (sizeof *slots + 3 * sizeof(uintptr_t)) + 1);
   int64_t count = 0, total = 0;
   bool ok = slots != NULL;
   for (int i = 0; ok && i < n; i++) {
@@ -93,11 +132,12 @@ static bool step(const kind *k, int n, pl_tensor *const *p, pl_tensor *const *g,
   }
   piece *pieces = ok ? pl_scratch((size_t)count * sizeof *pieces + 1) : NULL;
   if (pieces) {
+    const bool many = total > 2 * PL_GRAIN && apart(n, p, g, &a, &b, (uintptr_t *)(slots + n));
     pl_span span;
     pl_span_begin(&span, k->op, false);
     for (int i = 0; i < n; i++) pl_touch(p[i]);
     cut_pieces(n, slots, pieces);
-    run_pieces(count, pieces, slots, total > 2 * PL_GRAIN, k->f, options);
+    run_pieces(count, pieces, slots, many, k->f, options);
     pl_span_end(&span, k->flops * (double)total, k->moves * (double)total * sizeof(pl_real));
   }
   pl_scratch_free(pieces);
@@ -105,16 +145,24 @@ static bool step(const kind *k, int n, pl_tensor *const *p, pl_tensor *const *g,
   return pieces != NULL;
 }
 
+typedef struct {
+  const pl_sgd_step *given;
+  const bool *first;
+} sgd_options;
+
 static void sgd_piece(const slot *s, int i, int64_t at, int64_t n, const void *options) {
-  (void)i;
-  PL_MATH->sgd(n, s->p + at, s->g + at, s->a ? s->a + at : NULL, options);
+  const sgd_options *c = options;
+  const pl_sgd_step *o = c->given;
+  const pl_sgd_options k = {(pl_real)o->lr,        (pl_real)o->momentum,
+                            (pl_real)o->dampening, (pl_real)o->weight_decay,
+                            o->nesterov,           c->first && c->first[i]};
+  PL_MATH->sgd(n, s->p + at, s->g + at, s->a ? s->a + at : NULL, &k);
 }
 
 bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
-            const pl_sgd_step *o) {
+            const bool *first, const pl_sgd_step *o) {
   static const kind sgd = {"sgd", "sgd_", sgd_piece, 2, 3};
-  const pl_sgd_options k = {(pl_real)o->lr,           (pl_real)o->momentum, (pl_real)o->dampening,
-                            (pl_real)o->weight_decay, o->nesterov,          o->first};
+  const sgd_options k = {o, first};
   return step(&sgd, n, p, g, (companions){"buffer", buf}, (companions){NULL, NULL}, &k);
 }
 

@@ -498,19 +498,24 @@ groups.gradients = {
 }
 
 groups.core = {
-  {"pl.total_norm {x, 3}", "total_norm: element 2 is a number; tensor expected"},
+  {"pl.total_norm {x, 3}", "total_norm: element 2 of list 1 is a number; tensor expected"},
   {"pl.total_norm {i}", "total_norm: tensor 1 is int32[3], expected real"},
   {"pl.total_norm()", "bad argument #1 to 'total_norm' (table expected, got no value)"},
-  {"pl.sgd_({x}, {v}, nil, {lr = 1})",
+  {"pl.sgd_({x}, {v}, nil, nil, {lr = 1})",
     "sgd: gradient 1 is real[4], its parameter real[3,4]; a dense real tensor of that size " ..
       "expected"},
-  {'pl.sgd_({x}, {x}, nil, {lr = "a"})', "option lr: number expected, got string"},
-  {"pl.sgd_(x, x, nil, {lr = 1})", "bad argument #1 to 'sgd_' (table expected, got perilune.tensor)"},
-  {"pl.sgd_({x, 1}, {x, x}, nil, {lr = 1})", "sgd: element 2 is a number; tensor expected"},
-  {"pl.sgd_({x, v}, {x}, nil, {lr = 1})", "sgd: 2 parameters, but 1 entries in list 2"},
-  {"pl.sgd_({x, i}, {x, i}, nil, {lr = 1})",
+  {'pl.sgd_({x}, {x}, nil, nil, {lr = "a"})', "option lr: number expected, got string"},
+  {"pl.sgd_(x, x, nil, nil, {lr = 1})",
+    "bad argument #1 to 'sgd_' (table expected, got perilune.tensor)"},
+  {"pl.sgd_({x})", "bad argument #2 to 'sgd_' (table expected, got nil)"},
+  {"pl.sgd_({x}, {x}, nil, 1, {lr = 1})", "bad argument #4 to 'sgd_' (table expected, got number)"},
+  {"pl.sgd_({x}, {x}, {x}, {}, {lr = 1})", "sgd: 1 parameters, but 0 entries in list 4"},
+  {"pl.sgd_({x, 1}, {x, x}, nil, nil, {lr = 1})",
+    "sgd: element 2 of list 1 is a number; tensor expected"},
+  {"pl.sgd_({x, v}, {x}, nil, nil, {lr = 1})", "sgd: 2 parameters, but 1 entries in list 2"},
+  {"pl.sgd_({x, i}, {x, i}, nil, nil, {lr = 1})",
     "sgd: parameter 2 is int32[3]; a dense real tensor expected"},
-  {"pl.sgd_({x:t()}, {x:t()}, nil, {lr = 1})",
+  {"pl.sgd_({x:t()}, {x:t()}, nil, nil, {lr = 1})",
     "sgd: parameter 1 is real[4,3]; a dense real tensor expected"},
   {"pl.adam_({x}, {x}, {x}, {v}, {1}, {lr = 1})",
     "adam: second moment 1 is real[4], its parameter real[3,4]; a dense real tensor of " ..

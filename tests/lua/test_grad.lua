@@ -340,7 +340,7 @@ function T.test_every_change_in_place_counts()
     copy_ = function(t) t:copy_(pl.ones(3)) end, uniform_ = function(t) t:uniform_() end,
     normal_ = function(t) t:normal_() end, bernoulli_ = function(t) t:bernoulli_() end,
     index = function(t) t[1] = 5 end,
-    sgd_ = function(t) pl.sgd_({t}, {pl.ones(3)}, nil, {lr = 1}) end,
+    sgd_ = function(t) pl.sgd_({t}, {pl.ones(3)}, nil, nil, {lr = 1}) end,
     adam_ = function(t)
       pl.adam_({t}, {pl.ones(3)}, {pl.zeros(3)}, {pl.zeros(3)}, {1}, {lr = 1})
     end,

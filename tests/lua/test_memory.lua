@@ -220,7 +220,7 @@ function T.test_optimiser_steps()
   local p, g, m, v = pl.rand(4), pl.rand(2, 2):t():flip(), pl.zeros(4), pl.zeros(4)
   g = g:reshape(4):flip()
   exhaust(function()
-    pl.sgd_({p}, {g}, {m}, {lr = 0.1, momentum = 0.9})
+    pl.sgd_({p}, {g}, {m}, {true}, {lr = 0.1, momentum = 0.9})
     pl.adam_({p}, {g}, {m}, {v}, {1}, {lr = 0.1, beta1 = 0.9, beta2 = 0.99, eps = 1e-8})
     pl.rmsprop_({p}, {g}, {v}, nil, {lr = 0.1, alpha = 0.9})
     pl.total_norm {p, g}

@@ -142,6 +142,16 @@ function T.test_parameters_of_all_lengths()
   end
 end
 
+-- What lies in the same memory is stepped one after the other.
+function T.test_parameters_that_share_memory()
+  local x, y, n = pl.zeros(50000), pl.ones(50000), 50000
+  pl.sgd_({x, x}, {y, y}, nil, nil, {lr = 1})
+  lu.assertEquals(x:sum():item(), -2 * n)
+  x:zero_()
+  pl.sgd_({x, y}, {y, x}, nil, nil, {lr = 1}) -- x = -1, then y = 1 + 1
+  lu.assertEquals({x:sum():item(), y:sum():item()}, {-n, 2 * n})
+end
+
 function T.test_parameter_without_gradient_stays()
   local p, q = parameter(), parameter()
   local opt = optim.Adam {p, q}
@@ -236,6 +246,8 @@ function T.test_errors_of_parameters()
     {"Adam: parameter 2 is a number; tensor expected", function() local _ = optim.Adam {p, 1} end},
     {"Adam: parameter 1, [2,3], does not require a gradient",
      function() local _ = optim.Adam {pl.zeros(2, 3)} end},
+    {"Adam: parameter 1, [3,2], is not dense; contiguous() makes a copy that is",
+     function() local _ = optim.Adam {pl.zeros(2, 3):t():requires_grad_()} end},
     {"Adam: parameter 2 is there twice", function() local _ = optim.Adam {p, p} end},
     {"Adam: parameter 1 of group 2 is there twice",
      function() local _ = optim.Adam {{params = {p}}, {params = {p}}} end},

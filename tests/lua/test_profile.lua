@@ -92,7 +92,7 @@ end
 function T.test_steps_in_place_are_seen()
   local p, g = pl.zeros(10), pl.ones(10)
   profile.start()
-  pl.sgd_({p}, {g}, nil, {lr = 1})
+  pl.sgd_({p}, {g}, nil, nil, {lr = 1})
   pl.total_norm {g}
   p:add_(g):mul_(2):normal_(0, 1)
   local report = profile.stop()

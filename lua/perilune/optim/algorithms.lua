@@ -21,30 +21,18 @@ local function remember(states, name, list)
   for i, state in ipairs(states) do state[name] = list[i] end
 end
 
-local function sgd_step(params, grads, buffers, group, first)
-  core.sgd_(params, grads, buffers, {
-    lr = group.lr, momentum = group.momentum, dampening = group.dampening,
-    weight_decay = group.weight_decay, nesterov = group.nesterov, first = first,
-  })
-end
-
--- A buffer begins with the first gradient, not with zeros, which some parameters may have
--- later than others: those with a history have their turn first.
+-- A buffer begins with the first gradient, not with zeros.
 local function sgd(params, grads, states, group)
-  if group.momentum == 0 then return sgd_step(params, grads, nil, group) end
-  for _, first in ipairs {false, true} do
-    local some, theirs, mine = {}, {}, {}
-    for i, state in ipairs(states) do
-      if (state.momentum_buffer == nil) == first then
-        some[#some + 1], theirs[#theirs + 1], mine[#mine + 1] = params[i], grads[i], state
-      end
-    end
-    if #some > 0 then
-      local buffers = remembered(some, mine, "momentum_buffer")
-      sgd_step(some, theirs, buffers, group, first)
-      remember(mine, "momentum_buffer", buffers)
-    end
+  local buffers, first
+  if group.momentum ~= 0 then
+    buffers, first = remembered(params, states, "momentum_buffer"), {}
+    for i, state in ipairs(states) do first[i] = state.momentum_buffer == nil end
   end
+  core.sgd_(params, grads, buffers, first, {
+    lr = group.lr, momentum = group.momentum, dampening = group.dampening,
+    weight_decay = group.weight_decay, nesterov = group.nesterov,
+  })
+  if buffers then remember(states, "momentum_buffer", buffers) end
 end
 
 --- Stochastic gradient descent: p = p - lr g. With momentum b = momentum b + (1 - dampening) g,

@@ -69,6 +69,8 @@ local function wrong_parameter(p, place, seen)
   elseif not p.requires_grad then
     return ("%s, %s, does not require a gradient; nn.parameter(t) makes it do so"):format(
       place, check.shape(p))
+  elseif not p:is_contiguous() then
+    return ("%s, %s, is not dense; contiguous() makes a copy that is"):format(place, check.shape(p))
   elseif seen[p] then
     return place .. " is there twice"
   end
@@ -151,8 +153,8 @@ function meta.__tostring(self)
   return ("%s(%d parameters in %d groups, lr=%g)"):format(self.name, n, #self.groups, self.lr)
 end
 
---- Changes the parameters by one step along their gradients. A parameter without a
--- gradient stays as it is.
+--- Changes the parameters by one step along their gradients, those of a group in one pass. A
+-- parameter without a gradient stays as it is.
 function Optimizer:step()
   local k = 0
   for _, group in ipairs(self.groups) do

@@ -221,7 +221,8 @@ static bool fill_classes(job *k) {
   return true;
 }
 
-/* How much a pass by blocks covers. A thread's images are cut into groups of even size. */
+/* How much a pass by blocks covers. As many images as a thread has are cut into groups of even
+ * size. */
 static void size_passes(job *k) {
   const pl_conv_plan *p = &k->plan;
   int64_t taps = 1, threads = omp_get_max_threads(), mine = (k->images + threads - 1) / threads;
@@ -440,21 +441,19 @@ static int64_t sums_size(const job *k) {
   return tile_count(k) * k->group * k->band * p->out_w * BLOCK;
 }
 
+/* A group of images. */
 static void run_part(const job *k, const part *t) {
   const pl_conv_plan *p = &k->plan;
-  int64_t group = k->way == BY_IMAGES ? BLOCK : k->group;
-  for (int64_t i = t->image; i < t->images_end; i += group) {
-    int64_t count = PL_MIN(group, t->images_end - i);
-    flow images = flow_at(&k->source, i * p->in * p->h * p->w);
-    if (k->way == BY_IMAGES) {
-      group_by_images(k, t, &images, i, count);
-      continue;
-    }
-    const pl_real *x = p->source.as_is ? images.g : t->copy;
-    if (!p->source.as_is) copy_planes(&p->source, t->copy, &images, count * p->in);
-    if (k->way == BY_ROWS) image_by_rows(k, t, x, i);
-    else group_by_blocks(k, t, x, i, count);
+  const int64_t i = t->image, count = t->images_end - i;
+  const flow images = flow_at(&k->source, i * p->in * p->h * p->w);
+  if (k->way == BY_IMAGES) {
+    group_by_images(k, t, &images, i, count);
+    return;
   }
+  const pl_real *x = p->source.as_is ? images.g : t->copy;
+  if (!p->source.as_is) copy_planes(&p->source, t->copy, &images, count * p->in);
+  if (k->way == BY_ROWS) image_by_rows(k, t, x, i);
+  else group_by_blocks(k, t, x, i, count);
 }
 
 /* Groups of images are dealt to the threads; where there are too few, tiles of channels too. */
@@ -501,9 +500,9 @@ static bool run(job *k) {
   int64_t weights = rounded_up(tile_count(k) * k->plan.in * k->plan.window * width + 1, 16);
   int64_t each = rounded_up(copy_size(k), 16) + rounded_up(sums_size(k), 16);
   int threads = omp_get_max_threads();
-  size_t numbers = (size_t)(weights + each * threads) * sizeof(pl_real);
+  size_t bytes = (size_t)(weights + each * threads) * sizeof(pl_real);
   pl_hand *hands = NULL;
-  bool ok = fill_classes(k) && (hands = pl_scratch((size_t)threads * sizeof *hands + numbers));
+  bool ok = fill_classes(k) && (hands = pl_scratch((size_t)threads * sizeof *hands + bytes));
   if (ok) {
     k->weights = (pl_real *)(hands + threads);
     run_threads(k, hands, k->weights + weights, each);

@@ -6,8 +6,8 @@
 **   by rows    neighbours in an output row, added up at the end; few channels, wide images
 **
 ** Small weights: the images are cut into a fixed number of shares, each with its own sums,
-** which are added in order at the end. Large weights: one share, and each thread has its
-** own channels. So bits do not depend on the number of threads.
+** which are added in order at the end. Large weights: one share, and a range of channels
+** for each thread. So bits do not depend on the number of threads.
 */
 #include <omp.h>
 
@@ -440,8 +440,8 @@ static bool run(job *k, pl_real *gw, pl_real *gbias) {
   int64_t sums = k->shares * k->lanes * k->n, all = thread_sizes(k).all;
   int64_t shared = (sums + k->shares * k->lanes + 15) / 16 * 16;
   int threads = omp_get_max_threads();
-  size_t numbers = (size_t)(shared + all * threads) * sizeof *k->sums;
-  pl_hand *hands = pl_scratch((size_t)threads * sizeof *hands + numbers);
+  size_t bytes = (size_t)(shared + all * threads) * sizeof *k->sums;
+  pl_hand *hands = pl_scratch((size_t)threads * sizeof *hands + bytes);
   if (!hands) return false;
   k->sums = (pl_real *)(hands + threads);
   if (gbias) k->bias = k->sums + sums;

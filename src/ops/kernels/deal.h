@@ -1,9 +1,8 @@
 /*
-** deal.h: pieces of work dealt to threads. Each thread has a hand of neighbouring pieces, which it
-** goes through in order; who is done helps the others, so that a thread on a slow core, or on a
-*core
-** that another program wants too, does not keep all waiting. Which thread does a piece must not
-** matter to its result.
+** deal.h: pieces of work dealt to threads. Each thread has a hand of neighbouring pieces, which
+** it goes through in order; who is done helps the others, so that a thread on a slow core, or on
+** one that another program wants too, does not keep all waiting. Which thread does a piece must
+** not matter to its result.
 */
 #ifndef PERILUNE_DEAL_H
 #define PERILUNE_DEAL_H

@@ -1,11 +1,12 @@
 /*
 ** gemm.c: matrix products on all threads. b is laid out in panels of BLOCK columns; a is read where
 ** it lies if its rows are dense, else laid out too, TILE rows side by side. A tile of c stays in
-** registers over a piece of the inner dimension (the scheme of Goto and van de Geijn 2008). The
+** registers over a slice of the inner dimension (the scheme of Goto and van de Geijn 2008). The
 ** pieces are long, as those of small networks are short: most products need only one, and c is then
 ** written once and never read. An element has the same bits for any number of threads.
 **
-** Of c, the longer side is dealt to the threads. If these are rows, all panels are laid out first,
+** Of c, rows are dealt to the threads, or columns, by which there are more of. If these are rows,
+** all panels are laid out first,
 ** by all threads together, for each needs them all. If these are columns, a thread lays out the
 ** panels of a piece when it comes to it, and meanwhile fetches what the next ones are made of.
 */
@@ -42,9 +43,9 @@ static tiling tiling_of(int64_t m) {
   return t;
 }
 
-/* A block of columns of c, and a piece of the inner dimension. */
+/* A block of columns of c, and a slice of the inner dimension. */
 typedef struct {
-  const pl_gemm_job *job; /* of that piece alone */
+  const pl_gemm_job *job; /* of that slice alone */
   int64_t left, columns;
   bool by_rows;    /* rows of c are dealt to the threads, not panels */
   pl_real *panels; /* of b: all of the block if by_rows, else of each thread those of a piece */
@@ -189,26 +190,26 @@ static void work(const block *s, int id, int threads) {
 #pragma omp barrier
 }
 
-/* Piece i of the inner dimension; the later ones add to the first, the last one finishes. */
-static pl_gemm_job piece_of(const pl_gemm_job *job, int64_t pieces, int64_t i) {
-  const int64_t from = part(job->k, pieces, i);
-  pl_gemm_job piece = *job;
-  piece.k = part(job->k, pieces, i + 1) - from;
-  piece.a += from * (job->ta ? job->lda : 1);
-  piece.b += from * (job->tb ? 1 : job->ldb);
-  piece.accumulate = job->accumulate || i > 0;
-  if (i + 1 < pieces) piece.finish = NULL;
-  return piece;
+/* Slice i of the inner dimension; the later ones add to the first, the last one finishes. */
+static pl_gemm_job slice_of(const pl_gemm_job *job, int64_t slices, int64_t i) {
+  const int64_t from = part(job->k, slices, i);
+  pl_gemm_job slice = *job;
+  slice.k = part(job->k, slices, i + 1) - from;
+  slice.a += from * (job->ta ? job->lda : 1);
+  slice.b += from * (job->tb ? 1 : job->ldb);
+  slice.accumulate = job->accumulate || i > 0;
+  if (i + 1 < slices) slice.finish = NULL;
+  return slice;
 }
 
 static bool product(const pl_gemm_job *job, int threads) {
   block s = {.by_rows = job->m >= job->n || (job->ta && job->m > SHARED)};
-  const int64_t pieces = PL_MAX(1, up(job->k, DEPTH)), depth = up(job->k, pieces);
+  const int64_t slices = PL_MAX(1, up(job->k, DEPTH)), depth = up(job->k, slices);
   const int64_t columns = s.by_rows ? PL_MIN(job->n, COLUMNS) : job->n;
   const int64_t panels = (s.by_rows ? up(columns, BLOCK) : threads * PANELS) * BLOCK * depth;
   const int64_t tiles = !job->ta ? 0 : s.by_rows ? threads : up(job->m, ROWS);
-  const size_t numbers = (size_t)(panels + tiles * ROWS * depth) * sizeof(pl_real);
-  pl_hand *space = pl_scratch((size_t)threads * sizeof *space + numbers);
+  const size_t bytes = (size_t)(panels + tiles * ROWS * depth) * sizeof(pl_real);
+  pl_hand *space = pl_scratch((size_t)threads * sizeof *space + bytes);
   if (!space) return false;
   s.hands = space;
   s.panels = (pl_real *)(space + threads);
@@ -216,9 +217,9 @@ static bool product(const pl_gemm_job *job, int threads) {
 #pragma omp parallel num_threads(threads) firstprivate(s)
   for (s.left = 0; s.left < job->n; s.left += columns) {
     s.columns = PL_MIN(columns, job->n - s.left);
-    for (int64_t i = 0; i < pieces; i++) {
-      const pl_gemm_job piece = piece_of(job, pieces, i);
-      s.job = &piece;
+    for (int64_t i = 0; i < slices; i++) {
+      const pl_gemm_job slice = slice_of(job, slices, i);
+      s.job = &slice;
       work(&s, omp_get_thread_num(), omp_get_num_threads());
     }
   }
