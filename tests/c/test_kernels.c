@@ -419,9 +419,10 @@ static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
 
 static void test_gemm(void **state) {
   (void)state;
-  static const int64_t sizes[][3] = {{1, 1, 1},     {4, 4, 3},      {5, 17, 31},   {6, 16, 8},
-                                     {13, 70, 40},  {125, 33, 7},   {250, 9, 20},  {31, 2070, 5},
-                                     {1600, 20, 3}, {121, 130, 60}, {9, 21, 1500}, {21, 9, 710}};
+  static const int64_t sizes[][3] = {{1, 1, 1},      {4, 4, 3},      {5, 17, 31},   {6, 16, 8},
+                                     {13, 70, 40},   {125, 33, 7},   {250, 9, 20},  {31, 2070, 5},
+                                     {1600, 20, 3},  {121, 130, 60}, {9, 21, 1500}, {21, 9, 710},
+                                     {1537, 2049, 2}};
   for (int s = 0; s < n_sets; s++)
     for (size_t i = 0; sets[s].gemm->product && i < sizeof sizes / sizeof *sizes; i++)
       for (unsigned ways = 0; ways < 32; ways++)

@@ -52,7 +52,7 @@ typedef struct {
   pl_real *out, *weights;
 } job;
 
-/* A thread's part: images and tiles of output channels, and its scratch memory. */
+/* A piece of work, images and tiles of output channels, and the scratch memory of its thread. */
 typedef struct {
   int64_t image, images_end, tile, tiles_end;
   pl_real *copy, *sums;

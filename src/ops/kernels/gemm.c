@@ -1,13 +1,13 @@
 /*
 ** gemm.c: matrix products on all threads. b is laid out in panels of BLOCK columns; a is read where
 ** it lies if its rows are dense, else laid out too, TILE rows side by side. A tile of c stays in
-** registers over a slice of the inner dimension (the scheme of Goto and van de Geijn 2008). The
-** pieces are long, as those of small networks are short: most products need only one, and c is then
-** written once and never read. An element has the same bits for any number of threads.
+** registers over a slice of the inner dimension (the scheme of Goto and van de Geijn 2008). Slices
+** are long beside the layers of small networks: most products need only one, and c is then written
+** once and never read. An element has the same bits for any number of threads.
 **
-** Of c, rows are dealt to the threads, or columns, by which there are more of. If these are rows,
-** all panels are laid out first,
-** by all threads together, for each needs them all. If these are columns, a thread lays out the
+** Of c, pieces are dealt to the threads: rows where there are more of them, or where a transposed a
+** is too large to be laid out whole, else columns. If they are rows, all panels are laid out first,
+** by all threads together, for each needs them all. If they are columns, a thread lays out the
 ** panels of a piece when it comes to it, and meanwhile fetches what the next ones are made of.
 */
 #include <omp.h>
