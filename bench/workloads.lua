@@ -99,16 +99,16 @@ end
 
 workloads["vae"] = vae
 
+-- The first transposed convolution gives the 7 x 7 of 8 x 8 that peer.py keeps, as in the experiment.
 local function generator(d)
-  local up = {stride = 2, padding = 2, output_padding = 1}
+  local first, up = {stride = 2, padding = 2}, {stride = 2, padding = 2, output_padding = 1}
   local body = nn.Sequential {nn.ConvTranspose2d(2 * d, d, 5, up), nn.ReLU(),
                               nn.ConvTranspose2d(d, 1, 5, up), nn.Sigmoid()}
   return nn.module {
     linear = nn.Sequential {nn.Linear(128, 16 * 4 * d), nn.ReLU()},
-    conv1 = nn.Sequential {nn.ConvTranspose2d(4 * d, 2 * d, 5, up), nn.ReLU()}, body = body,
+    conv1 = nn.Sequential {nn.ConvTranspose2d(4 * d, 2 * d, 5, first), nn.ReLU()}, body = body,
     forward = function(self, z)
-      local h = self.conv1(self.linear(z):reshape(-1, 4 * d, 4, 4))
-      return self.body(h[{{}, {}, {1, 7}, {1, 7}}])
+      return self.body(self.conv1(self.linear(z):reshape(-1, 4 * d, 4, 4)))
     end,
   }
 end
@@ -140,22 +140,23 @@ workloads["wgan-gp"] = function()
   end, batch
 end
 
--- A step of the discriminator and one of the generator.
+-- A step of the discriminator and one of the generator, for which, as in the experiment, only the
+-- generator's gradients are asked for; peer.py has those of the discriminator computed too.
 workloads["dcgan"] = function()
   local batch, G, D = 50, generator(64), critic(64)
   local optimizer_g = optim.Adam(G:parameters(), {lr = 2e-4, betas = {0.5, 0.999}})
   local optimizer_d = optim.Adam(D:parameters(), {lr = 2e-4, betas = {0.5, 0.999}})
   local real = pl.rand(batch, 1, 28, 28)
   local one, zero, bce = pl.ones(batch, 1), pl.zeros(batch, 1), pl.binary_cross_entropy_with_logits
+  local params = G:parameters()
   return function()
     local fake = G(pl.randn(batch, 128))
     optimizer_d:zero_grad()
     local loss_d = bce(D(real), one) + bce(D(fake:detach()), zero)
     loss_d:backward()
     optimizer_d:step()
-    optimizer_g:zero_grad()
     local loss_g = bce(D(fake), one)
-    loss_g:backward()
+    for i, gradient in ipairs(pl.grad(loss_g, params)) do params[i].grad = gradient end
     optimizer_g:step()
     return loss_g:item()
   end, batch
