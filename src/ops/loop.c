@@ -1,43 +1,14 @@
 /*
-** loop.c: running a body over strided operands of one shape.
+** loop.c: operands of one shape, shapes that broadcast, and small helpers of the ops.
 */
 #include <string.h>
 
 #include "ops.h"
 
-/* Dimensions of size 1 go; neighbours that every operand walks as one become one. */
 pl_loop pl_loop_over(int n, pl_tensor *const *t) {
-  pl_loop l = {0};
-  for (int d = 0; d < t[0]->rank; d++) {
-    if (t[0]->size[d] == 1) continue;
-    bool merge = l.rank > 0;
-    for (int k = 0; k < n && merge; k++)
-      merge = l.stride[k][l.rank - 1] == t[k]->stride[d] * t[0]->size[d];
-    if (merge) l.size[l.rank - 1] *= t[0]->size[d];
-    if (!merge) l.size[l.rank++] = t[0]->size[d];
-    for (int k = 0; k < n; k++) l.stride[k][l.rank - 1] = t[k]->stride[d];
-  }
-  if (!l.rank) l.size[l.rank++] = 1;
-  return l;
-}
-
-void pl_loop_run(const pl_loop *l, pl_loop_body *body, void *context) {
-  int last = l->rank - 1;
-  int64_t rows = 1, inner = l->size[last], piece = inner;
-  for (int d = 0; d < last; d++) rows *= l->size[d];
-  if (rows == 1 && inner > PL_GRAIN) piece = PL_GRAIN / 2; /* one long row: cut it */
-  int64_t pieces = inner ? (inner + piece - 1) / piece : 0;
-  int64_t stride[3] = {l->stride[0][last], l->stride[1][last], l->stride[2][last]};
-#pragma omp parallel for schedule(static) if (rows * inner > PL_GRAIN)
-  for (int64_t job = 0; job < rows * pieces; job++) {
-    int64_t row = job / pieces, start = job % pieces * piece;
-    int64_t offset[3] = {start * stride[0], start * stride[1], start * stride[2]};
-    for (int d = last - 1; d >= 0; d--) {
-      for (int k = 0; k < 3; k++) offset[k] += row % l->size[d] * l->stride[k][d];
-      row /= l->size[d];
-    }
-    body(context, PL_MIN(piece, inner - start), offset, stride);
-  }
+  const int64_t *stride[3];
+  for (int k = 0; k < n; k++) stride[k] = t[k]->stride;
+  return pl_loop_of(t[0]->rank, t[0]->size, n, stride);
 }
 
 bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_ints *size) {

@@ -8,19 +8,8 @@
 #include "../graph/graph.h"
 #include "dispatch.h"
 
-/* Operands of one shape, dimensions merged where all strides allow it. */
-typedef struct {
-  int rank;
-  int64_t size[PL_MAX_RANK];
-  int64_t stride[3][PL_MAX_RANK];
-} pl_loop;
-
-/* Adds up to three tensors of the same shape; the first decides the shape. */
+/* Up to three tensors of the same shape. */
 pl_loop pl_loop_over(int n, pl_tensor *const *t);
-/* Calls body for rows along the innermost dimension, on all threads: offsets and strides of each
- * operand. */
-typedef void pl_loop_body(void *context, int64_t n, const int64_t *offset, const int64_t *stride);
-void pl_loop_run(const pl_loop *loop, pl_loop_body *body, void *context);
 
 /* The shape both broadcast to; false with a message that names the op. */
 bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_ints *size);

@@ -62,6 +62,20 @@ void pl_gather_values(const pl_tensor *t, pl_kind kind, void *out);
 /* Fills with 0 (probability p) and 1 / (1 - p). */
 bool pl_dropout_mask(pl_tensor *t, double p);
 
+/* Operands of one shape, dimensions merged where all strides allow it. */
+typedef struct {
+  int rank;
+  int64_t size[PL_MAX_RANK];
+  int64_t stride[3][PL_MAX_RANK];
+} pl_loop;
+
+/* Of up to three operands. */
+pl_loop pl_loop_of(int rank, const int64_t *size, int n, const int64_t *const *stride);
+/* Calls body for rows along the innermost dimension, on all threads: offsets and strides of each
+ * operand. */
+typedef void pl_loop_body(void *context, int64_t n, const int64_t *offset, const int64_t *stride);
+void pl_loop_run(const pl_loop *loop, pl_loop_body *body, void *context);
+
 enum { PL_TEXT = 96 }; /* room for a description */
 #define PL_DESCRIBE(t) pl_describe((t), (char[PL_TEXT]){0}, PL_TEXT)
 

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { SHORT = 16 }; /* rows for which a loop is faster than memcpy */
+
 /* Where element i of the row-major order lies. */
 static int64_t place(const pl_tensor *t, int64_t i) {
   int64_t at = t->offset;
@@ -58,56 +60,46 @@ bool pl_item(const pl_tensor *t, double *value) {
   return true;
 }
 
-/* Copies one row of n elements with strides and conversion. */
-static void copy_row(int64_t n, void *out, pl_kind to, int64_t out_at, int64_t out_step,
-                     const void *in, pl_kind from, int64_t in_at, int64_t in_step) {
-  if (to == from && out_step == 1 && in_step == 1) {
-    size_t b = pl_kind_bytes(to);
-    memcpy((char *)out + (size_t)out_at * b, (const char *)in + (size_t)in_at * b, (size_t)n * b);
-    return;
+/* What a copy between two layouts of one shape reads and writes. */
+typedef struct {
+  const void *in;
+  void *out;
+  pl_kind from, to;
+  int64_t in_offset, out_offset;
+} copy_job;
+
+/* One row of n elements, with strides and conversion; the result is the first operand. */
+static void copy_row(void *context, int64_t n, const int64_t *offset, const int64_t *step) {
+  const copy_job *k = context;
+  const int64_t to = k->out_offset + offset[0], from = k->in_offset + offset[1];
+  if (k->to == PL_REAL && k->from == PL_REAL && (n < SHORT || step[0] != 1 || step[1] != 1)) {
+    pl_real *o = (pl_real *)k->out + to;
+    const pl_real *x = (const pl_real *)k->in + from;
+    for (int64_t i = 0; i < n; i++) o[i * step[0]] = x[i * step[1]];
+  } else if (k->to == k->from && step[0] == 1 && step[1] == 1) {
+    size_t b = pl_kind_bytes(k->to);
+    memcpy((char *)k->out + (size_t)to * b, (const char *)k->in + (size_t)from * b, (size_t)n * b);
+  } else {
+    for (int64_t i = 0; i < n; i++)
+      write(k->out, k->to, to + i * step[0], read(k->in, k->from, from + i * step[1]));
   }
-  if (to == PL_REAL && from == PL_REAL) {
-    pl_real *o = (pl_real *)out + out_at;
-    const pl_real *x = (const pl_real *)in + in_at;
-    for (int64_t i = 0; i < n; i++) o[i * out_step] = x[i * in_step];
-    return;
-  }
-  for (int64_t i = 0; i < n; i++)
-    write(out, to, out_at + i * out_step, read(in, from, in_at + i * in_step));
 }
 
-/* Copies between two layouts of one shape, row by row along the last dimension. */
-static void copy_strided(int rank, const int64_t *size, void *out, pl_kind to, int64_t out_offset,
-                         const int64_t *out_stride, const void *in, pl_kind from, int64_t in_offset,
+static void copy_strided(int rank, const int64_t *size, copy_job *job, const int64_t *out_stride,
                          const int64_t *in_stride) {
-  int64_t inner = rank ? size[rank - 1] : 1, rows = 1;
-  for (int d = 0; d < rank - 1; d++) rows *= size[d];
-  int64_t so = rank ? out_stride[rank - 1] : 1, si = rank ? in_stride[rank - 1] : 1;
-#pragma omp parallel for schedule(static) if (rows * inner > PL_GRAIN)
-  for (int64_t row = 0; row < rows; row++) {
-    int64_t o = out_offset, x = in_offset, r = row;
-    for (int d = rank - 2; d >= 0; d--) {
-      o += r % size[d] * out_stride[d];
-      x += r % size[d] * in_stride[d];
-      r /= size[d];
-    }
-    copy_row(inner, out, to, o, so, in, from, x, si);
-  }
+  const pl_loop l = pl_loop_of(rank, size, 2, (const int64_t *[]){out_stride, in_stride});
+  pl_loop_run(&l, copy_row, job);
 }
 
 void pl_gather_values(const pl_tensor *t, pl_kind kind, void *out) {
   int64_t stride[PL_MAX_RANK], step = 1;
-  if (pl_is_contiguous(t)) {
-    int64_t n = pl_numel(t), one = 1;
-    copy_strided(1, &n, out, kind, 0, &one, t->storage->data, t->kind, t->offset, &one);
-    return;
-  }
   for (int d = t->rank - 1; d >= 0; d--) {
     stride[d] = step;
     step *= t->size[d];
   }
-  copy_strided(t->rank, t->size, out, kind, 0, stride, t->storage->data, t->kind, t->offset,
-               t->stride);
+  copy_job job = {
+      .in = t->storage->data, .out = out, .from = t->kind, .to = kind, .in_offset = t->offset};
+  copy_strided(t->rank, t->size, &job, stride, t->stride);
 }
 
 pl_tensor *pl_packed(pl_tensor *t) {
@@ -189,13 +181,12 @@ bool pl_copy(pl_tensor *dst, pl_tensor *src) {
   }
   if (!broadcast_strides(dst, src, stride)) return false;
   dst->storage->version++;
-  if (pl_same_size(dst, src) && pl_is_contiguous(dst) && pl_is_contiguous(src)) {
-    int64_t n = pl_numel(dst), one = 1;
-    copy_strided(1, &n, dst->storage->data, dst->kind, dst->offset, &one, src->storage->data,
-                 src->kind, src->offset, &one);
-  } else {
-    copy_strided(dst->rank, dst->size, dst->storage->data, dst->kind, dst->offset, dst->stride,
-                 src->storage->data, src->kind, src->offset, stride);
-  }
+  copy_job job = {.in = src->storage->data,
+                  .out = dst->storage->data,
+                  .from = src->kind,
+                  .to = dst->kind,
+                  .in_offset = src->offset,
+                  .out_offset = dst->offset};
+  copy_strided(dst->rank, dst->size, &job, dst->stride, stride);
   return true;
 }

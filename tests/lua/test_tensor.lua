@@ -314,4 +314,27 @@ function T.test_large_strided_work()
   eq(big[1]:sum():item(), 0)
 end
 
+-- Many short rows, in four dimensions of which none can be merged.
+function T.test_large_strided_copies()
+  local x = pl.arange(1, 60 * 7 * 9 * 11):reshape(60, 7, 9, 11)
+  local part = x:slice(4, 11, 5, -2):slice(3, 2, 6):slice(2, 1, 3, 3)
+  local ints, floats = part:to("int32"), part:contiguous()
+  local wide = pl.zeros(60, 3, 7, 6)
+  wide:slice(3, 2, 6):slice(4, 1, 5):copy_(part)
+  for n = 1, 60, 7 do
+    for c = 1, 3 do
+      for i = 1, 6 do
+        for j = 1, 5 do
+          local want = (((n - 1) * 7 + 3 * (c - 1)) * 9 + i) * 11 + 13 - 2 * j
+          eq(floats[n][c][i][j], want)
+          eq(ints[n][c][i][j], want)
+          eq(wide[n][c][i + 1][j], want)
+        end
+        eq(wide[n][c][i + 1][6], 0)
+      end
+    end
+  end
+  eq(wide:sum():item(), part:sum():item())
+end
+
 return T
