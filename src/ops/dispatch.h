@@ -10,7 +10,7 @@ typedef struct {
   const char *name;
   const pl_math_kernels *math;
   const pl_conv_kernels *conv;
-  const pl_conv_kernels *few; /* the same for few channels, which would not fill wide vectors */
+  const pl_conv_kernels *few; /* the same for what would not fill wide vectors */
   const pl_panel_kernels *panels;
   const pl_gemm_kernels *gemm;
 } pl_kernels;
@@ -21,7 +21,8 @@ const pl_kernels *pl_kernels_now(void);
 #define PL_PANELS (pl_kernels_now()->panels)
 #define PL_GEMM   (pl_kernels_now()->gemm)
 
-/* For a result of so many channels, or the gradient of weights of so many. */
+/* For a result of so many channels, the gradient of weights of so many, or pooling of rows of so
+ * many numbers. */
 #define PL_CONV_OF(channels) \
   ((channels) <= 64 / (int)sizeof(pl_real) ? pl_kernels_now()->few : PL_CONV)
 

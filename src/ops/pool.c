@@ -71,7 +71,7 @@ static bool max_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]);
   if (!x || !pool_geometry(c, &p)) return false;
   if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
-  PL_CONV->max_pool(&p, pl_reals(x), pl_reals(c->out[0]), pl_int32s(c->saved[0]));
+  PL_CONV_OF(p.w)->max_pool(&p, pl_reals(x), pl_reals(c->out[0]), pl_int32s(c->saved[0]));
   return true;
 }
 
@@ -90,7 +90,7 @@ static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   pl_tensor *g = pl_packed(gout[0]);
   if (!g || !pool_geometry(c, &p)) return false;
   if (!(gin[0] = pl_empty(PL_REAL, pl_size(c->in[0])))) return false;
-  PL_CONV->max_pool_grad(&p, pl_reals(g), pl_int32s(c->saved[0]), pl_reals(gin[0]));
+  PL_CONV_OF(p.w)->max_pool_grad(&p, pl_reals(g), pl_int32s(c->saved[0]), pl_reals(gin[0]));
   return true;
 }
 

@@ -269,16 +269,16 @@ static pl_real *tile_weights(const job *k, int64_t tile) {
 
 static void pack_weights(const job *k, int64_t tile) {
   const pl_conv_plan *p = &k->plan;
-  int64_t first = tile_start(k, tile), channels = tile_start(k, tile + 1) - first;
+  const int64_t first = tile_start(k, tile), channels = tile_start(k, tile + 1) - first;
+  const bool row = p->weight_in == p->window; /* the windows of an output channel are one */
+  const int64_t n = row ? p->in * p->window : p->window, rows = row ? 1 : p->in;
   pl_real *to = tile_weights(k, tile);
-  for (int64_t c = 0; c < p->in; c++) {
-    flow w = {k->w + first * p->weight_out + c * p->weight_in, NULL, 0};
-    if (k->way == BY_BLOCKS)
-      block_from_planes(to + c * p->window * BLOCK, &w, p->weight_out, channels, p->window);
+  flow w = {k->w + first * p->weight_out, NULL, 0};
+  for (int64_t c = 0; c < rows; c++, w.g += p->weight_in)
+    if (k->way == BY_BLOCKS) block_from_planes(to + c * n * BLOCK, &w, p->weight_out, channels, n);
     else
-      for (int64_t t = 0; t < p->window; t++, to += MOST_CHANNELS)
+      for (int64_t t = 0; t < n; t++, to += MOST_CHANNELS)
         for (int64_t i = 0; i < channels; i++) to[i] = w.g[i * p->weight_out + t];
-  }
 }
 
 /*
