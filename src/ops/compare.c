@@ -27,9 +27,29 @@ static double value(const pl_tensor *t, int64_t at) {
                                : pl_uint8s(t)[at];
 }
 
+#define COMPARE_REALS(symbol) \
+  for (int64_t i = 0; i < n; i++) y[i] = a[i * sa] symbol b[i * sb]
+
+static void compare_reals(int which, int64_t n, uint8_t *y, const pl_real *a, int64_t sa,
+                          const pl_real *b, int64_t sb) {
+  switch (which) {
+    case EQ: COMPARE_REALS(==); break;
+    case NE: COMPARE_REALS(!=); break;
+    case LT: COMPARE_REALS(<); break;
+    case LE: COMPARE_REALS(<=); break;
+    case GT: COMPARE_REALS(>); break;
+    default: COMPARE_REALS(>=);
+  }
+}
+#undef COMPARE_REALS
+
 static void compare_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
   const comparison *c = context;
   uint8_t *y = pl_uint8s(c->y) + at[0];
+  if (c->a->kind == PL_REAL && c->b->kind == PL_REAL) {
+    compare_reals(c->which, n, y, pl_reals(c->a) + at[1], step[1], pl_reals(c->b) + at[2], step[2]);
+    return;
+  }
   for (int64_t i = 0; i < n; i++)
     y[i] = holds(c->which, value(c->a, at[1] + i * step[1]), value(c->b, at[2] + i * step[2]));
 }

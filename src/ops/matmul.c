@@ -1,7 +1,6 @@
 /*
 ** matmul.c: matrix products: those of some size by the kernels of gemm.c, by OpenBLAS small and
-** flat ones, those of a stack, and all on processors without wide vectors. OpenBLAS is called from
-*one thread at a time on
+** flat ones, those of a stack, and all on processors without wide vectors. OpenBLAS is called for
 ** slices of the result, one slice a thread: for the sizes of small networks that is faster than
 ** letting it split one call.
 */

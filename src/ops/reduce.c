@@ -262,9 +262,10 @@ static bool extreme_forward(pl_args *c) {
   for (int64_t i = 0; i < s.outer * s.inner; i++) {
     const pl_real *row = in + i / s.inner * s.n * s.inner + i % s.inner;
     int64_t best = 0;
-    for (int64_t k = 1; k < s.n; k++) {
-      pl_real v = row[k * s.inner], b = row[best * s.inner];
-      if (sign * v > sign * b || (v != v && b == b)) best = k;
+    pl_real most = sign * row[0];
+    for (int64_t k = 1; k < s.n && most == most; k++) {
+      pl_real v = sign * row[k * s.inner];
+      if (!(v <= most)) best = k, most = v;
     }
     y[i] = row[best * s.inner];
     at[i] = (int32_t)best + 1;

@@ -287,11 +287,13 @@ static void test_extremes(void **state) {
     assert_true(isnan(m->logsumexp(40, big)));
     m->softmax(40, y, big);
     assert_true(isnan(y[0]) && isnan(y[39]));
-    pl_real in[] = {nan, inf, -inf, 0, -0.0f, 1e30f, -1e30f, 200, -200};
+    pl_real in[] = {nan, inf, -inf, 0, -0.0f, 1e30f, -1e30f, 200, -200, -1};
     m->exp(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[3] == 1 && y[4] == 1 && y[6] == 0);
     m->log(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == inf && isnan(y[2]) && y[3] == -inf && isnan(y[6]));
+    m->log1p(10, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && isnan(y[2]) && y[3] == 0 && y[9] == -inf);
     m->tanh(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == 1 && y[2] == -1 && y[3] == 0 && y[7] == 1 && y[8] == -1);
     m->sigmoid(9, y, in, 1, 0, 0);
@@ -343,6 +345,7 @@ static void test_errors_of_functions(void **state) {
     const pl_math_kernels *m = sets[i].math;
     measure(sets[i], "exp", m->exp, want_exp, 1);
     measure(sets[i], "log", m->log, want_log, 1);
+    measure(sets[i], "log1p", m->log1p, want_log1p, 2);
     measure(sets[i], "tanh", m->tanh, want_tanh, 2);
     measure(sets[i], "sigmoid", m->sigmoid, want_sigmoid, 2);
     measure(sets[i], "softplus", m->softplus, want_softplus, 2);

@@ -11,18 +11,17 @@
 
 #define PL_EXP      pl_exp_
 #define PL_LOG      pl_log_
+#define PL_LOG1P    pl_log1p_
 #define PL_TANH     pl_tanh_
 #define PL_SIGMOID  pl_sigmoid_
 #define PL_SOFTPLUS pl_softplus_
 #ifdef PL_REAL_IS_DOUBLE
-#define PL_LOG1P log1p
 #define PL_SQRT  sqrt
 #define PL_POW   pow
 #define PL_SIN   sin
 #define PL_COS   cos
 #define PL_FLOOR floor
 #else
-#define PL_LOG1P log1pf
 #define PL_SQRT  sqrtf
 #define PL_POW   powf
 #define PL_SIN   sinf
