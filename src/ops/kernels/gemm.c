@@ -8,7 +8,8 @@
 ** Of c, pieces are dealt to the threads: rows where there are more of them, or where a transposed a
 ** is too large to be laid out whole, else columns. If they are rows, all panels are laid out first,
 ** by all threads together, for each needs them all. If they are columns, a thread lays out the
-** panels of a piece when it comes to it, and meanwhile fetches what the next ones are made of.
+** panels of a piece when it comes to it, rows of b while it multiplies by them for the first time,
+** and meanwhile fetches what the next ones are made of.
 */
 #include <omp.h>
 
@@ -71,10 +72,16 @@ static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles
     }
 }
 
+/* Whether the first tile that needs a panel lays it out. */
+static bool laid_by_tile(const block *s, int64_t p) {
+  return !s->by_rows && !s->job->tb && (p + 1) * BLOCK <= s->columns;
+}
+
 static void pack_panels(const block *s, int64_t first, int64_t end, pl_real *panels) {
   const pl_gemm_job *j = s->job;
   for (int64_t p = first; p < end; p++, panels += BLOCK * j->k) {
     const int64_t at = s->left + p * BLOCK, columns = PL_MIN(BLOCK, s->columns - p * BLOCK);
+    if (laid_by_tile(s, p)) continue;
     pack_panel(j->k, columns, j->b + (j->tb ? at * j->ldb : at), j->ldb, j->tb, panels);
   }
 }
@@ -114,7 +121,7 @@ static void fetch(ahead *f) {
 
 /* rows <= ROWS of c from `row` on, panels `first` up to `end`, the first of which is given. */
 static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t first, int64_t end,
-                          const pl_real *tiles, const pl_real *panel, ahead *next) {
+                          const pl_real *tiles, pl_real *panel, ahead *next) {
   const pl_gemm_job *j = s->job;
   const tiling t = tiling_of(rows);
   for (int64_t p = first; p < end; p++, panel += BLOCK * j->k) {
@@ -128,21 +135,22 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
       const int64_t at = t.at[i], high = t.at[i + 1] - at;
       fetch(next);
       to.c = j->c + (row + at) * j->ldc + column;
-      if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
+      if (row + at == 0 && laid_by_tile(s, p))
+        laying_tiles[high](j->k, j->ta ? tiles : j->a, j->ta ? 1 : j->lda, j->ta ? TILE : 1,
+                           j->b + column, j->ldb, panel, &to);
+      else if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
       else tiles_of[high](j->k, j->a + (row + at) * j->lda, j->lda, panel, &to);
     }
   }
 }
 
-/* How much of c is dealt at a time: rows if by_rows, else panels. */
-static int64_t dealt(const block *s, int threads) {
-  const int64_t panels = up(s->columns, BLOCK);
-  if (!s->by_rows) return PL_MIN(PANELS, up(panels, HANDFUL * threads));
-  return PL_MIN(ROWS, up(up(s->job->m, HANDFUL * threads), TILE) * TILE);
-}
+/* How many rows of c there are to deal if by_rows, else panels. */
+static int64_t to_deal(const block *s) { return s->by_rows ? s->job->m : up(s->columns, BLOCK); }
 
+/* A handful for each thread, none larger than what a thread has room for, nor less than a tile. */
 static int64_t pieces_of(const block *s, int threads) {
-  return up(s->by_rows ? s->job->m : up(s->columns, BLOCK), dealt(s, threads));
+  const int64_t n = to_deal(s), least = s->by_rows ? TILE : 1, most = s->by_rows ? ROWS : PANELS;
+  return up(PL_MAX(up(n, most), PL_MIN(HANDFUL * threads, up(n, least))), threads) * threads;
 }
 
 /* Rows of c from `row` on. */
@@ -165,9 +173,10 @@ static void columns_of(const block *s, int64_t first, int64_t end, int64_t next,
 }
 
 static void multiply(const block *s, int64_t piece, int id, int threads) {
-  const int64_t step = dealt(s, threads), first = piece * step, panels = up(s->columns, BLOCK);
-  if (s->by_rows) rows_of(s, first, PL_MIN(step, s->job->m - first), id);
-  else columns_of(s, first, PL_MIN(first + step, panels), PL_MIN(first + 2 * step, panels), id);
+  const int64_t n = to_deal(s), pieces = pieces_of(s, threads);
+  const int64_t first = part(n, pieces, piece), end = part(n, pieces, piece + 1);
+  if (s->by_rows) rows_of(s, first, end - first, id);
+  else columns_of(s, first, end, PL_MIN(n, part(n, pieces, piece + 2)), id);
 }
 
 /* What all need before they begin. */

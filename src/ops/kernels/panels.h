@@ -14,6 +14,9 @@
 */
 enum { TILE = VECTOR_BYTES == 64 ? 8 : 6, MOST_ROWS = 8 };
 
+enum { AHEAD_ROWS = 8 }; /* from which on the processor would not guess what is read of b */
+#define UNUSED __attribute__((unused)) /* not every file has a use for all tiles */
+
 static inline int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 /* panel[i][lane] = b[i * ld + lane] for k rows; lanes from `columns` on are zero. */
@@ -88,14 +91,19 @@ INLINE void end_row(int vectors, const target *t, pl_real *c, const vec *sum) {
 
 /*
 ** Row r of a begins at a + r * row; its numbers are `step` apart. The columns are those of as many
-** vectors of the panel.
+** vectors of b, whose rows are ldb apart. If there is a panel, it is laid out with them.
 */
 INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_t row, int64_t step,
-                      const pl_real *panel, const target *t) {
+                      const pl_real *from, int64_t ldb, pl_real *panel, const target *t) {
   vec sum[MOST_ROWS][2], b[2];
   UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vec){0};
-  for (int64_t i = 0; i < k; i++, panel += BLOCK) {
-    UNROLL for (int v = 0; v < vectors; v++) b[v] = load(panel + v * LANES);
+  for (int64_t i = 0; i < k; i++, from += ldb) {
+    UNROLL for (int v = 0; v < vectors; v++) b[v] = load(from + v * LANES);
+    if (panel) {
+      __builtin_prefetch(from + AHEAD_ROWS * ldb);
+      UNROLL for (int v = 0; v < vectors; v++) store(panel + v * LANES, b[v]);
+      panel += BLOCK;
+    }
     UNROLL for (int r = 0; r < rows; r++) {
       UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += b[v] * a[r * row + i * step];
     }
@@ -104,26 +112,36 @@ INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_
 }
 
 typedef void tile(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel, const target *t);
-#define TILES(rows)                                                                                \
-  static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,          \
-                          const target *t) {                                                       \
-    if (t->columns <= LANES) tile_body(rows, 1, k, a, lda, 1, panel, t);                           \
-    else tile_body(rows, 2, k, a, lda, 1, panel, t);                                               \
-  }                                                                                                \
-  static __attribute__((unused)) void packed_tile_##rows(int64_t k, const pl_real *a, int64_t lda, \
-                                                         const pl_real *panel, const target *t) {  \
-    (void)lda;                                                                                     \
-    if (t->columns <= LANES) tile_body(rows, 1, k, a, 1, TILE, panel, t);                          \
-    else tile_body(rows, 2, k, a, 1, TILE, panel, t);                                              \
+typedef void laying_tile(int64_t k, const pl_real *a, int64_t row, int64_t step, const pl_real *b,
+                         int64_t ldb, pl_real *panel, const target *t);
+#define TILES(rows)                                                                             \
+  static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,       \
+                          const target *t) {                                                    \
+    if (t->columns <= LANES) tile_body(rows, 1, k, a, lda, 1, panel, BLOCK, NULL, t);           \
+    else tile_body(rows, 2, k, a, lda, 1, panel, BLOCK, NULL, t);                               \
+  }                                                                                             \
+  static UNUSED void packed_tile_##rows(int64_t k, const pl_real *a, int64_t lda,               \
+                                        const pl_real *panel, const target *t) {                \
+    (void)lda;                                                                                  \
+    if (t->columns <= LANES) tile_body(rows, 1, k, a, 1, TILE, panel, BLOCK, NULL, t);          \
+    else tile_body(rows, 2, k, a, 1, TILE, panel, BLOCK, NULL, t);                              \
+  }                                                                                             \
+  static UNUSED void laying_tile_##rows(int64_t k, const pl_real *a, int64_t row, int64_t step, \
+                                        const pl_real *b, int64_t ldb, pl_real *panel,          \
+                                        const target *t) {                                      \
+    tile_body(rows, 2, k, a, row, step, b, ldb, panel, t);                                      \
   }
 /* clang-format off */
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
 #undef TILES
 static tile *const tiles_of[] = {
   NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8};
-static __attribute__((unused)) tile *const packed_tiles[] = {
+static UNUSED tile *const packed_tiles[] = {
   NULL, packed_tile_1, packed_tile_2, packed_tile_3, packed_tile_4, packed_tile_5, packed_tile_6,
   packed_tile_7, packed_tile_8};
+static UNUSED laying_tile *const laying_tiles[] = {
+  NULL, laying_tile_1, laying_tile_2, laying_tile_3, laying_tile_4, laying_tile_5, laying_tile_6,
+  laying_tile_7, laying_tile_8};
 /* clang-format on */
 
 #endif
