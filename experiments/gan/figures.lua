@@ -31,14 +31,14 @@ local function values_of(records, field, factor)
   return iterations, values
 end
 
--- The mean of each value and its neighbours: of a hundredth of all on each side, fewer at the
--- ends.
+-- The mean of each value and its neighbours: of a hundredth of all on each side, as far as there
+-- are so many.
 local function smoothed(values)
   local reach, sums, means = math.max(1, #values // 100), {[0] = 0}, {}
   for i, value in ipairs(values) do sums[i] = sums[i - 1] + value end
   for i = 1, #values do
-    local r = math.min(reach, i - 1, #values - i)
-    means[i] = (sums[i + r] - sums[i - r - 1]) / (2 * r + 1)
+    local first, last = math.max(1, i - reach), math.min(#values, i + reach)
+    means[i] = (sums[last] - sums[first - 1]) / (last - first + 1)
   end
   return means
 end
@@ -52,23 +52,32 @@ local function draw_noisy(panel, records, field, options)
 end
 
 local function draw_losses(run, seed)
-  local figure = plot.figure {columns = 2, width = 860, height = 560, title = "Losses"}
   local dcgan = run:records {variant = "dcgan", seed = seed}
   local wgan = run:records {variant = "wgan-gp", seed = seed}
+  local panels = (#dcgan > 0 and 1 or 0) + (#wgan > 0 and 3 or 0)
+  if panels == 0 then return end
+  local columns = math.min(panels, 2)
+  local figure = plot.figure {columns = columns, width = 430 * columns,
+                              height = panels > 2 and 560 or 330, title = "Losses"}
   local function panel(title)
     return figure:panel {title = title, x_label = "iteration"}
   end
-  local losses = panel "DCGAN: cross-entropy"
-  draw_noisy(losses, dcgan, "d_loss", {label = "discriminator", color = 1})
-  draw_noisy(losses, dcgan, "g_loss", {label = "generator", color = 2})
-  losses:hline(2 * math.log(2), {label = "2 ln 2", style = "dotted"})
-  local critic = panel "WGAN-GP: negative critic loss"
-  draw_noisy(critic, wgan, "d_loss", {color = 3, factor = -1})
-  local norm = panel "WGAN-GP: norm of the critic's gradient"
-  draw_noisy(norm, wgan, "gradient_norm", {color = 4})
-  norm:hline(1, {style = "dotted"})
-  local penalty = panel "WGAN-GP: gradient penalty"
-  draw_noisy(penalty, wgan, "penalty", {color = 5})
+  if #dcgan > 0 then
+    local losses = panel "DCGAN: cross-entropy"
+    draw_noisy(losses, dcgan, "d_loss", {label = "discriminator", color = 1})
+    draw_noisy(losses, dcgan, "g_loss", {label = "generator", color = 2})
+    losses:hline(2 * math.log(2), {label = "2 ln 2", style = "dotted"})
+  end
+  if #wgan > 0 then
+    local losses = panel "WGAN-GP: negative critic loss, and generator loss"
+    draw_noisy(losses, wgan, "d_loss", {label = "- critic", color = 1, factor = -1})
+    draw_noisy(losses, wgan, "g_loss", {label = "generator", color = 2})
+    local norm = panel "WGAN-GP: norm of the critic's gradient"
+    draw_noisy(norm, wgan, "gradient_norm", {color = 4})
+    norm:hline(1, {style = "dotted"})
+    local penalty = panel "WGAN-GP: gradient penalty"
+    draw_noisy(penalty, wgan, "penalty", {color = 5})
+  end
   save(run, figure, "losses")
 end
 
@@ -140,10 +149,19 @@ end
 -- Images of trained generators
 --
 
-local function titled_panels(nets, visit)
+local function each(nets, visit)
   for _, name in ipairs(NAMES) do
-    if nets[name] then visit(name, nets[name], variants[name].title) end
+    if nets[name] then visit(nets[name], variants[name].title) end
   end
+end
+
+-- A panel of pictures for each network: `draw` is called with the panel and the network.
+local function draw_panels(run, nets, name, title, draw)
+  local n = 0
+  each(nets, function() n = n + 1 end)
+  local figure = plot.figure {columns = n, width = 430 * n, title = title}
+  each(nets, function(net, net_title) draw(figure:panel {title = net_title}, net) end)
+  save(run, figure, name)
 end
 
 -- The first n rows of each class, in the order of their numbers.
@@ -161,7 +179,7 @@ end
 -- which class an image is; of the real ones it is known.
 local function sources_of(nets, judge, test)
   local sources = {}
-  titled_panels(nets, function(_, net, title)
+  each(nets, function(net, title)
     local images = model.images(net, model.noise(1000, SEED))
     local _, probabilities = judge:look(images)
     sources[#sources + 1] = {title = title, images = images,
@@ -191,11 +209,9 @@ local function draw_side_by_side(run, nets, judge, test)
 end
 
 local function draw_samples(run, nets)
-  local figure = plot.figure {columns = 2, width = 860}
-  titled_panels(nets, function(_, net, title)
-    figure:panel {title = title}:images(model.images(net, model.noise(100, SEED)), {columns = 10})
+  draw_panels(run, nets, "samples", nil, function(panel, net)
+    panel:images(model.images(net, model.noise(100, SEED)), {columns = 10})
   end)
-  save(run, figure, "samples")
 end
 
 -- From one noise vector to another along the sphere on which such noise lies.
@@ -214,18 +230,15 @@ local function draw_interpolation(run, nets)
   local rows, steps, paths = 8, 10, {}
   local ends = model.noise(2 * rows, SEED)
   for i = 1, rows do paths[i] = between(ends[2 * i - 1], ends[2 * i], steps) end
-  local figure = plot.figure {columns = 2, width = 860, title = "From one noise to another"}
-  titled_panels(nets, function(_, net, title)
-    figure:panel {title = title}:images(model.images(net, pl.cat(paths, 1)), {columns = steps})
+  draw_panels(run, nets, "interpolation", "From one noise to another", function(panel, net)
+    panel:images(model.images(net, pl.cat(paths, 1)), {columns = steps})
   end)
-  save(run, figure, "interpolation")
 end
 
 local function draw_neighbours(run, nets, train)
   local n, k = 12, 4
-  local figure = plot.figure {columns = 2, width = 860,
-    title = "Samples, and the four training images nearest to each in their pixels"}
-  titled_panels(nets, function(_, net, title)
+  draw_panels(run, nets, "neighbours", "Samples and the training images nearest to them",
+              function(panel, net)
     local images, list, titles = model.images(net, model.noise(n, SEED)), {}, {}
     local nearest = quality.nearest(images, train, k):totable()
     for i = 1, n do
@@ -234,9 +247,8 @@ local function draw_neighbours(run, nets, train)
         list[#list + 1], titles[#titles + 1] = train.images[nearest[i][j]], ""
       end
     end
-    figure:panel {title = title}:images(list, {columns = 2 * (k + 1), titles = titles})
+    panel:images(list, {columns = 2 * (k + 1), titles = titles})
   end)
-  save(run, figure, "neighbours")
 end
 
 --- Images of the trained generators: samples, two of each class beside real ones, ways between

@@ -1,5 +1,6 @@
---- Generator and critic for 28 x 28 images, after the networks that Gulrajani et al. 2017 used
--- for MNIST (DIM 64): 1,554,177 and 1,030,145 parameters without batch norm.
+--- Generator and critic for 28 x 28 images: the networks without residual layers that Gulrajani et
+-- al. 2017 used for CIFAR-10 (section F), made smaller as they did for MNIST (DIM 64): 1,554,177
+-- and 1,030,145 parameters, and those of batch norm.
 
 local pl = require "perilune"
 local nn = pl.nn
@@ -9,34 +10,30 @@ local model = {}
 --- Values that a generator gets for an image.
 model.NOISE = 128
 
--- How many values are summed up for one output. Of the kernel of a transposed convolution with
--- stride 2, a fourth meets an input.
-local function fan_in(layer)
-  local weight = layer.weight
-  local n_in, field = weight:size(2), weight:numel() // (weight:size(1) * weight:size(2))
-  if getmetatable(layer) == nn.ConvTranspose2d then return weight:size(1) * field / 4 end
-  return n_in * field
-end
-
--- He et al. 2015, uniform, and biases at zero; or what DCGAN begins with.
-local function initialise(net, initial)
-  if initial == "dcgan" then return nn.init.dcgan_(net) end
-  for _, layer in ipairs(net:modules()) do
-    if layer.weight and layer.weight:dim() > 1 then
-      local bound = math.sqrt(6 / fan_in(layer))
-      nn.init.uniform_(layer.weight, -bound, bound)
+-- What Gulrajani et al. began with: uniform, of variance 2 / (in + out) in linear layers (Glorot and
+-- Bengio 2010) and twice that in convolutions, which ReLU follows (He et al. 2015), and biases at
+-- zero. `in` are the values that are summed up for an output, `out` the outputs that an input goes
+-- to: with stride 2, those of a fourth of the kernel.
+local function initialise_(critic)
+  for _, layer in ipairs(critic:modules()) do
+    local weight = layer.weight
+    if weight then
+      local field = weight:numel() // (weight:size(1) * weight:size(2))
+      local n_in, n_out = weight:size(2) * field, weight:size(1) * math.max(field / 4, 1)
+      local bound = math.sqrt(3 * (field == 1 and 2 or 4) / (n_in + n_out))
+      nn.init.uniform_(weight, -bound, bound)
       nn.init.zeros_(layer.bias)
     end
   end
-  return net
+  return critic
 end
 
 --- Makes a generator: 4 x 4 maps from the noise, and transposed convolutions that double their
 -- sides to 7, 14 and 28.
+-- It begins with the weights of Radford et al. 2016, normal of standard deviation 0.02.
 -- @param options `width`, the maps of the last but one layer (64), half as many as in the layer
 --   before it; `batch_norm`, true to normalise each hidden layer before its activation;
---   `momentum` of the batch norms' running statistics (0.1); `initial`, "dcgan" for the initial
---   weights of that paper instead of He's
+--   `momentum` of the batch norms' running statistics (0.1)
 -- @return module: real [n, 128] -> images [n, 1, 28, 28] in [0, 1]
 function model.generator(options)
   local w, layers = options.width or 64, {}
@@ -54,13 +51,13 @@ function model.generator(options)
   activate(w)
   add(nn.ConvTranspose2d(w, 1, 5, {stride = 2, padding = 2, output_padding = 1}))
   add(nn.Sigmoid())
-  return initialise(nn.Sequential(layers), options.initial)
+  return nn.init.dcgan_(nn.Sequential(layers))
 end
 
 --- Makes a critic, which DCGAN calls discriminator: convolutions with stride 2.
 -- @param options `width`, the maps of the first layer (64), half as many as of the second;
---   `batch_norm`, true to normalise the second and third layer before the activation;
---   `initial` as for `generator`
+--   `batch_norm`, true for DCGAN's discriminator, which normalises the second and third layer before
+--   the activation and begins with weights like the generator's, and not those of WGAN-GP
 -- @return module: real [n, 1, 28, 28] -> scores [n, 1], not bounded
 function model.critic(options)
   local w, layers = options.width or 64, {}
@@ -73,7 +70,8 @@ function model.critic(options)
   end
   layers[#layers + 1] = nn.Flatten()
   layers[#layers + 1] = nn.Linear(4 * w * 16, 1)
-  return initialise(nn.Sequential(layers), options.initial)
+  local critic = nn.Sequential(layers)
+  return options.batch_norm and nn.init.dcgan_(critic) or initialise_(critic)
 end
 
 --- Makes the generator that a saved state belongs to, ready to give images.

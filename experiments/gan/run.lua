@@ -100,10 +100,10 @@ end
 -- The networks of a job and what trains them.
 local function make_gan(job, train_set)
   local settings = experiment.settings(options, variants[job.variant])
-  local shape = {width = options.width, batch_norm = settings.batch_norm,
-                 initial = settings.initial}
+  local shape = {width = options.width, batch_norm = true}
   local gan = {objective = objectives[job.variant], settings = settings}
-  gan.generator, gan.critic = model.generator(shape), model.critic(shape)
+  gan.generator = model.generator(shape)
+  gan.critic = model.critic {width = options.width, batch_norm = settings.critic_norm}
   gan.average = average.new(gan.generator, shape, options.average)
   gan.last = average.new(gan.generator, shape, 0)
   local adam = {lr = settings.lr, betas = settings.betas}

@@ -1,14 +1,14 @@
---- The settings of the two variants, those of their papers. Batch norm is where the DCGAN paper
--- has it, and nowhere in WGAN-GP, whose penalty is that of single images; WGAN-GP begins with
--- He's weights.
+--- The settings of the two variants, those of their papers but for WGAN-GP's rate, which is four
+-- times as high for a run a fortieth as long. Both generators have batch norm, and DCGAN's
+-- discriminator; WGAN-GP's critic has none, since the penalty is that of single images.
 
 return {
   dcgan = {
-    title = "DCGAN", batch_norm = true, initial = "dcgan", critic_steps = 1,
+    title = "DCGAN", critic_norm = true, critic_steps = 1,
     lr = 2e-4, betas = {0.5, 0.999}, iterations = 10000,
   },
   ["wgan-gp"] = {
-    title = "WGAN-GP", batch_norm = false, critic_steps = 5,
-    lr = 1e-4, betas = {0.5, 0.9}, iterations = 5000,
+    title = "WGAN-GP", critic_norm = false, critic_steps = 5,
+    lr = 4e-4, betas = {0.5, 0.9}, iterations = 5000,
   },
 }

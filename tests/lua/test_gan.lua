@@ -40,24 +40,23 @@ function T.test_shapes()
   end
 end
 
--- With He's weights the values of the hidden layers keep their size.
-function T.test_initial_values()
+function T.test_initial_weights_of_the_critic()
   pl.manual_seed(1)
-  local net = model.generator {width = 8}
-  local x = pl.randn(200, model.NOISE)
-  for i = 1, #net - 1 do
-    x = pl.no_grad(net[i], x)
-    if getmetatable(net[i]) == nn.ReLU then
-      local square = x:square():mean():item() -- of a normal with variance 2, its half: 1
-      lu.assertTrue(square > 0.5 and square < 2, ("layer %d: %g"):format(i, square))
+  local expected = {4 / (25 + 64 * 25 / 4), 4 / (64 * 25 + 128 * 25 / 4),
+                    4 / (128 * 25 + 256 * 25 / 4), 2 / (4096 + 1)}
+  for name, p in model.critic({}):named_parameters() do
+    local square = p:detach():square():mean():item()
+    if p:dim() == 1 then eq(square, 0, name) else
+      lu.assertAlmostEquals(square / table.remove(expected, 1), 1, 0.1, name)
     end
   end
+  eq(expected, {})
 end
 
 function T.test_initial_values_of_dcgan()
   pl.manual_seed(1)
   for _, make in ipairs {model.generator, model.critic} do
-    local net = make {width = 8, batch_norm = true, initial = "dcgan"}
+    local net = make {width = 8, batch_norm = true}
     for name, p in net:named_parameters() do
       local squares = p:detach():square():mean():item()
       if p:dim() > 1 then near(math.sqrt(squares), 0.02, 2e-3) end
