@@ -71,8 +71,8 @@ typedef struct {
 
 /* Of up to three operands. */
 pl_loop pl_loop_of(int rank, const int64_t *size, int n, const int64_t *const *stride);
-/* Calls body for rows along the innermost dimension, on all threads: offsets and strides of each
- * operand. */
+/* Calls body for rows along the innermost dimension, on all threads, and for parts of a row if it
+ * is the only one: how many elements, where each operand's begin and how far apart they are. */
 typedef void pl_loop_body(void *context, int64_t n, const int64_t *offset, const int64_t *stride);
 void pl_loop_run(const pl_loop *loop, pl_loop_body *body, void *context);
 

@@ -294,6 +294,7 @@ static void test_extremes(void **state) {
     assert_true(isnan(y[0]) && y[1] == inf && isnan(y[2]) && y[3] == -inf && isnan(y[6]));
     m->log1p(10, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == inf && isnan(y[2]) && y[3] == 0 && y[9] == -inf);
+    assert_true(y[4] == 0 && signbit(y[4]));
     m->tanh(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == 1 && y[2] == -1 && y[3] == 0 && y[7] == 1 && y[8] == -1);
     m->sigmoid(9, y, in, 1, 0, 0);

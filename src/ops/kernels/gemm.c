@@ -144,13 +144,16 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
   }
 }
 
-/* How many rows of c there are to deal if by_rows, else panels. */
-static int64_t to_deal(const block *s) { return s->by_rows ? s->job->m : up(s->columns, BLOCK); }
+/* How many tiles' heights of c there are to deal if by_rows, else panels. */
+static int64_t to_deal(const block *s) {
+  return s->by_rows ? up(s->job->m, TILE) : up(s->columns, BLOCK);
+}
 
-/* A handful for each thread, none larger than what a thread has room for, nor less than a tile. */
+/* A handful for each thread, of even size and none larger than what a thread has room for; some
+ * may be empty. */
 static int64_t pieces_of(const block *s, int threads) {
-  const int64_t n = to_deal(s), least = s->by_rows ? TILE : 1, most = s->by_rows ? ROWS : PANELS;
-  return up(PL_MAX(up(n, most), PL_MIN(HANDFUL * threads, up(n, least))), threads) * threads;
+  const int64_t n = to_deal(s), most = s->by_rows ? ROWS / TILE : PANELS;
+  return up(PL_MAX(up(n, most), PL_MIN(HANDFUL * threads, n)), threads) * threads;
 }
 
 /* Rows of c from `row` on. */
@@ -175,7 +178,8 @@ static void columns_of(const block *s, int64_t first, int64_t end, int64_t next,
 static void multiply(const block *s, int64_t piece, int id, int threads) {
   const int64_t n = to_deal(s), pieces = pieces_of(s, threads);
   const int64_t first = part(n, pieces, piece), end = part(n, pieces, piece + 1);
-  if (s->by_rows) rows_of(s, first, end - first, id);
+  const int64_t row = first * TILE, rows = PL_MIN(end * TILE, s->job->m) - row;
+  if (s->by_rows) rows_of(s, row, rows, id);
   else columns_of(s, first, end, PL_MIN(n, part(n, pieces, piece + 2)), id);
 }
 

@@ -91,7 +91,8 @@ INLINE void end_row(int vectors, const target *t, pl_real *c, const vec *sum) {
 
 /*
 ** Row r of a begins at a + r * row; its numbers are `step` apart. The columns are those of as many
-** vectors of b, whose rows are ldb apart. If there is a panel, it is laid out with them.
+** vectors, which are read from rows that are ldb apart. If there is a panel, it is laid out with
+** them.
 */
 INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_t row, int64_t step,
                       const pl_real *from, int64_t ldb, pl_real *panel, const target *t) {

@@ -1,10 +1,9 @@
 /*
 ** vecmath.h: exp, log, log1p, tanh, sigmoid and softplus of single precision without branches, so
-** that loops over them vectorise. Largest errors, measured over all floats by the tests:
+** that loops over them vectorise. Largest errors, measured by the tests over every 9973rd float:
 ** exp 1 ulp, log 1 ulp, log1p 2 ulp, tanh 2 ulp, sigmoid 2 ulp, softplus 2 ulp. They give NaN for
-*NaN, and
-** the right infinities and zeros at the ends; results below 1.2e-38 may become 0. The double
-** build uses the C library, for it is the measure of the gradient tests.
+** NaN, and the right infinities and zeros at the ends; results below 1.2e-38 may become 0. The
+** double build uses the C library, for it is the measure of the gradient tests.
 **
 ** The polynomials are the classical minimax ones of Cephes (S. Moshier), as formulas.
 */
@@ -99,7 +98,8 @@ static inline float pl_log1p_(float x) {
   const float u = 1 + x, lost = x - (u - 1);
   const float far = pl_log_(u) + (u > 0 && u <= 3.4028234e38f ? lost / u : 0);
   const float near = pl_log_near_1(x, 0);
-  return x > -0.29289322f && x < 0.41421356f ? near : far;
+  const float y = x > -0.29289322f && x < 0.41421356f ? near : far;
+  return x == 0 ? x : y; /* -0 gives itself */
 }
 
 static inline float pl_tanh_(float x) {
