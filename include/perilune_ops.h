@@ -99,7 +99,8 @@ PL_API pl_tensor *pl_matmul(pl_tensor *a, pl_tensor *b);
 PL_API pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, int activation,
                             double slope);
 PL_API pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
-                            pl_ints padding, pl_ints dilation, int activation, double slope);
+                            pl_ints padding, pl_ints dilation, int activation, double slope,
+                            int64_t max_pool);
 PL_API pl_tensor *pl_conv_transpose2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
                                       pl_ints stride, pl_ints padding, pl_ints output_padding,
                                       pl_ints dilation, int activation, double slope);
@@ -111,7 +112,8 @@ PL_API pl_tensor *pl_max_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_i
 PL_API pl_tensor *pl_avg_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints padding);
 PL_API pl_tensor *pl_batch_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
                                 pl_tensor *running_mean, pl_tensor *running_var, bool training,
-                                double momentum, double eps, int activation, double slope);
+                                double momentum, double eps, int activation, double slope,
+                                int64_t max_pool);
 /* over the last dims, whose sizes are normalized_shape; over the positions of each channel */
 PL_API pl_tensor *pl_layer_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
                                 pl_ints normalized_shape, double eps);

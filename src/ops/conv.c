@@ -12,7 +12,7 @@
 */
 #include "ops.h"
 
-enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE };
+enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE, MAX_POOL };
 enum { OUTPUT_PADDING = SIZE, TRANSPOSE_ACTIVATION, TRANSPOSE_SLOPE };
 #define CONV_ATTRS "stride:pair=1 padding:pair=0 dilation:pair=1 "
 
@@ -80,6 +80,14 @@ static bool check_bias(const pl_args *c, int64_t channels) {
                     PL_DESCRIBE(bias), (long long)channels);
 }
 
+/* The windows of the maxima over the result, over `planes` of it. */
+static pl_pool windows(const pl_args *c, const pl_conv *p) {
+  int64_t n = c->attr[MAX_POOL].i;
+  return (pl_pool){p->n * p->k, p->oh, p->ow, p->oh / n, p->ow / n, {n, n}, {n, n}, {0, 0}};
+}
+
+static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
+
 static bool conv2d_shape(pl_args *c) {
   pl_conv p;
   if (!conv2d_geometry(c, &p) || !check_bias(c, p.k)) return false;
@@ -88,7 +96,12 @@ static bool conv2d_shape(pl_args *c) {
     return pl_op_fail(c,
                       "x is %s, weight %s: the window does not fit into the image and its padding",
                       PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[1]));
-  return pl_out(c, 0, PL_REAL, pl_list(p.n, p.k, p.oh, p.ow));
+  int64_t n = c->attr[MAX_POOL].i;
+  if (n < 1 || n > PL_MIN(p.oh, p.ow))
+    return pl_op_fail(c, "max_pool is %lld: from 1 to %lld expected, the result being %lld x %lld",
+                      (long long)n, (long long)PL_MIN(p.oh, p.ow), (long long)p.oh,
+                      (long long)p.ow);
+  return pl_out(c, 0, PL_REAL, pl_list(p.n, p.k, p.oh / n, p.ow / n));
 }
 
 /* The size attribute of an adjoint: height and width, or all four; puts a and b before the two. */
@@ -200,9 +213,16 @@ static bool conv2d_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  return PL_CONV_OF(p.k)->conv_forward(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
-                                       (pl_activation)c->attr[ACTIVATION].i,
-                                       (pl_real)c->attr[SLOPE].d, pl_reals(c->out[0]));
+  pl_conv_end end = {.bias = reals_or_null(bias),
+                     .act = (pl_activation)c->attr[ACTIVATION].i,
+                     .slope = (pl_real)c->attr[SLOPE].d};
+  const pl_pool pool = windows(c, &p);
+  if (is_pooled(c)) {
+    if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
+    end.pool = &pool;
+    end.at = pl_int32s(c->saved[0]);
+  }
+  return PL_CONV_OF(p.k)->conv_forward(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
 }
 
 static bool transpose_forward(pl_args *c) {
@@ -210,16 +230,17 @@ static bool transpose_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !transpose_geometry(c, &p)) return false;
-  return PL_CONV_OF(p.c)->conv_transpose(&p, pl_reals(x), pl_reals(w), reals_or_null(bias),
-                                         (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
-                                         (pl_real)c->attr[TRANSPOSE_SLOPE].d, pl_reals(c->out[0]));
+  pl_conv_end end = {.bias = reals_or_null(bias),
+                     .act = (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
+                     .slope = (pl_real)c->attr[TRANSPOSE_SLOPE].d};
+  return PL_CONV_OF(p.c)->conv_transpose(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
 }
 
 static bool input_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   return g && w && input_grad_geometry(c, &p) &&
-         PL_CONV_OF(p.c)->conv_input_grad(&p, pl_reals(g), NULL, 0, pl_reals(w),
+         PL_CONV_OF(p.c)->conv_input_grad(&p, &(pl_conv_back){.g = pl_reals(g)}, pl_reals(w),
                                           pl_reals(c->out[0]));
 }
 
@@ -227,7 +248,7 @@ static bool weight_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
   return g && x && weight_grad_geometry(c, &p) &&
-         PL_CONV_OF(p.k)->conv_weight_grad(&p, pl_reals(x), pl_reals(g), NULL, 0,
+         PL_CONV_OF(p.k)->conv_weight_grad(&p, pl_reals(x), &(pl_conv_back){.g = pl_reals(g)},
                                            pl_reals(c->out[0]), NULL);
 }
 
@@ -237,7 +258,7 @@ static bool weight_grad_forward(pl_args *c) {
 
 static pl_tensor *forward_like(const pl_args *c, pl_tensor *x, pl_tensor *w) {
   return pl_conv2d(x, w, NULL, c->attr[STRIDE].ints, c->attr[PADDING].ints, c->attr[DILATION].ints,
-                   PL_NONE, 0);
+                   PL_NONE, 0, 1);
 }
 
 static pl_tensor *input_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *w,
@@ -256,14 +277,34 @@ static double act_slope(const pl_args *c) {
   return pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
 }
 
-/* The activation's sign is that of its result, since slopes are not negative. */
+/* The activation's sign is that of its result, since slopes are not negative, and also that of
+ * the greatest of several. */
 static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   pl_tensor *g = gout[0];
+  pl_conv p;
+  if (!conv2d_geometry(c, &p)) return false;
   if (c->attr[ACTIVATION].i != PL_NONE) g = pl_act_grad(g, c->out[0], act_slope(c));
+  if (is_pooled(c)) g = pl_unpool(g, c->saved[0], p.oh, p.ow);
   if (need & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
   if (need & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
   if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
   return !pl_error();
+}
+
+/* Through pooling, a vector holds a row of the window. */
+static bool input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w, pl_real *gx) {
+  const pl_conv_kernels *k = PL_CONV_OF(p->s);
+  if (back->pool && k->winners_suit_input(p, back->pool))
+    return k->winners_input_grad(p, back, w, gx);
+  return PL_CONV_OF(p->c)->conv_input_grad(p, back, w, gx);
+}
+
+static bool weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back, pl_real *gw,
+                        pl_real *gbias) {
+  const pl_conv_kernels *k = PL_CONV_OF(p->s);
+  if (p->n && back->pool && k->winners_suit_weight(p, back->pool))
+    return k->winners_weight_grad(p, x, back, gw, gbias);
+  return PL_CONV_OF(p->k)->conv_weight_grad(p, x, back, gw, gbias);
 }
 
 /* The same without the pass over memory for the activation and the one for the bias. */
@@ -275,14 +316,15 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
   for (int i = 0; i < c->n_in && !pl_error(); i++)
     if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_real slope = (pl_real)act_slope(c);
-  const pl_real *gv = pl_reals(g), *yv = reals_or_null(y);
-  if (need & 1 &&
-      !PL_CONV_OF(p.c)->conv_input_grad(&p, gv, yv, slope, pl_reals(w), pl_reals(gin[0])))
-    return false;
+  pl_conv_back back = {.g = pl_reals(g), .y = reals_or_null(y), .slope = (pl_real)act_slope(c)};
+  const pl_pool pool = windows(c, &p);
+  if (is_pooled(c)) {
+    back.pool = &pool;
+    back.at = pl_int32s(c->saved[0]);
+  }
+  if (need & 1 && !input_grad(&p, &back, pl_reals(w), pl_reals(gin[0]))) return false;
   if (!(need & 2)) return !(need & 4) || conv2d_rule(c, gout, 4, gin);
-  return PL_CONV_OF(p.k)->conv_weight_grad(&p, pl_reals(x), gv, yv, slope, pl_reals(gin[1]),
-                                           need & 4 ? pl_reals(gin[2]) : NULL);
+  return weight_grad(&p, pl_reals(x), &back, pl_reals(gin[1]), need & 4 ? pl_reals(gin[2]) : NULL);
 }
 
 static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
@@ -319,7 +361,11 @@ static double products(const pl_tensor *result, const pl_tensor *weight) {
   return 2.0 * (double)pl_numel(result) * (double)pl_numel(weight) /
          (double)PL_MAX(weight->size[0], 1);
 }
-static double conv2d_flops(const pl_args *c) { return products(c->out[0], c->in[1]); }
+static double conv2d_flops(const pl_args *c) {
+  pl_conv p;
+  if (!conv2d_geometry(c, &p)) return 0;
+  return 2.0 * (double)(p.n * p.oh * p.ow) * (double)pl_numel(c->in[1]);
+}
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
@@ -327,16 +373,22 @@ static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c-
 static const pl_op op_conv2d = {
     .name = "conv2d",
     .inputs = "x weight bias?",
-    .attrs = CONV_ATTRS "activation:choice(none|relu|leaky_relu) slope:real=0.01",
+    .attrs = CONV_ATTRS "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
     .doc =
         "activation(x * weight + bias), * being the correlation of images [n,c,h,w] with windows "
         "[k,c,r,s]; the result is [n,k,oh,ow] with oh = (h + 2 padding - dilation (r - 1) - 1) / "
-        "stride + 1, rounded down",
+        "stride + 1, rounded down; then, with max_pool above 1, max_pool2d of that with windows of "
+        "max_pool x max_pool, in the same pass",
     .samples = TWO_IMAGES
     "; any[1,2,5,5] any[3,2,3,3]; "
     "any[2,2,6,5] any[3,2,3,2] any[3] stride=2,1 padding=1,0; "
     "any[1,1,7,6] any[2,1,2,3] any[2] padding=1 dilation=2,1; " TWO_IMAGES
-    " activation=relu; " TWO_IMAGES " stride=2 activation=leaky_relu slope=0.2",
+    " activation=relu; " TWO_IMAGES
+    " stride=2 activation=leaky_relu slope=0.2; "
+    "any[2,1,6,5] any[3,1,3,2] any[3] max_pool=2; "
+    "any[2,2,5,5] any[3,2,5,5] any[3] padding=2 activation=relu max_pool=2; "
+    "any[2,2,9,9] any[2,2,3,3] stride=1,2 activation=leaky_relu slope=0.2 max_pool=3; "
+    "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2",
     .shape = conv2d_shape,
     .forward = conv2d_forward,
     .gradient = conv2d_rule,
@@ -398,14 +450,16 @@ static const pl_op op_conv2d_weight_grad = {
     .flops = weight_grad_flops};
 
 pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
-                     pl_ints padding, pl_ints dilation, int activation, double slope) {
+                     pl_ints padding, pl_ints dilation, int activation, double slope,
+                     int64_t max_pool) {
   if (!x || !weight) return NULL;
   return pl_apply(&op_conv2d, 3, (pl_tensor *[]){x, weight, bias},
                   (pl_attr[PL_MAX_ATTR]){{.ints = stride},
                                          {.ints = padding},
                                          {.ints = dilation},
                                          {.i = activation},
-                                         {.d = slope}});
+                                         {.d = slope},
+                                         {.i = max_pool}});
 }
 
 pl_tensor *pl_conv_transpose2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,

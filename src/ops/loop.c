@@ -70,6 +70,6 @@ bool pl_check_slope(const pl_args *c, int64_t activation, double slope) {
 
 extern const pl_op *const *const pl_op_lists[];
 const pl_op *const *const pl_op_lists[] = {
-    pl_ops_elementwise, pl_ops_compare,   pl_ops_shape, pl_ops_reduce, pl_ops_index,
-    pl_ops_matmul,      pl_ops_conv,      pl_ops_pool,  pl_ops_norm,   pl_ops_row_norm,
-    pl_ops_softmax,     pl_ops_recurrent, pl_ops_loss,  NULL};
+    pl_ops_elementwise, pl_ops_compare, pl_ops_shape,     pl_ops_reduce,     pl_ops_index,
+    pl_ops_matmul,      pl_ops_conv,    pl_ops_pool,      pl_ops_batch_norm, pl_ops_dropout,
+    pl_ops_row_norm,    pl_ops_softmax, pl_ops_recurrent, pl_ops_loss,       NULL};

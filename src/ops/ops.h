@@ -24,6 +24,8 @@ pl_split pl_split_at(const pl_tensor *t, int64_t dim);
 pl_ints pl_without(pl_ints size, int64_t d, bool keepdim);
 /* A tensor of channels in the shape that broadcasts over x [n,c,...]; NULL stays NULL. */
 pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x);
+/* What flows back to images [n,c,h,w] from their pooling, whose maxima were at these positions. */
+pl_tensor *pl_unpool(pl_tensor *g, pl_tensor *at, int64_t h, int64_t w);
 /* Zero of rank 0. */
 pl_tensor *pl_zero(void);
 /* slope of an activation attribute below zero: 1 none, 0 ReLU, else the slope */
@@ -43,10 +45,11 @@ extern const pl_op *const pl_ops_elementwise[],
                                          *const pl_ops_matmul[],
                                              *const pl_ops_conv[],
                                                  *const pl_ops_pool[],
-                                                     *const pl_ops_norm[],
-                                                         *const pl_ops_row_norm[],
-                                                             *const pl_ops_softmax[],
-                                                                 *const pl_ops_loss[],
-                                                                     *const pl_ops_recurrent[];
+                                                     *const pl_ops_batch_norm[],
+                                                         *const pl_ops_dropout[],
+                                                             *const pl_ops_row_norm[],
+                                                                 *const pl_ops_softmax[],
+                                                                     *const pl_ops_loss[],
+                                                                         *const pl_ops_recurrent[];
 
 #endif

@@ -3,6 +3,8 @@
 ** so its gradient is a scatter_add by position, and that one's a gather; the mean is linear,
 ** and it and its adjoint are each other's gradients.
 */
+#include <omp.h>
+
 #include "ops.h"
 
 enum { SIZE, STRIDE, PADDING, INPUT };
@@ -62,6 +64,14 @@ static bool pool_shape(pl_args *c) {
   return pl_out(c, 0, PL_REAL, pl_list(x[0], x[1], p.oh, p.ow));
 }
 
+/* The planes of a thread, inside a parallel region. */
+static int64_t my_planes(const pl_pool *p, int64_t *count) {
+  int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+  int64_t first = p->planes * thread / threads;
+  *count = p->planes * (thread + 1) / threads - first;
+  return first;
+}
+
 /*
 ** max_pool2d
 */
@@ -71,17 +81,28 @@ static bool max_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]);
   if (!x || !pool_geometry(c, &p)) return false;
   if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
-  PL_CONV_OF(p.w)->max_pool(&p, pl_reals(x), pl_reals(c->out[0]), pl_int32s(c->saved[0]));
+  const pl_real *in = pl_reals(x);
+  pl_real *out = pl_reals(c->out[0]);
+  int32_t *at = pl_int32s(c->saved[0]);
+#pragma omp parallel if (p.planes * p.h * p.w > PL_GRAIN)
+  {
+    int64_t count, first = my_planes(&p, &count), to = first * p.oh * p.ow;
+    PL_CONV_OF(p.ow)->max_pool(&p, count, in + first * p.h * p.w, out + to, at + to);
+  }
   return true;
+}
+
+pl_tensor *pl_unpool(pl_tensor *g, pl_tensor *at, int64_t h, int64_t w) {
+  if (!g) return NULL;
+  pl_ints flat = pl_list(g->size[0], g->size[1], g->size[2] * g->size[3]);
+  pl_tensor *spread = pl_scatter_add(pl_reshape(g, flat), pl_reshape(at, flat), 2, h * w);
+  return pl_reshape(spread, pl_list(g->size[0], g->size[1], h, w));
 }
 
 static bool max_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   (void)need;
-  const pl_tensor *x = c->in[0], *y = c->out[0];
-  pl_ints flat = pl_list(x->size[0], x->size[1], y->size[2] * y->size[3]);
-  pl_tensor *g = pl_reshape(gout[0], flat), *at = pl_reshape(c->saved[0], flat);
-  gin[0] = pl_reshape(pl_scatter_add(g, at, 2, x->size[2] * x->size[3]), pl_size(x));
-  return !pl_error();
+  gin[0] = pl_unpool(gout[0], c->saved[0], c->in[0]->size[2], c->in[0]->size[3]);
+  return gin[0] != NULL;
 }
 
 static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
@@ -90,7 +111,14 @@ static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   pl_tensor *g = pl_packed(gout[0]);
   if (!g || !pool_geometry(c, &p)) return false;
   if (!(gin[0] = pl_empty(PL_REAL, pl_size(c->in[0])))) return false;
-  PL_CONV_OF(p.w)->max_pool_grad(&p, pl_reals(g), pl_int32s(c->saved[0]), pl_reals(gin[0]));
+  const pl_real *from = pl_reals(g);
+  const int32_t *at = pl_int32s(c->saved[0]);
+  pl_real *gx = pl_reals(gin[0]);
+#pragma omp parallel if (p.planes * p.h * p.w > PL_GRAIN)
+  {
+    int64_t count, first = my_planes(&p, &count), to = first * p.oh * p.ow;
+    PL_CONV_OF(p.ow)->max_pool_grad(&p, count, from + to, at + to, gx + first * p.h * p.w);
+  }
   return true;
 }
 

@@ -154,13 +154,23 @@ static pl_real *flowing_back(const conv_case *c, const pl_real *y, pl_real slope
   return g;
 }
 
+static pl_conv_end end_of(const conv_case *c, const pl_real *bias) {
+  return (pl_conv_end){.bias = bias, .act = c->act, .slope = c->slope};
+}
+
+/* What flows back, seen by an activation's result y. */
+static pl_conv_back back_of(const conv_case *c, const pl_real *g, const pl_real *y) {
+  return (pl_conv_back){
+      .g = g, .y = c->act == PL_NONE ? NULL : y, .slope = c->act == PL_RELU ? 0 : c->slope};
+}
+
 static void check_conv(const pl_conv_kernels *k, const conv_case *c) {
   const pl_conv *p = &c->p;
-  pl_real slope = c->act == PL_RELU ? 0 : c->slope;
+  pl_conv_end end = end_of(c, c->bias);
   pl_real *y = array(c->ny), *gx = array(c->nx), *gw = array(c->nw), *gbias = array(p->k);
-  assert_true(k->conv_forward(p, c->x, c->w, c->bias, c->act, c->slope, y));
-  const pl_real *seen = c->act == PL_NONE ? NULL : y;
-  pl_real *g = flowing_back(c, seen, slope);
+  assert_true(k->conv_forward(p, c->x, c->w, &end, y));
+  pl_conv_back back = back_of(c, c->g, y);
+  pl_real *g = flowing_back(c, back.y, back.slope);
   products all = {c->x,
                   c->w,
                   g,
@@ -176,14 +186,91 @@ static void check_conv(const pl_conv_kernels *k, const conv_case *c) {
     all.y[i].value = activated(c, all.y[i].value);
     check_sum("y", c->text, i, (double)y[i], all.y[i]);
   }
-  assert_true(k->conv_input_grad(p, c->g, seen, slope, c->w, gx));
+  assert_true(k->conv_input_grad(p, &back, c->w, gx));
   for (int64_t i = 0; i < c->nx; i++) check_sum("gx", c->text, i, (double)gx[i], all.gx[i]);
-  assert_true(k->conv_weight_grad(p, c->x, c->g, seen, slope, gw, gbias));
+  assert_true(k->conv_weight_grad(p, c->x, &back, gw, gbias));
   for (int64_t i = 0; i < c->nw; i++) check_sum("gw", c->text, i, (double)gw[i], all.gw[i]);
   for (int64_t i = 0; i < p->k; i++) check_sum("gbias", c->text, i, (double)gbias[i], bias[i]);
   check_guard(y, c->ny), check_guard(gx, c->nx), check_guard(gw, c->nw), check_guard(gbias, p->k);
   free(y), free(gx), free(gw), free(gbias), free(g);
   free(all.y), free(all.gx), free(all.gw), free(bias);
+}
+
+/*
+** A convolution and the pooling after it in one: the same bits as one after the other, and the
+** gradients of what the pooling gives back, by all products and by those of the winners alone.
+*/
+
+static void check_back(const char *what, const conv_case *c, const products *all, const sum *bias,
+                       const pl_real *gx, const pl_real *gw, const pl_real *gbias) {
+  char name[32];
+  for (int64_t i = 0; gx && i < c->nx; i++) {
+    snprintf(name, sizeof name, "%s gx", what);
+    check_sum(name, c->text, i, (double)gx[i], all->gx[i]);
+  }
+  for (int64_t i = 0; gw && i < c->nw; i++) {
+    snprintf(name, sizeof name, "%s gw", what);
+    check_sum(name, c->text, i, (double)gw[i], all->gw[i]);
+  }
+  for (int64_t i = 0; gbias && i < c->p.k; i++) {
+    snprintf(name, sizeof name, "%s gbias", what);
+    check_sum(name, c->text, i, (double)gbias[i], bias[i]);
+  }
+}
+
+static pl_pool pool_of(const pl_conv *p, int64_t high, int64_t wide) {
+  return (pl_pool){p->n * p->k,  p->oh,        p->ow,        p->oh / high,
+                   p->ow / wide, {high, wide}, {high, wide}, {0, 0}};
+}
+
+static int winners_seen; /* how often the kernels for winners were called */
+
+static void check_pooled(const pl_conv_kernels *k, const conv_case *c, int64_t high, int64_t wide) {
+  const pl_conv *p = &c->p;
+  pl_pool pool = pool_of(p, high, wide);
+  int64_t n = pool.planes * pool.oh * pool.ow;
+  if (!n) return;
+  pl_real *y = array(c->ny), *want = array(n), *got = array(n), *g = array(c->ny);
+  pl_real *gx = array(c->nx), *gw = array(c->nw), *gbias = array(p->k);
+  int32_t *at = calloc((size_t)n, sizeof *at), *want_at = calloc((size_t)n, sizeof *at);
+  pl_conv_end end = end_of(c, c->bias);
+  assert_true(k->conv_forward(p, c->x, c->w, &end, y));
+  k->max_pool(&pool, pool.planes, y, want, want_at);
+  end.pool = &pool, end.at = at;
+  assert_true(k->conv_forward(p, c->x, c->w, &end, got));
+  assert_memory_equal(want, got, (size_t)n * sizeof *got);
+  assert_memory_equal(want_at, at, (size_t)n * sizeof *at);
+  pl_conv_back back = back_of(c, c->g, got);
+  pl_real *through = flowing_back(c, NULL, 0);
+  for (int64_t i = 0; back.y && i < n; i++)
+    if (!(got[i] > 0)) through[i] *= back.slope;
+  k->max_pool_grad(&pool, pool.planes, through, at, g);
+  back.pool = &pool, back.at = at;
+  products all = {c->x,
+                  c->w,
+                  g,
+                  calloc((size_t)c->ny + 1, sizeof(sum)),
+                  calloc((size_t)c->nx + 1, sizeof(sum)),
+                  calloc((size_t)c->nw + 1, sizeof(sum))};
+  sum *bias = calloc((size_t)p->k + 1, sizeof *bias);
+  each_product(p, visit_product, &all);
+  for (int64_t i = 0; i < c->ny; i++) add_term(&bias[i / (p->oh * p->ow) % p->k], (double)g[i]);
+  assert_true(k->conv_input_grad(p, &back, c->w, gx));
+  assert_true(k->conv_weight_grad(p, c->x, &back, gw, gbias));
+  check_back("pooled", c, &all, bias, gx, gw, gbias);
+  if (k->winners_suit_input(p, &pool)) {
+    winners_seen |= 1;
+    assert_true(k->winners_input_grad(p, &back, c->w, gx));
+    check_back("winners'", c, &all, bias, gx, NULL, NULL);
+  }
+  if (k->winners_suit_weight(p, &pool)) {
+    winners_seen |= 2;
+    assert_true(k->winners_weight_grad(p, c->x, &back, gw, gbias));
+    check_back("winners'", c, &all, bias, NULL, gw, gbias);
+  }
+  check_guard(got, n), check_guard(gx, c->nx), check_guard(gw, c->nw), check_guard(gbias, p->k);
+  free(y), free(want), free(got), free(g), free(through), free(gx), free(gw), free(gbias);
+  free(at), free(want_at), free(all.y), free(all.gx), free(all.gw), free(bias);
 }
 
 /* The transposed convolution of g, with a bias for each channel of x, against the adjoint. */
@@ -198,7 +285,8 @@ static void check_transpose(const pl_conv_kernels *k, const conv_case *c) {
                   calloc((size_t)c->nx + 1, sizeof(sum)),
                   calloc((size_t)c->nw + 1, sizeof(sum))};
   each_product(p, visit_product, &all);
-  assert_true(k->conv_transpose(p, c->g, c->w, bias, c->act, c->slope, y));
+  pl_conv_end end = end_of(c, bias);
+  assert_true(k->conv_transpose(p, c->g, c->w, &end, y));
   for (int64_t i = 0; i < c->nx; i++) {
     if (bias) add_term(&all.gx[i], (double)bias[i / (p->h * p->w) % p->c]);
     all.gx[i].value = activated(c, all.gx[i].value);
@@ -240,6 +328,13 @@ static void check_conv_everywhere(pl_conv p) {
   for (int i = 0; i < SETS; i++)
     if (runs_here(sets[i].name))
       check_conv(sets[i].kernels, &c), check_transpose(sets[i].kernels, &c);
+  conv_free(&c);
+}
+
+static void check_pooled_everywhere(pl_conv p, int64_t high, int64_t wide) {
+  conv_case c = conv_new(p);
+  for (int i = 0; i < SETS; i++)
+    if (runs_here(sets[i].name)) check_pooled(sets[i].kernels, &c, high, wide);
   conv_free(&c);
 }
 
@@ -299,15 +394,51 @@ static void test_conv_corners(void **unused) {
   check_conv_everywhere(CONV(3, 70, 4, 4, 70, 3, 3, 2, 2, 1, 1, 1, 1));
 }
 
-/* All results of a case, side by side. */
+static void test_conv_pooled(void **unused) {
+  (void)unused;
+  winners_seen = 0;
+  for (int64_t n = 1; n <= 19; n += 9) {
+    check_pooled_everywhere(CONV(n, 1, 28, 28, 6, 5, 5, 1, 1, 2, 2, 1, 1), 2, 2);
+    check_pooled_everywhere(CONV(n, 6, 14, 14, 16, 5, 5, 1, 1, 0, 0, 1, 1), 2, 2);
+    check_pooled_everywhere(CONV(n, 3, 17, 15, 20, 7, 7, 1, 1, 3, 3, 1, 1), 2, 2);
+    check_pooled_everywhere(CONV(n, 3, 17, 15, 20, 3, 3, 1, 1, 1, 1, 1, 1), 3, 3);
+    check_pooled_everywhere(CONV(n, 5, 9, 13, 40, 4, 3, 1, 1, 1, 1, 1, 1), 2, 2);
+  }
+  check_pooled_everywhere(CONV(0, 2, 5, 5, 3, 3, 3, 1, 1, 0, 0, 1, 1), 2, 2); /* no images */
+  check_pooled_everywhere(CONV(2, 2, 5, 5, 3, 2, 3, 1, 1, 3, 4, 1, 1), 2, 3); /* much padding */
+  check_pooled_everywhere(CONV(1, 2, 40, 40, 33, 3, 3, 1, 1, 1, 1, 1, 1), 2,
+                          2); /* several passes */
+  for (int i = 0; i < 400; i++) {
+    pl_conv p =
+        CONV(pick(1, 4), pick(1, 6), pick(1, 12), pick(1, 34), pick(1, 20), pick(1, 6), pick(1, 5),
+             pick(1, 2), pick(1, 2), pick(0, 3), pick(0, 3), pick(1, 2), pick(1, 2));
+    check_pooled_everywhere(p, pick(1, 3), pick(1, 3));
+  }
+  assert_int_equal(winners_seen, 3);
+}
+
+/* All results of a case, side by side; the last ones are those through pooling. */
 static pl_real *conv_bits(const pl_conv_kernels *k, const conv_case *c, int threads) {
-  int64_t sizes[] = {c->ny, c->nx, c->nw, c->p.k};
-  pl_real *all = array(sizes[0] + sizes[1] + sizes[2] + sizes[3]);
-  pl_real *gx = all + c->ny, *gw = gx + c->nx;
+  const pl_conv *p = &c->p;
+  pl_pool pool = pool_of(p, 2, 2);
+  int64_t back_size = c->nx + c->nw + p->k, pooled = pool.planes * pool.oh * pool.ow;
+  pl_real *all = array(c->ny + 2 * back_size + pooled);
+  pl_real *gx = all + c->ny, *gw = gx + c->nx, *y = gw + c->nw + p->k;
+  int32_t *at = calloc((size_t)pooled, sizeof *at);
   omp_set_num_threads(threads);
-  assert_true(k->conv_forward(&c->p, c->x, c->w, c->bias, c->act, c->slope, all));
-  assert_true(k->conv_input_grad(&c->p, c->g, all, c->slope, c->w, gx));
-  assert_true(k->conv_weight_grad(&c->p, c->x, c->g, all, c->slope, gw, gw + c->nw));
+  pl_conv_end end = end_of(c, c->bias);
+  pl_conv_back back = {.g = c->g, .y = all, .slope = c->slope};
+  assert_true(k->conv_forward(p, c->x, c->w, &end, all));
+  assert_true(k->conv_input_grad(p, &back, c->w, gx));
+  assert_true(k->conv_weight_grad(p, c->x, &back, gw, gw + c->nw));
+  end.pool = back.pool = &pool, back.at = end.at = at, back.y = y;
+  gx = y + pooled, gw = gx + c->nx;
+  assert_true(k->conv_forward(p, c->x, c->w, &end, y));
+  assert_true((k->winners_suit_input(p, &pool) ? k->winners_input_grad : k->conv_input_grad)(
+      p, &back, c->w, gx));
+  assert_true((k->winners_suit_weight(p, &pool) ? k->winners_weight_grad : k->conv_weight_grad)(
+      p, c->x, &back, gw, gw + c->nw));
+  free(at);
   return all;
 }
 
@@ -320,7 +451,9 @@ static void test_conv_threads(void **unused) {
   int before = omp_get_max_threads();
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     conv_case c = conv_new(shapes[i]);
-    size_t bytes = (size_t)(c.ny + c.nx + c.nw + c.p.k) * sizeof(pl_real);
+    pl_pool pool = pool_of(&c.p, 2, 2);
+    int64_t back_size = c.nx + c.nw + c.p.k, pooled = pool.planes * pool.oh * pool.ow;
+    size_t bytes = (size_t)(c.ny + 2 * back_size + pooled) * sizeof(pl_real);
     for (int set = 0; set < SETS; set++) {
       if (!runs_here(sets[set].name)) continue;
       pl_real *one = conv_bits(sets[set].kernels, &c, 1);
@@ -345,7 +478,8 @@ static void test_conv_nan(void **unused) {
     pl_real *y = array(c.ny);
     c.x[c.nx - 1] = NAN;
     for (int act = 0; act < 3; act++) {
-      assert_true(sets[set].kernels->conv_forward(&c.p, c.x, c.w, NULL, (pl_activation)act, 0, y));
+      pl_conv_end end = {.act = (pl_activation)act};
+      assert_true(sets[set].kernels->conv_forward(&c.p, c.x, c.w, &end, y));
       assert_true(isnan((double)y[c.ny - 1]) && !isnan((double)y[0]));
     }
     free(y);
@@ -366,7 +500,7 @@ static void check_max_pool(const pl_conv_kernels *k, const pl_pool *p, const pl_
   int32_t *at = malloc((size_t)(ny + 1) * sizeof *at);
   double *want = calloc((size_t)nx + 1, sizeof *want);
   at[ny] = 77;
-  k->max_pool(p, x, y, at);
+  k->max_pool(p, p->planes, x, y, at);
   for (int64_t i = 0; i < ny; i++) {
     const pl_real *plane = x + i / out * in;
     int64_t best = -1;
@@ -380,7 +514,7 @@ static void check_max_pool(const pl_conv_kernels *k, const pl_pool *p, const pl_
     assert_memory_equal(&y[i], &plane[best], sizeof *y);
     want[i / out * in + best] += (double)g[i];
   }
-  k->max_pool_grad(p, g, at, gx);
+  k->max_pool_grad(p, p->planes, g, at, gx);
   for (int64_t i = 0; i < nx; i++)
     check_sum("max_pool", "gx", i, (double)gx[i], (sum){want[i], fabs(want[i])});
   assert_int_equal(at[ny], 77);
@@ -454,11 +588,78 @@ static void test_pool_random(void **unused) {
   }
 }
 
+/*
+** Passes over a channel
+*/
+
+/* The channel is the second of three. */
+static void check_channel(const pl_conv_kernels *k, pl_channel c, pl_real slope, bool winners) {
+  int64_t inner = c.inner, step = c.step = 3 * inner, all = c.n * step, outputs = inner / 2;
+  int64_t g_step = winners ? 3 * outputs : step;
+  pl_real *x = random_array(all), *g = random_array(all), *y = array(all), *gx = array(all);
+  double *through = calloc((size_t)all + 1, sizeof *through);
+  int32_t *at = calloc((size_t)all + 1, sizeof *at);
+  pl_channel_back b = {.g = g + (winners ? outputs : inner),
+                       .x = x + inner,
+                       .winners = outputs,
+                       .g_step = g_step,
+                       .scale = (pl_real)-1.5,
+                       .shift = (pl_real)0.125,
+                       .slope = slope,
+                       .mean = (pl_real)0.25};
+  if (winners) b.at = at + outputs;
+  sum total = {0, 0}, squares = {0, 0}, back = {0, 0}, dot = {0, 0};
+  for (int64_t i = 0; i < all; i++) y[i] = gx[i] = guard_value;
+  for (int64_t i = 0; i < c.n; i++)
+    for (int64_t j = 0; j < (winners ? outputs : inner); j++) {
+      int64_t here = i * step + (winners ? 2 * j + pick(0, 1) : j), from = i * g_step + j;
+      if (winners) at[outputs + from] = (int32_t)(here - i * step) + 1;
+      bool above = b.slope == 1 || (double)b.x[here] * -1.5 + 0.125 > 0;
+      through[here] = (double)b.g[from] * (above ? 1 : (double)slope);
+      add_term(&back, through[here]);
+      add_term(&dot, through[here] * ((double)b.x[here] - 0.25));
+    }
+  double got, got_dot;
+  k->channel_dots(c, &b, &got, &got_dot);
+  check_sum("dots", "sum", inner, got, back);
+  check_sum("dots", "dot", inner, got_dot, dot);
+  k->channel_scale(c, b.x, b.scale, b.shift, slope, y + inner, step);
+  k->channel_blend(c, &b, 2, 3, (pl_real)0.5, gx + inner);
+  for (int64_t i = 0; i < all; i++) {
+    double v = (double)x[i] * -1.5 + 0.125, act = v < 0 ? v * (double)slope : v;
+    double want = i < inner ? 0 : 2 * through[i - inner] + 3 * (double)x[i] + 0.5;
+    bool mine = i / inner % 3 == 1;
+    check_sum("scale", "y", i, (double)y[i], (sum){mine ? act : (double)guard_value, 2});
+    check_sum("blend", "gx", i, (double)gx[i], (sum){mine ? want : (double)guard_value, 9});
+    if (!mine) continue;
+    add_term(&total, (double)x[i]);
+    add_term(&squares, ((double)x[i] - 0.25) * ((double)x[i] - 0.25));
+  }
+  check_sum("channel", "sum", inner, k->channel_sum(c, b.x), total);
+  check_sum("channel", "squares", inner, k->channel_squares(c, b.x, b.mean), squares);
+  free(x), free(g), free(y), free(gx), free(through), free(at);
+}
+
+static void test_channels(void **unused) {
+  (void)unused;
+  static const int64_t long_runs[] = {784, 4096, 4097, 9000};
+  for (int set = 0; set < SETS; set++) {
+    if (!runs_here(sets[set].name)) continue;
+    for (int64_t inner = 1; inner <= 140; inner++)
+      for (int i = 0; i < 6; i++)
+        check_channel(sets[set].kernels, (pl_channel){pick(1, 4), inner, 0}, (pl_real)(i % 3) / 2,
+                      i >= 3);
+    for (int i = 0; i < 4; i++)
+      check_channel(sets[set].kernels, (pl_channel){3, long_runs[i], 0}, 0, i % 2);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_conv_networks),   cmocka_unit_test(test_conv_channels),
       cmocka_unit_test(test_conv_random),     cmocka_unit_test(test_conv_corners),
-      cmocka_unit_test(test_conv_threads),    cmocka_unit_test(test_conv_nan),
+      cmocka_unit_test(test_conv_pooled),     cmocka_unit_test(test_conv_threads),
+      cmocka_unit_test(test_conv_nan),        cmocka_unit_test(test_channels),
       cmocka_unit_test(test_pool_two_by_two), cmocka_unit_test(test_pool_random),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,6 +345,10 @@ groups.images = {
   {'pl.conv2d(im, pl.ones({1, 1, 2, 2}, "int32"))',
     'conv2d: weight is int32[1,1,2,2], expected a real tensor; convert it with to("real")'},
   {"pl.conv2d(im)", "conv2d: weight: tensor expected, got no value"},
+  {"pl.conv2d(im, pl.ones(1, 1, 2, 2), nil, {max_pool = 0})",
+    "conv2d: max_pool is 0: from 1 to 3 expected, the result being 3 x 3"},
+  {"pl.conv2d(im, pl.ones(1, 1, 2, 2), nil, {max_pool = 4})",
+    "conv2d: max_pool is 4: from 1 to 3 expected, the result being 3 x 3"},
   {"pl.layer_norm(x, {normalized_shape = 3})",
     "layer_norm: x is real[3,4], normalized_shape [3]: it must be x's last sizes"},
   {"pl.layer_norm(x, pl.ones(4), pl.ones(3), {normalized_shape = 4})",
@@ -393,6 +397,10 @@ groups.images = {
 
 groups.norms_and_losses = {
   {"pl.batch_norm(v)", "batch_norm: x is real[4], expected at least 2 dims"},
+  {"pl.batch_norm(im, nil, nil, nil, nil, {training = true, max_pool = 5})",
+    "batch_norm: max_pool is 5, x real[1,1,4,4]: windows that fit into images [n,c,h,w] expected"},
+  {"pl.batch_norm(x, nil, nil, nil, nil, {training = true, max_pool = 2})",
+    "batch_norm: max_pool is 2, x real[3,4]: windows that fit into images [n,c,h,w] expected"},
   {"pl.batch_norm(x)", "batch_norm: running_mean and running_var are needed outside of training"},
   {"pl.batch_norm(x, nil, nil, nil, nil, {training = true, momentm = 1})",
     [[batch_norm: there is no attribute 'momentm'; see help("batch_norm")]]},

@@ -107,6 +107,39 @@ function T.test_sequential_fuses_activations()
   near((g - h):abs():amax():item(), 0, 1e-4)
 end
 
+-- Pooling is fused where its windows are square and lie side by side.
+function T.test_sequential_fuses_pooling()
+  pl.manual_seed(2)
+  local plain = {nn.Conv2d(1, 4, 5, {padding = 2}), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Conv2d(4, 5, 3), nn.MaxPool2d(3, {stride = 2}), nn.BatchNorm2d(5), nn.LeakyReLU(0.3),
+    nn.MaxPool2d {2, 2}, nn.Conv2d(5, 2, 1), nn.MaxPool2d {1, 2}}
+  local net, x = nn.Sequential(plain), pl.randn(3, 1, 28, 30):requires_grad_()
+  local function one_by_one()
+    local y = x
+    for _, layer in ipairs(plain) do y = layer(y) end
+    return y
+  end
+  local function ops_of(f)
+    pl.profile.start()
+    f(x)
+    local calls = 0
+    for _, row in ipairs(pl.profile.stop().ops) do
+      if row.name == "max_pool2d" then calls = calls + row.calls end
+    end
+    return calls
+  end
+  eq({ops_of(net), ops_of(one_by_one)}, {2, 4})
+  net:train()
+  local a, b = net(x), one_by_one()
+  near((a - b):abs():amax():item(), 0, 1e-5)
+  local inputs = net:parameters()
+  inputs[#inputs + 1] = x
+  local g, h = pl.grad(a:square():sum(), inputs), pl.grad(b:square():sum(), inputs)
+  for i = 1, #inputs do near((g[i] - h[i]):abs():amax():item(), 0, 1e-3) end
+  net:eval()
+  near((net(x) - one_by_one()):abs():amax():item(), 0, 1e-5)
+end
+
 function T.test_batch_norm_modes()
   local layer, x = nn.BatchNorm1d(2, {momentum = 0.5}), pl.tensor {{1, 10}, {3, 30}}
   local y = layer(x)

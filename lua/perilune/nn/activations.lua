@@ -11,6 +11,7 @@ local activations = {}
 --- max(x, 0).
 activations.ReLU = class "ReLU"
 local ReLU = activations.ReLU
+ReLU.fused_as = "activation"
 
 function ReLU:forward(x)
   return pl.relu(x)
@@ -24,6 +25,7 @@ end
 -- @param[opt=0.01] slope number
 activations.LeakyReLU = class "LeakyReLU"
 local LeakyReLU = activations.LeakyReLU
+LeakyReLU.fused_as = "activation"
 
 function LeakyReLU:init(slope)
   self.slope = slope or 0.01

@@ -48,7 +48,7 @@ end
 -- @param[opt={bias=true}] options
 layers.Linear = class "Linear"
 local Linear = layers.Linear
-Linear.fuses_activation = true
+Linear.fuses = {"activation"}
 
 function Linear:init(n_in, n_out, options)
   check.count("Linear", "number of inputs", n_in, 4)
@@ -57,9 +57,9 @@ function Linear:init(n_in, n_out, options)
   weight_and_bias(self, {n_out, n_in}, n_out, o.bias)
 end
 
-function Linear:forward(x, activation)
-  if not activation then return pl.linear(x, self.weight, self.bias) end
-  return pl.linear(x, self.weight, self.bias, activation:attributes())
+function Linear:forward(x, fused)
+  if not fused then return pl.linear(x, self.weight, self.bias) end
+  return pl.linear(x, self.weight, self.bias, fused)
 end
 
 function Linear:extra()
@@ -80,8 +80,8 @@ local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
   return k, o
 end
 
-local function conv_attributes(self, activation)
-  local attributes = activation and activation:attributes() or {}
+local function conv_attributes(self, fused)
+  local attributes = fused or {}
   attributes.stride, attributes.padding = self._stride, self._padding
   attributes.dilation = self._dilation
   return attributes
@@ -102,7 +102,7 @@ end
 -- @param[opt={stride=1, padding=0, dilation=1, bias=true}] options
 layers.Conv2d = class "Conv2d"
 local Conv2d = layers.Conv2d
-Conv2d.fuses_activation = true
+Conv2d.fuses = {"activation", "max_pool"}
 
 function Conv2d:init(n_in, n_out, kernel_size, options)
   local k, o = init_conv(self, n_in, n_out, kernel_size, options,
@@ -110,8 +110,8 @@ function Conv2d:init(n_in, n_out, kernel_size, options)
   weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_out, o.bias)
 end
 
-function Conv2d:forward(x, activation)
-  return pl.conv2d(x, self.weight, self.bias, conv_attributes(self, activation))
+function Conv2d:forward(x, fused)
+  return pl.conv2d(x, self.weight, self.bias, conv_attributes(self, fused))
 end
 
 function Conv2d:extra()
@@ -127,7 +127,7 @@ end
 -- @param[opt={stride=1, padding=0, output_padding=0, dilation=1, bias=true}] options
 layers.ConvTranspose2d = class "ConvTranspose2d"
 local ConvTranspose2d = layers.ConvTranspose2d
-ConvTranspose2d.fuses_activation = true
+ConvTranspose2d.fuses = {"activation"}
 
 function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   local k, o = init_conv(self, n_in, n_out, kernel_size, options,
@@ -136,8 +136,8 @@ function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
 end
 
-function ConvTranspose2d:forward(x, activation)
-  local attributes = conv_attributes(self, activation)
+function ConvTranspose2d:forward(x, fused)
+  local attributes = conv_attributes(self, fused)
   attributes.output_padding = self._output_padding
   return pl.conv_transpose2d(x, self.weight, self.bias, attributes)
 end
@@ -164,6 +164,7 @@ end
 -- @param[opt={stride=kernel_size, padding=0}] options
 layers.MaxPool2d = class "MaxPool2d"
 local MaxPool2d = layers.MaxPool2d
+MaxPool2d.fused_as = "max_pool"
 
 function MaxPool2d:init(kernel_size, options)
   init_pool(self, "MaxPool2d", kernel_size, options)
@@ -171,6 +172,15 @@ end
 
 function MaxPool2d:forward(x)
   return pl.max_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
+end
+
+-- For square windows that lie side by side; nil for others.
+function MaxPool2d:attributes()
+  local k, stride, padding = self._kernel_size, self._stride, self._padding
+  for i = 1, 2 do
+    if k[i] ~= k[1] or stride[i] ~= k[1] or padding[i] ~= 0 then return nil end
+  end
+  return {max_pool = k[1]}
 end
 
 MaxPool2d.extra = pool_extra
@@ -193,7 +203,7 @@ AvgPool2d.extra = pool_extra
 
 -- What BatchNorm1d and BatchNorm2d share; they differ in the ranks that they accept.
 local BatchNorm = class "BatchNorm"
-BatchNorm.fuses_activation = true
+BatchNorm.fuses = {"activation"}
 BatchNorm.normalizes = true
 
 function BatchNorm:init(n, options)
@@ -207,12 +217,12 @@ function BatchNorm:init(n, options)
   self.running_mean, self.running_var = pl.zeros(n), pl.ones(n)
 end
 
-function BatchNorm:forward(x, activation)
+function BatchNorm:forward(x, fused)
   if not self.ranks[x:dim()] then
     error(("%s: input with %s dimensions expected, got %s"):format(
       getmetatable(self).class_name, self.ranks.text, check.shape(x)))
   end
-  local attributes = activation and activation:attributes() or {}
+  local attributes = fused or {}
   attributes.training, attributes.momentum = self.training, self._momentum
   attributes.eps = self._eps
   return pl.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
@@ -233,6 +243,7 @@ layers.BatchNorm1d.ranks = {[2] = true, [3] = true, text = "2 or 3"}
 -- @param n number of channels
 -- @param[opt={eps=1e-5, momentum=0.1, affine=true}] options
 layers.BatchNorm2d = class("BatchNorm2d", BatchNorm)
+layers.BatchNorm2d.fuses = {"activation", "max_pool"}
 layers.BatchNorm2d.ranks = {[4] = true, text = "4"}
 
 --- Normalisation of each example over its last dimensions (Ba et al. 2016).

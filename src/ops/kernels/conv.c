@@ -47,15 +47,23 @@ typedef struct {
   class *class;
   void *tables;
   flow source;
+  const pl_pool
+      *unpool; /* the source is that of pooling, and `at` says where to (NULL: it is not) */
+  const int32_t *at;
   const pl_real *w, *bias; /* bias: NULL for none */
   finish end;
+  const pl_pool *pool; /* of the result; NULL: none */
+  int32_t *pooled_at;
   pl_real *out, *weights;
 } job;
 
-/* A piece of work, images and tiles of output channels, and the scratch memory of its thread. */
+/*
+** A piece of work, images and tiles of output channels, and the scratch memory of its thread;
+** `out` is the result of the first image, `unpooled` is for sources.
+*/
 typedef struct {
   int64_t image, images_end, tile, tiles_end;
-  pl_real *copy, *sums;
+  pl_real *copy, *sums, *result, *unpooled, *out;
 } part;
 
 /*
@@ -240,7 +248,8 @@ static void prepare(job *k) {
   pl_conv_plan *p = &k->plan;
   k->way = pick_way(p, k->images);
   k->x = k->way == BY_ROWS ? &p->x_whole : &p->x;
-  pl_conv_lay_out(p, k->x, k->way == BY_ROWS ? p->x.move : 1, k->source.y && k->way != BY_IMAGES);
+  bool masked = k->source.y && !k->unpool; /* an activation's gradient is taken by copying */
+  pl_conv_lay_out(p, k->x, k->way == BY_ROWS ? p->x.move : 1, masked && k->way != BY_IMAGES);
   k->group = 1, k->slice = p->in, k->band = p->out_plane / p->out_w;
   if (k->way == BY_BLOCKS) size_passes(k);
   k->channel_step = p->source.plane;
@@ -326,21 +335,19 @@ static void start_sums(const job *k, int64_t tile, pl_real *sums, int64_t output
   for (int64_t i = 0; i < outputs; i++, sums += BLOCK) store(sums, low), store(sums + LANES, high);
 }
 
-static void place_blocks(const job *k, const part *t, int64_t image, int64_t count, int64_t from,
-                         int64_t to) {
+static void place_blocks(const job *k, const part *t, int64_t count, int64_t from, int64_t to) {
   const pl_conv_plan *p = &k->plan;
   int64_t each = k->group * k->band * p->out_w * BLOCK, plane = (to - from) * p->out_w;
   for (int64_t b = t->tile; b < t->tiles_end; b++)
     for (int64_t i = 0; i < count; i++) {
-      int64_t first = b * BLOCK, channel = (image + i) * p->out + first;
-      planes_from_block(k->out + channel * p->out_plane + from * p->out_w, p->out_plane,
+      int64_t first = b * BLOCK, channel = i * p->out + first;
+      planes_from_block(t->out + channel * p->out_plane + from * p->out_w, p->out_plane,
                         t->sums + (b - t->tile) * each + i * plane * BLOCK, &k->end,
                         PL_MIN(BLOCK, p->out - first), plane);
     }
 }
 
-static void group_by_blocks(const job *k, const part *t, const pl_real *x, int64_t image,
-                            int64_t count) {
+static void group_by_blocks(const job *k, const part *t, const pl_real *x, int64_t count) {
   const pl_conv_plan *p = &k->plan;
   int64_t rows = p->out_plane / p->out_w, each = k->group * k->band * p->out_w * BLOCK;
   for (int64_t from = 0; from < rows; from += k->band) {
@@ -352,7 +359,7 @@ static void group_by_blocks(const job *k, const part *t, const pl_real *x, int64
         slice_by_blocks(k, tile_weights(k, b) + c * p->window * BLOCK, x + c * k->channel_step,
                         count, PL_MIN(k->slice, p->in - c), from, to,
                         t->sums + (b - t->tile) * each - from * p->out_w * BLOCK);
-    place_blocks(k, t, image, count, from, to);
+    place_blocks(k, t, count, from, to);
   }
 }
 
@@ -391,12 +398,12 @@ static void spread(const class *c, pl_real *to, int64_t plane, int64_t width, co
     }
 }
 
-static void image_by_rows(const job *k, const part *t, const pl_real *x, int64_t image) {
+static void image_by_rows(const job *k, const part *t, const pl_real *x) {
   const pl_conv_plan *p = &k->plan;
   for (int64_t b = t->tile; b < t->tiles_end; b++) {
     int64_t first = tile_start(k, b);
     int channels = (int)(tile_start(k, b + 1) - first);
-    pl_real *out = k->out + (image * p->out + first) * p->out_plane;
+    pl_real *out = t->out + first * p->out_plane;
     for (const class *c = k->class; c < k->class + k->classes; c++) {
       bool direct = c->x->step == 1;
       row_job r = row_job_of(k, b, x, direct ? out : t->sums,
@@ -408,8 +415,7 @@ static void image_by_rows(const job *k, const part *t, const pl_real *x, int64_t
 }
 
 /* The images become lanes, and lanes images again. */
-static void group_by_images(const job *k, const part *t, const flow *images, int64_t image,
-                            int64_t count) {
+static void group_by_images(const job *k, const part *t, const flow *images, int64_t count) {
   const pl_conv_plan *p = &k->plan;
   int64_t numbers = p->in * p->h * p->w, first = tile_start(k, t->tile);
   int64_t results = (tile_start(k, t->tiles_end) - first) * p->out_plane;
@@ -420,8 +426,8 @@ static void group_by_images(const job *k, const part *t, const flow *images, int
     for (const class *c = k->class; c < k->class + k->classes; c++)
       run_row_tiles(c, &r, (int)(tile_start(k, b + 1) - start));
   }
-  planes_from_block(k->out + (image * p->out + first) * p->out_plane, p->out * p->out_plane,
-                    t->sums, &unchanged, count, results);
+  planes_from_block(t->out + first * p->out_plane, p->out * p->out_plane, t->sums, &unchanged,
+                    count, results);
 }
 
 /*
@@ -441,19 +447,45 @@ static int64_t sums_size(const job *k) {
   return tile_count(k) * k->group * k->band * p->out_w * BLOCK;
 }
 
-/* A group of images. */
-static void run_part(const job *k, const part *t) {
+/* Images that a piece of work holds. */
+static int64_t piece_images(const job *k) { return k->way == BY_IMAGES ? BLOCK : k->group; }
+
+/* What flows in, as it is or brought back to where pooling took it from. */
+static flow source_of(const job *k, const part *t, int64_t count) {
   const pl_conv_plan *p = &k->plan;
-  const int64_t i = t->image, count = t->images_end - i;
-  const flow images = flow_at(&k->source, i * p->in * p->h * p->w);
-  if (k->way == BY_IMAGES) {
-    group_by_images(k, t, &images, i, count);
-    return;
+  if (!k->unpool) return flow_at(&k->source, t->image * p->in * p->h * p->w);
+  const int64_t from = t->image * p->in * k->unpool->oh * k->unpool->ow;
+  const flow pooled = flow_at(&k->source, from);
+  k_unpool(k->unpool, count * p->in, &pooled, k->at + from, t->unpooled);
+  return (flow){t->unpooled, NULL, 0};
+}
+
+/* The maxima of what was computed aside. */
+static void pool_part(const job *k, const part *t, int64_t count) {
+  const pl_conv_plan *p = &k->plan;
+  const int64_t first = tile_start(k, t->tile), planes = tile_start(k, t->tiles_end) - first;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t to = ((t->image + i) * p->out + first) * k->pool->oh * k->pool->ow;
+    k_max_pool(k->pool, planes, t->out + (i * p->out + first) * p->out_plane, k->out + to,
+               k->pooled_at + to);
   }
-  const pl_real *x = p->source.as_is ? images.g : t->copy;
-  if (!p->source.as_is) copy_planes(&p->source, t->copy, &images, count * p->in);
-  if (k->way == BY_ROWS) image_by_rows(k, t, x, i);
-  else group_by_blocks(k, t, x, i, count);
+}
+
+/* A group of images. */
+static void run_part(const job *k, part *t) {
+  const pl_conv_plan *p = &k->plan;
+  const int64_t count = t->images_end - t->image;
+  const flow images = source_of(k, t, count);
+  t->out = k->pool ? t->result : k->out + t->image * p->out * p->out_plane;
+  if (k->way == BY_IMAGES) {
+    group_by_images(k, t, &images, count);
+  } else {
+    const pl_real *x = p->source.as_is ? images.g : t->copy;
+    if (!p->source.as_is) copy_planes(&p->source, t->copy, &images, count * p->in);
+    if (k->way == BY_ROWS) image_by_rows(k, t, x);
+    else group_by_blocks(k, t, x, count);
+  }
+  if (k->pool) pool_part(k, t, count);
 }
 
 /* Groups of images are dealt to the threads; where there are too few, tiles of channels too. */
@@ -462,7 +494,7 @@ typedef struct {
 } cuts;
 
 static cuts cuts_of(const job *k, int threads) {
-  cuts c = {.unit = k->way == BY_IMAGES ? BLOCK : k->group};
+  cuts c = {.unit = piece_images(k)};
   c.images = (k->images + c.unit - 1) / c.unit;
   c.tiles = PL_MIN(tile_count(k), PL_MAX(1, threads / c.images));
   return c;
@@ -477,6 +509,21 @@ static void run_piece(const job *k, const cuts *c, int64_t piece, part *t) {
   run_part(k, t);
 }
 
+/* The numbers of a thread's scratch memory, and where its parts begin. */
+static int64_t lay_out_part(const job *k, pl_real *scratch, part *t) {
+  const pl_conv_plan *p = &k->plan;
+  int64_t at[5] = {0, copy_size(k), sums_size(k),
+                   k->pool ? piece_images(k) * p->out * p->out_plane : 0,
+                   k->unpool ? piece_images(k) * p->in * p->h * p->w : 0};
+  for (int i = 1; i < 5; i++) at[i] = at[i - 1] + rounded_up(at[i], 16);
+  if (scratch)
+    *t = (part){.copy = scratch,
+                .sums = scratch + at[1],
+                .result = scratch + at[2],
+                .unpooled = scratch + at[3]};
+  return at[4];
+}
+
 static void run_threads(job *k, pl_hand *hands, pl_real *scratch, int64_t each) {
   const pl_conv_plan *p = &k->plan;
   bool many = p->in * p->window * p->out * p->out_plane * k->images > FEW;
@@ -484,8 +531,8 @@ static void run_threads(job *k, pl_hand *hands, pl_real *scratch, int64_t each) 
   {
     const int id = omp_get_thread_num(), threads = omp_get_num_threads();
     const cuts c = cuts_of(k, threads);
-    part t = {.copy = scratch + each * id};
-    t.sums = t.copy + rounded_up(copy_size(k), 16);
+    part t;
+    lay_out_part(k, scratch + each * id, &t);
     if (k->way == BY_ROWS) memset(t.copy, 0, (size_t)copy_size(k) * sizeof(pl_real));
     if (id == 0) pl_deal(hands, threads, c.images * c.tiles);
 #pragma omp for schedule(static)
@@ -498,7 +545,7 @@ static bool run(job *k) {
   prepare(k);
   int64_t width = k->way == BY_BLOCKS ? BLOCK : MOST_CHANNELS;
   int64_t weights = rounded_up(tile_count(k) * k->plan.in * k->plan.window * width + 1, 16);
-  int64_t each = rounded_up(copy_size(k), 16) + rounded_up(sums_size(k), 16);
+  int64_t each = lay_out_part(k, NULL, NULL);
   int threads = omp_get_max_threads();
   size_t bytes = (size_t)(weights + each * threads) * sizeof(pl_real);
   pl_hand *hands = NULL;
@@ -513,28 +560,42 @@ static bool run(job *k) {
   return ok;
 }
 
-bool k_conv_forward(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_real *bias,
-                    pl_activation act, pl_real slope, pl_real *y) {
+static job forward_job(int64_t images, const pl_real *x, const pl_real *w, const pl_conv_end *end,
+                       pl_real *y) {
+  return (job){.images = images,
+               .source = {x, NULL, 0},
+               .w = w,
+               .bias = end->bias,
+               .end = {end->act, end->slope},
+               .pool = end->pool,
+               .pooled_at = end->at,
+               .out = y};
+}
+
+bool k_conv_forward(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
+                    pl_real *y) {
   if (!p->n || !p->k || !p->oh || !p->ow) return true;
-  job k = {
-      .images = p->n, .source = {x, NULL, 0}, .w = w, .bias = bias, .end = {act, slope}, .out = y};
+  job k = forward_job(p->n, x, w, end, y);
   return pl_conv_plan_forward(&k.plan, p) && run(&k);
 }
 
-bool k_conv_input_grad(const pl_conv *p, const pl_real *g, const pl_real *y, pl_real slope,
-                       const pl_real *w, pl_real *gx) {
+bool k_conv_input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w, pl_real *gx) {
   if (!p->n || !p->c || !p->h || !p->w) return true;
-  job k = {.images = p->n, .source = {g, y, slope}, .w = w, .out = gx};
+  job k = {.images = p->n,
+           .source = {back->g, back->y, back->slope},
+           .unpool = back->pool,
+           .at = back->at,
+           .w = w,
+           .out = gx};
   if (p->oh && p->ow) return pl_conv_plan_back(&k.plan, p) && run(&k);
   memset(gx, 0, (size_t)(p->n * p->c * p->h * p->w) * sizeof *gx);
   return true;
 }
 
 static bool k_conv_transpose(const pl_conv *p, const pl_real *x, const pl_real *w,
-                             const pl_real *bias, pl_activation act, pl_real slope, pl_real *y) {
+                             const pl_conv_end *end, pl_real *y) {
   if (!p->n || !p->c || !p->h || !p->w) return true;
-  job k = {
-      .images = p->n, .source = {x, NULL, 0}, .w = w, .bias = bias, .end = {act, slope}, .out = y};
+  job k = forward_job(p->n, x, w, end, y);
   return pl_conv_plan_back(&k.plan, p) && run(&k);
 }
 
@@ -543,8 +604,17 @@ const pl_conv_kernels PL_ISA_NAME(pl_conv_kernels) = {
     .conv_transpose = k_conv_transpose,
     .conv_input_grad = k_conv_input_grad,
     .conv_weight_grad = k_conv_weight_grad,
+    .winners_input_grad = k_winners_input_grad,
+    .winners_weight_grad = k_winners_weight_grad,
+    .winners_suit_input = k_winners_suit_input,
+    .winners_suit_weight = k_winners_suit_weight,
     .max_pool = k_max_pool,
     .max_pool_grad = k_max_pool_grad,
     .avg_pool = k_avg_pool,
     .avg_pool_grad = k_avg_pool_grad,
+    .channel_sum = k_channel_sum,
+    .channel_squares = k_channel_squares,
+    .channel_scale = k_channel_scale,
+    .channel_dots = k_channel_dots,
+    .channel_blend = k_channel_blend,
 };

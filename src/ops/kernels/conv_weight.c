@@ -53,6 +53,8 @@ typedef struct {
   int64_t *off, *base;   /* by rows: of positions; of vectors of outputs */
   void *tables;
   flow images, g;
+  const pl_pool *unpool; /* g is that of pooling, and `at` says where to (NULL: it is not) */
+  const int32_t *at;
   pl_real *sums; /* a share: by blocks [blocks][n][BLOCK], by rows [channels][n] */
   pl_real *bias; /* a share: [lanes]; NULL if it is not asked for */
 } job;
@@ -60,8 +62,17 @@ typedef struct {
 /* What one thread does at a time: a share, source channels, and its scratch memory. */
 typedef struct {
   int64_t share, image, images_end, channel, channels;
-  pl_real *copy, *g, *sums;
+  pl_real *copy, *g, *sums, *unpooled;
 } part;
+
+/* The gradients of the result for some images, as they are or where pooling took them from. */
+static flow gradients_of(const job *k, const part *t, int64_t image, int64_t count) {
+  if (!k->unpool) return flow_at(&k->g, image * k->p->k * k->outputs);
+  const int64_t from = image * k->p->k * k->unpool->oh * k->unpool->ow;
+  const flow pooled = flow_at(&k->g, from);
+  k_unpool(k->unpool, count * k->p->k, &pooled, k->at + from, t->unpooled);
+  return (flow){t->unpooled, NULL, 0};
+}
 
 /*
 ** Tables by blocks
@@ -137,12 +148,11 @@ static bool tables_by_blocks(job *k) {
 */
 
 /* The gradients of outputs first..first + m of `count` images, in one block of channels. */
-static void gather_blocks(const job *k, const part *t, int64_t image, int64_t count, int64_t first,
+static void gather_blocks(const job *k, const part *t, const flow *g, int64_t count, int64_t first,
                           int64_t m, int64_t block) {
   int64_t channels = PL_MIN(BLOCK, k->p->k - block * BLOCK);
   for (int64_t i = 0; i < count; i++) {
-    int64_t at = ((image + i) * k->p->k + block * BLOCK) * k->outputs + first;
-    flow f = flow_at(&k->g, at);
+    flow f = flow_at(g, (i * k->p->k + block * BLOCK) * k->outputs + first);
     block_from_planes(t->g + i * m * BLOCK, &f, k->outputs, channels, m);
   }
 }
@@ -171,12 +181,13 @@ static void classes_by_blocks(const job *k, const part *t, const pl_real *x, int
 static void group_by_blocks(const job *k, const part *t, int64_t image, int64_t count) {
   const pl_conv *p = k->p;
   const pl_real *x = k->images.g + image * p->c * p->h * p->w;
+  const flow g = gradients_of(k, t, image, count);
   int64_t end = t->channel + t->channels;
   for (int64_t b = 0; b < k->lanes / BLOCK; b++) {
     pl_real *sums = k->sums + (t->share * k->lanes / BLOCK + b) * k->n * BLOCK;
     for (int64_t from = 0; from < p->oh; from += k->band) {
       int64_t to = PL_MIN(p->oh, from + k->band), m = (to - from) * p->ow;
-      gather_blocks(k, t, image, count, from * p->ow, m, b);
+      gather_blocks(k, t, &g, count, from * p->ow, m, b);
       for (int64_t c = t->channel; c < end; c += k->chunk)
         classes_by_blocks(k, t, x + c * p->h * p->w, PL_MIN(k->chunk, end - c), count, from, to,
                           sums + c * k->window * BLOCK);
@@ -297,10 +308,10 @@ static pl_real sum_vectors(const pl_real *g, int64_t m) {
   return total;
 }
 
-static void gather_vectors(const job *k, const part *t, int64_t image, int64_t first, int64_t m) {
+static void gather_vectors(const job *k, const part *t, const flow *g, int64_t first, int64_t m) {
   for (int64_t c = 0; c < k->p->k; c++) {
-    flow g = flow_at(&k->g, (image * k->p->k + c) * k->outputs);
-    gather_channel(k, t->g + c * G_STEP, &g, first, m);
+    flow channel = flow_at(g, c * k->outputs);
+    gather_channel(k, t->g + c * G_STEP, &channel, first, m);
     if (k->bias) k->bias[t->share * k->lanes + c] += sum_vectors(t->g + c * G_STEP, m);
   }
 }
@@ -324,9 +335,10 @@ static void image_by_rows(const job *k, const part *t, int64_t image) {
   int64_t count = p->oh * row_vectors(k), tiles = (p->k + TILE_CHANNELS - 1) / TILE_CHANNELS;
   flow x = flow_at(&k->images, image * p->c * p->h * p->w);
   copy_planes(&k->source, t->copy, &x, p->c);
+  const flow g = gradients_of(k, t, image, 1);
   for (int64_t v = 0; v < count; v += VECTOR_SLICE) {
     int64_t m = PL_MIN(VECTOR_SLICE, count - v);
-    gather_vectors(k, t, image, v, m);
+    gather_vectors(k, t, &g, v, m);
     for (int64_t i = 0; i < tiles; i++) {
       int64_t first = p->k * i / tiles;
       row_job r = {.n = m,
@@ -397,7 +409,7 @@ static void collect(const job *k, pl_real *gw, pl_real *gbias) {
 }
 
 typedef struct {
-  int64_t copy, g, sums, all;
+  int64_t copy, g, sums, unpooled, all;
 } sizes;
 
 static sizes thread_sizes(const job *k) {
@@ -409,7 +421,8 @@ static sizes thread_sizes(const job *k) {
   } else {
     s.g = k->group * k->band * k->p->ow * BLOCK;
   }
-  s.all = (s.copy + s.g + s.sums + 15) / 16 * 16;
+  if (k->unpool) s.unpooled = (k->by_rows ? 1 : k->group) * k->p->k * k->outputs;
+  s.all = (s.copy + s.g + s.sums + s.unpooled + 15) / 16 * 16;
   return s;
 }
 
@@ -429,6 +442,7 @@ static void run_thread(const job *k, pl_hand *hands, int64_t turns, pl_real *scr
   part t = {.copy = scratch + id * size.all};
   t.g = t.copy + size.copy;
   t.sums = t.g + size.g;
+  t.unpooled = t.sums + size.sums;
   memset(t.copy, 0, (size_t)size.copy * sizeof(pl_real));
 #pragma omp single
   pl_deal(hands, threads, turns);
@@ -485,15 +499,17 @@ static void plan(job *k) {
   k->chunk = PL_MAX(1, CHUNK / (sources * TILE_ROWS)) * TILE_ROWS;
 }
 
-bool k_conv_weight_grad(const pl_conv *p, const pl_real *x, const pl_real *g, const pl_real *y,
-                        pl_real slope, pl_real *gw, pl_real *gbias) {
+bool k_conv_weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back, pl_real *gw,
+                        pl_real *gbias) {
   job k = {.p = p,
            .window = p->r * p->s,
            .n = p->c * p->r * p->s,
            .outputs = p->oh * p->ow,
            .lanes = (p->k + BLOCK - 1) / BLOCK * BLOCK,
            .images = {x, NULL, 0},
-           .g = {g, y, slope}};
+           .g = {back->g, back->y, back->slope},
+           .unpool = back->pool,
+           .at = back->at};
   if (!p->n || !p->k || !k.outputs) {
     memset(gw, 0, (size_t)(p->k * k.n) * sizeof *gw);
     if (gbias) memset(gbias, 0, (size_t)p->k * sizeof *gbias);

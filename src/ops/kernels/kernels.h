@@ -26,34 +26,93 @@ typedef struct {
   int64_t size[2], stride[2], pad[2];
 } pl_pool;
 
-/* false: no memory, with the error slot set. Each runs its own OpenMP threads. */
+/*
+** What is done with a convolution's result: a bias is added (NULL: none), the activation is
+** taken, slope being that of leaky ReLU, and of each window of `pool`, which covers planes of
+** that size (NULL: none), the largest number is kept, and where it was.
+*/
 typedef struct {
-  /* y = act(conv(x, w) + bias); bias may be NULL; slope for leaky ReLU */
-  bool (*conv_forward)(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_real *bias,
-                       pl_activation act, pl_real slope, pl_real *y);
+  const pl_real *bias;
+  pl_activation act;
+  pl_real slope;
+  const pl_pool *pool;
+  int32_t *at;
+} pl_conv_end;
+
+/*
+** What flows back through all that: act'(y) * g where y, the result, is not NULL, which is g for
+** y > 0, else slope * g; g and y are those after pooling.
+*/
+typedef struct {
+  const pl_real *g, *y;
+  pl_real slope;
+  const pl_pool *pool;
+  const int32_t *at;
+} pl_conv_back;
+
+/* A channel of a batch: n runs of `inner` numbers, `step` apart. */
+typedef struct {
+  int64_t n, inner, step;
+} pl_channel;
+
+/*
+** What flows back to act(x scale + shift), and x, with which it is summed. An activation multiplies
+** what is below zero by slope (1: there is none). The runs of g are g_step apart; where `at` is not
+** NULL, they have `winners` numbers, which belong to those places of a run of x, from 1.
+*/
+typedef struct {
+  const pl_real *g, *x;
+  const int32_t *at;
+  int64_t winners, g_step;
+  pl_real scale, shift, slope, mean;
+} pl_channel_back;
+
+/* false: no memory, with the error slot set. Convolutions run their own OpenMP threads. */
+typedef struct {
+  /* y = end(conv(x, w)) */
+  bool (*conv_forward)(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
+                       pl_real *y);
   /*
-  ** y = act(back(x, w) + bias), back being the adjoint of conv: x is as large as conv's result
-  ** (at least 1 x 1), y as conv's images, and the bias has a number for each of their channels
+  ** y = end(back(x, w)), back being the adjoint of conv: x is as large as conv's result (at
+  ** least 1 x 1), y as conv's images, and the bias has a number for each of their channels
   */
-  bool (*conv_transpose)(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_real *bias,
-                         pl_activation act, pl_real slope, pl_real *y);
-  /*
-  ** In both gradients g stands for act'(y) * g where y, the result of an activation, is not
-  ** NULL: for y > 0 it is g, else slope * g.
-  ** gx = d<g, conv(x, w)>/dx
-  */
-  bool (*conv_input_grad)(const pl_conv *p, const pl_real *g, const pl_real *y, pl_real slope,
-                          const pl_real *w, pl_real *gx);
+  bool (*conv_transpose)(const pl_conv *p, const pl_real *x, const pl_real *w,
+                         const pl_conv_end *end, pl_real *y);
+  /* With g for what flows back: gx = d<g, conv(x, w)>/dx */
+  bool (*conv_input_grad)(const pl_conv *p, const pl_conv_back *back, const pl_real *w,
+                          pl_real *gx);
   /* gw = d<g, conv(x, w)>/dw; gbias = sum of g over n, oh, ow (may be NULL) */
-  bool (*conv_weight_grad)(const pl_conv *p, const pl_real *x, const pl_real *g, const pl_real *y,
-                           pl_real slope, pl_real *gw, pl_real *gbias);
-  /* y = max over each window, at = position of it in its plane, from 1 (first wins; NaN wins) */
-  void (*max_pool)(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *at);
+  bool (*conv_weight_grad)(const pl_conv *p, const pl_real *x, const pl_conv_back *back,
+                           pl_real *gw, pl_real *gbias);
+  /* Both through pooling, from the winners of its windows alone, and whether that is faster. */
+  bool (*winners_input_grad)(const pl_conv *p, const pl_conv_back *back, const pl_real *w,
+                             pl_real *gx);
+  bool (*winners_weight_grad)(const pl_conv *p, const pl_real *x, const pl_conv_back *back,
+                              pl_real *gw, pl_real *gbias);
+  bool (*winners_suit_input)(const pl_conv *p, const pl_pool *pool);
+  bool (*winners_suit_weight)(const pl_conv *p, const pl_pool *pool);
+  /*
+  ** Of so many planes, on the calling thread: y = max over each window, at = position of it in
+  ** its plane, from 1 (first wins; NaN wins)
+  */
+  void (*max_pool)(const pl_pool *p, int64_t planes, const pl_real *x, pl_real *y, int32_t *at);
   /* gx = 0, then gx[plane, at] += g */
-  void (*max_pool_grad)(const pl_pool *p, const pl_real *g, const int32_t *at, pl_real *gx);
+  void (*max_pool_grad)(const pl_pool *p, int64_t planes, const pl_real *g, const int32_t *at,
+                        pl_real *gx);
   /* y = mean over each window, the padding counted as zeros; and its adjoint */
   void (*avg_pool)(const pl_pool *p, const pl_real *x, pl_real *y);
   void (*avg_pool_grad)(const pl_pool *p, const pl_real *g, pl_real *gx);
+  /* Of one channel, on the calling thread: the sum of x, and of (x - about)^2 */
+  double (*channel_sum)(pl_channel c, const pl_real *x);
+  double (*channel_squares)(pl_channel c, const pl_real *x, pl_real about);
+  /* y = act(x scale + shift), whose runs are y_step apart */
+  void (*channel_scale)(pl_channel c, const pl_real *x, pl_real scale, pl_real shift, pl_real slope,
+                        pl_real *y, int64_t y_step);
+  /* with g' for g through the activation: the sum of g', and of g' (x - mean) */
+  void (*channel_dots)(pl_channel c, const pl_channel_back *b, double *sum, double *dot);
+  /* gx = a g' + b x + d */
+  void (*channel_blend)(pl_channel c, const pl_channel_back *b, pl_real by_g, pl_real by_x,
+                        pl_real plus, pl_real *gx);
 } pl_conv_kernels;
 
 /* What is done with a product at last: the bias of its columns is added (NULL: none), then what is

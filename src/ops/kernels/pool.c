@@ -2,8 +2,6 @@
 ** pool.c: pooling over windows of each plane. The window that everybody uses, 2 x 2 with a
 ** stride of 2, is done a vector of outputs at a time; all others by plain loops.
 */
-#include <omp.h>
-
 #include "conv_kernels.h"
 
 /* The numbers of two vectors at even and at odd places, and the way back from them. */
@@ -38,13 +36,6 @@ INLINE vec_mask load_positions(const int32_t *p) {
 }
 INLINE void store_positions(int32_t *p, vec_mask v) {
   *(positions_anywhere *)p = __builtin_convertvector(v, positions);
-}
-
-/* 0, 1, 2, ... */
-INLINE vec_mask lane_numbers(void) {
-  vec_mask v;
-  for (int i = 0; i < LANES; i++) v[i] = i;
-  return v;
 }
 
 static bool is_two_by_two(const pl_pool *p) {
@@ -84,9 +75,11 @@ INLINE void keep_better(vec *best, vec_mask *at, vec v, vec_mask here) {
   *at = (here & better) | (*at & ~better);
 }
 
-/* LANES outputs from the two rows at x; `first` is the position of x[0]. */
-INLINE void max_vector(const pl_real *x, int64_t w, int64_t first, pl_real *y, int32_t *at) {
-  vec a0 = load(x), a1 = load(x + LANES), b0 = load(x + w), b1 = load(x + w + LANES);
+/* LANES outputs from the row at x, whose first position is `first`, and the one `next` further on,
+ * of rows of w. */
+INLINE void max_vector(const pl_real *x, int64_t w, int64_t next, int64_t first, pl_real *y,
+                       int32_t *at) {
+  vec a0 = load(x), a1 = load(x + LANES), b0 = load(x + next), b1 = load(x + next + LANES);
   vec best = __builtin_shufflevector(a0, a1, EVEN);
   vec_mask start = lane_numbers() * 2 + (pl_lane)first, here = start;
   keep_better(&best, &here, __builtin_shufflevector(a0, a1, ODD), start + 1);
@@ -96,33 +89,37 @@ INLINE void max_vector(const pl_real *x, int64_t w, int64_t first, pl_real *y, i
   store_positions(at, here);
 }
 
-/* A row of outputs: so many vectors, then what is left one by one. */
-static void max_row(const pl_pool *p, const pl_real *plane, int64_t row, int64_t vectors,
-                    pl_real *y, int32_t *at) {
-  const pl_real *x = plane + 2 * row * p->w;
-  int64_t first = 2 * row * p->w + 1, col = 0;
-  for (; col < vectors * LANES; col += LANES)
-    max_vector(x + 2 * col, p->w, first + 2 * col, y + col, at + col);
-  for (; col < p->ow; col++) max_of_window(p, plane, row, col, y + col, at + col);
+/* A row of outputs that is shorter than a vector, where nothing may be read or written past it. */
+static void max_short_row(const pl_pool *p, const pl_real *x, int64_t first, pl_real *y,
+                          int32_t *at) {
+  pl_real rows[4 * LANES] = {0}, best[LANES];
+  int32_t where[LANES];
+  for (int64_t i = 0; i < 2 * p->ow; i++) rows[i] = x[i], rows[2 * LANES + i] = x[p->w + i];
+  max_vector(rows, p->w, 2 * LANES, first, best, where);
+  for (int64_t i = 0; i < p->ow; i++) y[i] = best[i], at[i] = where[i];
 }
 
 /*
-** A row's last vector may run past its end, in x as in y: what it writes there is written
-** again when the next row comes. Only the last rows of all have no room for that.
+** A row's last vector overlaps the one before. Where there is but one, it may run past the row's
+** end, in x as in y: what it writes there is written again when the next row comes. Only the last
+** rows of all have no room for that.
 */
 static void max_two_by_two(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *at,
                            int64_t planes) {
-  int64_t in = p->h * p->w, out = p->oh * p->ow, all = (p->ow + LANES - 1) / LANES;
+  int64_t in = p->h * p->w, out = p->oh * p->ow;
   for (int64_t plane = 0; plane < planes; plane++)
     for (int64_t row = 0; row < p->oh; row++) {
-      int64_t to = plane * out + row * p->ow, from = plane * in + (2 * row + 1) * p->w;
-      int64_t room = PL_MIN((planes * out - to) / LANES, (planes * in - from) / (2 * LANES));
-      max_row(p, x + plane * in, row, PL_MIN(all, room), y + to, at + to);
+      int64_t to = plane * out + row * p->ow, top = 2 * row * p->w, from = plane * in + top;
+      bool room = to + LANES <= planes * out && from + p->w + 2 * LANES <= planes * in;
+      if (p->ow < LANES && !room) max_short_row(p, x + from, top + 1, y + to, at + to);
+      for (int64_t i = 0; i < p->ow && (p->ow >= LANES || room); i += LANES) {
+        int64_t col = PL_MAX(0, PL_MIN(i, p->ow - LANES));
+        max_vector(x + from + 2 * col, p->w, p->w, top + 2 * col + 1, y + to + col, at + to + col);
+      }
     }
 }
 
-static void max_planes(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *at,
-                       int64_t planes) {
+void k_max_pool(const pl_pool *p, int64_t planes, const pl_real *x, pl_real *y, int32_t *at) {
   if (is_two_by_two(p)) {
     max_two_by_two(p, x, y, at, planes);
     return;
@@ -132,64 +129,48 @@ static void max_planes(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *
       for (int64_t col = 0; col < p->ow; col++) max_of_window(p, x, row, col, y++, at++);
 }
 
-/* Calls body for a thread's range of planes. */
-#define EACH_RANGE_OF_PLANES(p, first, count, body)                         \
-  _Pragma("omp parallel if ((p)->planes * (p)->h * (p)->w > PL_GRAIN)") {   \
-    int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads(); \
-    int64_t first = (p)->planes * thread / threads;                         \
-    int64_t count = (p)->planes * (thread + 1) / threads - first;           \
-    body;                                                                   \
-  }
-
-void k_max_pool(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *at) {
-  int64_t in = p->h * p->w, out = p->oh * p->ow;
-  EACH_RANGE_OF_PLANES(p, first, count,
-                       max_planes(p, x + first * in, y + first * out, at + first * out, count))
-}
-
-/* 2 * LANES numbers of a row, the first at position `first`: g where a maximum was, else 0. */
-INLINE void back_vector(const pl_real *g, const int32_t *at, int64_t first, pl_real *gx) {
-  vec v = load(g);
+/* 2 * LANES numbers of a row, the first at position `first`: v where a maximum was, else 0. */
+INLINE void back_vector(vec v, const int32_t *at, int64_t first, pl_real *gx) {
   vec_mask here = lane_numbers() * 2 + (pl_lane)first, where = load_positions(at);
   vec even = choose(where == here, v, (vec){0}), odd = choose(where == here + 1, v, (vec){0});
   store(gx, __builtin_shufflevector(even, odd, ZIP_LOW));
   store(gx + LANES, __builtin_shufflevector(even, odd, ZIP_HIGH));
 }
 
-/* As in max_two_by_two, a row's last vector may run past its end. */
-static void back_two_by_two(const pl_pool *p, const pl_real *g, const int32_t *at, pl_real *gx,
+/* As in max_two_by_two, a row's last vector overlaps, or may run past its end. */
+static void back_two_by_two(const pl_pool *p, const flow *f, const int32_t *at, pl_real *gx,
                             int64_t planes) {
-  int64_t in = p->h * p->w, out = p->oh * p->ow, all = (p->ow + LANES - 1) / LANES;
+  int64_t in = p->h * p->w, out = p->oh * p->ow;
   for (int64_t plane = 0; plane < planes; plane++)
     for (int64_t y = 0; y < p->h; y++) {
-      int64_t from = plane * out + y / 2 * p->ow, to = plane * in + y * p->w, col = 0;
-      int64_t room = PL_MIN((planes * out - from) / LANES, (planes * in - to) / (2 * LANES));
-      int64_t vectors = y / 2 < p->oh ? PL_MIN(all, room) : 0, outputs = y / 2 < p->oh ? p->ow : 0;
-      for (; col < vectors * LANES; col += LANES)
-        back_vector(g + from + col, at + from + col, y * p->w + 2 * col + 1, gx + to + 2 * col);
-      for (; col < outputs; col++)
-        for (int64_t j = 2 * col; j < 2 * col + 2; j++)
-          gx[to + j] = at[from + col] == y * p->w + j + 1 ? g[from + col] : 0;
+      int64_t from = plane * out + y / 2 * p->ow, to = plane * in + y * p->w, first = y * p->w + 1;
+      int64_t outputs = y / 2 < p->oh ? p->ow : 0, i = 0;
+      bool room = from + LANES <= planes * out && to + 2 * LANES <= planes * in;
+      for (; i < outputs && (outputs >= LANES || room); i += LANES) {
+        int64_t col = PL_MAX(0, PL_MIN(i, outputs - LANES));
+        back_vector(flow_load(f, from + col), at + from + col, first + 2 * col, gx + to + 2 * col);
+      }
+      for (; i < outputs; i++)
+        for (int64_t j = 2 * i; j < 2 * i + 2; j++)
+          gx[to + j] = at[from + i] == first + j ? flow_one(f, from + i) : 0;
       for (int64_t j = 2 * outputs; j < p->w; j++) gx[to + j] = 0;
     }
 }
 
-static void back_planes(const pl_pool *p, const pl_real *g, const int32_t *at, pl_real *gx,
-                        int64_t planes) {
+void k_unpool(const pl_pool *p, int64_t planes, const flow *f, const int32_t *at, pl_real *gx) {
   int64_t in = p->h * p->w, out = p->oh * p->ow;
   if (is_two_by_two(p)) {
-    back_two_by_two(p, g, at, gx, planes);
+    back_two_by_two(p, f, at, gx, planes);
     return;
   }
   memset(gx, 0, (size_t)(planes * in) * sizeof *gx);
-  for (int64_t i = 0; i < planes; i++, gx += in, g += out, at += out)
-    for (int64_t j = 0; j < out; j++) gx[at[j] - 1] += g[j];
+  for (int64_t i = 0; i < planes; i++)
+    for (int64_t j = i * out; j < (i + 1) * out; j++) gx[i * in + at[j] - 1] += flow_one(f, j);
 }
 
-void k_max_pool_grad(const pl_pool *p, const pl_real *g, const int32_t *at, pl_real *gx) {
-  int64_t in = p->h * p->w, out = p->oh * p->ow;
-  EACH_RANGE_OF_PLANES(p, first, count,
-                       back_planes(p, g + first * out, at + first * out, gx + first * in, count))
+void k_max_pool_grad(const pl_pool *p, int64_t planes, const pl_real *g, const int32_t *at,
+                     pl_real *gx) {
+  k_unpool(p, planes, &(flow){g, NULL, 0}, at, gx);
 }
 
 /*

@@ -40,6 +40,12 @@ INLINE void store(pl_real *p, vec v) { *(vec_anywhere *)p = v; }
 INLINE vec choose(vec_mask m, vec yes, vec no) {
   return (vec)(((vec_mask)yes & m) | ((vec_mask)no & ~m));
 }
+/* 0, 1, 2, ... */
+INLINE vec_mask lane_numbers(void) {
+  vec_mask v;
+  for (int i = 0; i < LANES; i++) v[i] = i;
+  return v;
+}
 
 /*
 ** Shuffles of two vectors like cards: number by number within each 128 bits, which costs one

@@ -1,0 +1,385 @@
+/*
+** batch_norm.c: batch normalisation.
+*/
+#include <math.h>
+#include <omp.h>
+
+#include "ops.h"
+
+/*
+** batch_norm (Ioffe and Szegedy 2015): y = act((x - mean) / sqrt(var + eps) * weight + bias)
+** for each channel, dim 2 of x. Kept for the gradient: mean and 1 / sqrt(var + eps). In
+** training mode these are the batch's, and the running statistics move towards them.
+*/
+
+enum { X, WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
+enum { TRAINING, MOMENTUM, EPS, ACTIVATION, SLOPE, MAX_POOL };
+
+/* x as [n, c, inner]. */
+typedef struct {
+  int64_t n, c, inner, count; /* count: elements of a channel */
+} layout;
+
+static layout layout_of(const pl_tensor *x) {
+  layout l = {x->size[0], x->size[1], 1, 0};
+  for (int d = 2; d < x->rank; d++) l.inner *= x->size[d];
+  l.count = l.n * l.inner;
+  return l;
+}
+
+static bool check_channels(const pl_args *c, int i) {
+  const pl_tensor *t = c->in[i], *x = c->in[X];
+  if (!t || (t->kind == PL_REAL && t->rank == 1 && t->size[0] == x->size[1])) return true;
+  return pl_op_fail(c, "%s is %s, expected real[%lld] for x %s",
+                    pl_input_name(c->op, i, (char[32]){0}, 32), PL_DESCRIBE(t),
+                    (long long)x->size[1], PL_DESCRIBE(x));
+}
+
+static bool batch_norm_shape(pl_args *c) {
+  const pl_tensor *x = c->in[X];
+  if (!pl_need_real(c, X)) return false;
+  if (x->rank < 2) return pl_op_fail(c, "x is %s, expected at least 2 dims", PL_DESCRIBE(x));
+  for (int i = WEIGHT; i <= RUNNING_VAR; i++)
+    if (!check_channels(c, i)) return false;
+  bool training = c->attr[TRAINING].i;
+  if (!training && (!c->in[RUNNING_MEAN] || !c->in[RUNNING_VAR]))
+    return pl_op_fail(c, "running_mean and running_var are needed outside of training");
+  if (training && layout_of(x).count < 2)
+    return pl_op_fail(c, "training needs more than one value a channel, x is %s", PL_DESCRIBE(x));
+  if (!pl_check_slope(c, c->attr[ACTIVATION].i, c->attr[SLOPE].d)) return false;
+  int64_t n = c->attr[MAX_POOL].i;
+  if (n == 1) return pl_out(c, 0, PL_REAL, pl_size(x));
+  if (n < 1 || x->rank != 4 || n > PL_MIN(x->size[2], x->size[3]))
+    return pl_op_fail(c, "max_pool is %lld, x %s: windows that fit into images [n,c,h,w] expected",
+                      (long long)n, PL_DESCRIBE(x));
+  return pl_out(c, 0, PL_REAL, pl_list(x->size[0], x->size[1], x->size[2] / n, x->size[3] / n));
+}
+
+/* Features without further dims lie side by side: all channels at once, row by row. */
+static bool feature_statistics(layout l, const pl_real *x, pl_real *mean, pl_real *var) {
+  double *sum = pl_scratch((size_t)PL_MAX(l.c, 1) * sizeof *sum);
+  if (!sum) return false;
+  for (int64_t k = 0; k < l.c; k++) sum[k] = 0;
+  for (int64_t i = 0; i < l.n; i++)
+    for (int64_t k = 0; k < l.c; k++) sum[k] += (double)x[i * l.c + k];
+  for (int64_t k = 0; k < l.c; k++) mean[k] = (pl_real)(sum[k] / (double)l.n), sum[k] = 0;
+  for (int64_t i = 0; i < l.n; i++)
+    for (int64_t k = 0; k < l.c; k++) {
+      double d = (double)(x[i * l.c + k] - mean[k]);
+      sum[k] += d * d;
+    }
+  for (int64_t k = 0; k < l.c; k++) var[k] = (pl_real)(sum[k] / (double)l.n);
+  pl_scratch_free(sum);
+  return true;
+}
+
+static void move(pl_tensor *running, int64_t k, double momentum, double value) {
+  pl_real *r = running ? pl_reals(running) + k * running->stride[0] : NULL;
+  if (r) *r = (pl_real)((1 - momentum) * (double)*r + momentum * value);
+}
+
+/*
+** The running variance is the unbiased one, as PyTorch keeps it. No gradient of a training
+** call looks at these values, so this change in place is not counted: otherwise a network
+** could not be called twice before its gradient is taken.
+*/
+static void move_running(const pl_args *c, layout l, int64_t k, pl_real mean, pl_real var) {
+  double m = c->attr[MOMENTUM].d, unbiased = (double)l.count / (double)(l.count - 1);
+  move(c->in[RUNNING_MEAN], k, m, (double)mean);
+  move(c->in[RUNNING_VAR], k, m, (double)var * unbiased);
+}
+
+static pl_real channel_value(const pl_tensor *t, int64_t k, pl_real absent) {
+  return t ? pl_reals(t)[k * t->stride[0]] : absent;
+}
+
+/* y = act(x scale[k] + shift[k]) */
+static void scale_features(layout l, const pl_real *x, const pl_real *scale, const pl_real *shift,
+                           pl_real slope, pl_real *y) {
+  for (int64_t i = 0; i < l.n; i++)
+    for (int64_t k = 0; k < l.c; k++) {
+      pl_real v = x[i * l.c + k] * scale[k] + shift[k];
+      y[i * l.c + k] = !(v < 0) ? v : slope == 0 ? 0 : v * slope;
+    }
+}
+
+/* The factor and the summand that make a channel's numbers those before the activation. */
+static void set_scale(const pl_args *c, int64_t k, pl_real mean, pl_real rstd, pl_real *scale,
+                      pl_real *shift) {
+  *scale = rstd * channel_value(c->in[WEIGHT], k, 1);
+  *shift = channel_value(c->in[BIAS], k, 0) - mean * *scale;
+}
+
+static pl_real act_slope(const pl_args *c) {
+  return (pl_real)pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
+}
+
+static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
+
+/* The windows of the maxima, over a channel of one image. */
+static pl_pool windows(const pl_args *c) {
+  int64_t n = c->attr[MAX_POOL].i, h = c->in[X]->size[2], w = c->in[X]->size[3];
+  return (pl_pool){1, h, w, h / n, w / n, {n, n}, {n, n}, {0, 0}};
+}
+
+/* What a call works on; numbers of a channel: n runs of `inner`, c * inner apart. */
+typedef struct {
+  const pl_args *c;
+  layout l;
+  pl_channel in, out;
+  const pl_real *x;
+  pl_real *mean, *rstd;
+  pl_pool pool;
+  const pl_conv_kernels *kernels;
+  pl_real *scratch; /* before pooling: a run for each thread */
+} job;
+
+static job job_of(const pl_args *c, const pl_tensor *x) {
+  layout l = layout_of(x);
+  job k = {.c = c, .l = l, .x = pl_reals(x), .in = {l.n, l.inner, l.c * l.inner}};
+  k.out = k.in;
+  k.kernels = PL_CONV_OF(l.inner);
+  if (!is_pooled(c)) return k;
+  k.pool = windows(c);
+  k.kernels = PL_CONV_OF(k.pool.ow);
+  k.out.inner = k.pool.oh * k.pool.ow;
+  k.out.step = l.c * k.out.inner;
+  return k;
+}
+
+/* A channel's statistics and result, while its numbers are in the cache. */
+static void forward_channel(const job *k, int64_t channel, pl_real *y, int32_t *at) {
+  const pl_real *x = k->x + channel * k->l.inner;
+  pl_real *mean = &k->mean[channel], *rstd = &k->rstd[channel], scale, shift;
+  if (k->c->attr[TRAINING].i) {
+    *mean = (pl_real)(k->kernels->channel_sum(k->in, x) / (double)k->l.count);
+    *rstd = (pl_real)(k->kernels->channel_squares(k->in, x, *mean) / (double)k->l.count);
+    move_running(k->c, k->l, channel, *mean, *rstd);
+  } else {
+    *mean = channel_value(k->c->in[RUNNING_MEAN], channel, 0);
+    *rstd = channel_value(k->c->in[RUNNING_VAR], channel, 1);
+  }
+  *rstd = (pl_real)(1 / sqrt((double)*rstd + k->c->attr[EPS].d));
+  set_scale(k->c, channel, *mean, *rstd, &scale, &shift);
+  pl_real slope = act_slope(k->c);
+  if (!k->scratch) {
+    k->kernels->channel_scale(k->in, x, scale, shift, slope, y + channel * k->l.inner, k->in.step);
+    return;
+  }
+  pl_real *aside = k->scratch + omp_get_thread_num() * k->l.inner;
+  for (int64_t i = 0; i < k->l.n; i++) {
+    int64_t to = i * k->out.step + channel * k->out.inner;
+    k->kernels->channel_scale((pl_channel){1, k->l.inner, 0}, x + i * k->in.step, scale, shift,
+                              slope, aside, 0);
+    k->kernels->max_pool(&k->pool, 1, aside, y + to, at + to);
+  }
+}
+
+static bool forward_images(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd) {
+  job k = job_of(c, x);
+  pl_tensor *at = is_pooled(c) ? pl_empty(PL_INT32, pl_size(c->out[0])) : NULL;
+  if (is_pooled(c) && !pl_save(c, 2, at)) return false;
+  size_t aside = (size_t)(k.l.inner * omp_get_max_threads()) * sizeof *k.scratch;
+  if (is_pooled(c) && !(k.scratch = pl_scratch(aside))) return false;
+  k.mean = pl_reals(mean), k.rstd = pl_reals(rstd);
+  pl_real *y = pl_reals(c->out[0]);
+  int32_t *to = at ? pl_int32s(at) : NULL;
+#pragma omp parallel for schedule(static) if (k.l.c * k.l.count > PL_GRAIN)
+  for (int64_t channel = 0; channel < k.l.c; channel++) forward_channel(&k, channel, y, to);
+  pl_scratch_free(k.scratch);
+  return true;
+}
+
+static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd) {
+  layout l = layout_of(x);
+  pl_tensor *scale = pl_empty(PL_REAL, pl_list(l.c)), *shift = pl_empty(PL_REAL, pl_list(l.c));
+  if (!scale || !shift) return false;
+  pl_real *m = pl_reals(mean), *r = pl_reals(rstd);
+  bool training = c->attr[TRAINING].i;
+  if (training && !feature_statistics(l, pl_reals(x), m, r)) return false;
+  for (int64_t k = 0; k < l.c; k++) {
+    if (training) {
+      move_running(c, l, k, m[k], r[k]);
+    } else {
+      m[k] = channel_value(c->in[RUNNING_MEAN], k, 0);
+      r[k] = channel_value(c->in[RUNNING_VAR], k, 1);
+    }
+    r[k] = (pl_real)(1 / sqrt((double)r[k] + c->attr[EPS].d));
+    set_scale(c, k, m[k], r[k], pl_reals(scale) + k, pl_reals(shift) + k);
+  }
+  scale_features(l, pl_reals(x), pl_reals(scale), pl_reals(shift), act_slope(c),
+                 pl_reals(c->out[0]));
+  return true;
+}
+
+static bool batch_norm_forward(pl_args *c) {
+  pl_tensor *x = pl_packed(c->in[X]);
+  pl_ints channels = pl_list(c->in[X]->size[1]);
+  pl_tensor *mean = pl_empty(PL_REAL, channels), *rstd = pl_empty(PL_REAL, channels);
+  if (!x || !mean || !rstd) return false;
+  return (layout_of(x).inner == 1 && !is_pooled(c) ? forward_features : forward_images)(c, x, mean,
+                                                                                        rstd) &&
+         pl_save(c, 0, mean) && pl_save(c, 1, rstd);
+}
+
+/*
+** Gradients. With v = x - mean and s = rstd, over a channel of `count` numbers:
+**   gbias = sum g, gweight = sum g v s, gx = weight s (g - gbias / count - v s gweight / count),
+** of which the last two terms fall away outside of training. As a g + b x + d it takes one pass.
+*/
+
+typedef struct {
+  pl_real a, b, d;
+} blend;
+
+static blend blend_of(const pl_args *c, layout l, int64_t k, pl_real mean, pl_real rstd, pl_real gw,
+                      pl_real gb) {
+  pl_real n = (pl_real)l.count, training = c->attr[TRAINING].i ? 1 : 0;
+  blend f = {.a = channel_value(c->in[WEIGHT], k, 1) * rstd};
+  f.b = -training * f.a * rstd * gw / n;
+  f.d = -training * f.a * gb / n - f.b * mean;
+  return f;
+}
+
+static void feature_dots(layout l, const pl_real *g, const pl_real *x, const pl_real *mean,
+                         const pl_real *rstd, pl_real *gbias, pl_real *gweight) {
+  for (int64_t k = 0; k < l.c; k++) gbias[k] = gweight[k] = 0;
+  for (int64_t i = 0; i < l.n; i++)
+    for (int64_t k = 0; k < l.c; k++) {
+      pl_real v = g[i * l.c + k];
+      gbias[k] += v;
+      gweight[k] += v * (x[i * l.c + k] - mean[k]) * rstd[k];
+    }
+}
+
+static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_real *gw,
+                          pl_real *gb, pl_real *gx) {
+  layout l = layout_of(x);
+  if (c->attr[ACTIVATION].i != PL_NONE) g = pl_act_grad(g, c->out[0], (double)act_slope(c));
+  if (!(g = pl_packed(g))) return false;
+  const pl_real *gs = pl_reals(g), *xs = pl_reals(x);
+  const pl_real *mean = pl_reals(c->saved[0]), *rstd = pl_reals(c->saved[1]);
+  feature_dots(l, gs, xs, mean, rstd, gb, gw);
+  blend *f = gx ? pl_scratch((size_t)l.c * sizeof *f) : NULL;
+  if (gx && !f) return false;
+  for (int64_t k = 0; gx && k < l.c; k++) f[k] = blend_of(c, l, k, mean[k], rstd[k], gw[k], gb[k]);
+  for (int64_t i = 0; gx && i < l.n; i++)
+    for (int64_t k = 0; k < l.c; k++) {
+      int64_t at = i * l.c + k;
+      gx[at] = f[k].a * gs[at] + f[k].b * xs[at] + f[k].d;
+    }
+  pl_scratch_free(f);
+  return true;
+}
+
+/* Both passes over a channel, while its numbers are in the cache. */
+static void back_channel(const job *k, int64_t channel, const pl_real *gs, pl_real *gw, pl_real *gb,
+                         pl_real *gx) {
+  const pl_args *c = k->c;
+  const pl_real *x = k->x + channel * k->l.inner, *g = gs + channel * k->out.inner;
+  pl_channel_back b = {.g = g,
+                       .x = x,
+                       .winners = k->out.inner,
+                       .g_step = k->out.step,
+                       .slope = act_slope(c),
+                       .mean = k->mean[channel]};
+  if (is_pooled(c)) b.at = pl_int32s(c->saved[2]) + channel * k->out.inner;
+  set_scale(c, channel, b.mean, k->rstd[channel], &b.scale, &b.shift);
+  double sum, dot;
+  k->kernels->channel_dots(k->in, &b, &sum, &dot);
+  gb[channel] = (pl_real)sum;
+  gw[channel] = (pl_real)(dot * (double)k->rstd[channel]);
+  if (!gx) return;
+  blend f = blend_of(c, k->l, channel, b.mean, k->rstd[channel], gw[channel], gb[channel]);
+  k->kernels->channel_blend(k->in, &b, f.a, f.b, f.d, gx + channel * k->l.inner);
+}
+
+static bool back_images(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_real *gw,
+                        pl_real *gb, pl_real *gx) {
+  if (!(g = pl_packed(g))) return false;
+  job k = job_of(c, x);
+  k.mean = pl_reals(c->saved[0]), k.rstd = pl_reals(c->saved[1]);
+  const pl_real *gs = pl_reals(g);
+#pragma omp parallel for schedule(static) if (k.l.c * k.l.count > PL_GRAIN)
+  for (int64_t channel = 0; channel < k.l.c; channel++) back_channel(&k, channel, gs, gw, gb, gx);
+  return true;
+}
+
+static bool batch_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
+                            pl_tensor **gin) {
+  pl_tensor *x = pl_packed(c->in[X]);
+  pl_ints channels = pl_list(c->in[X]->size[1]);
+  pl_tensor *gw = pl_empty(PL_REAL, channels), *gb = pl_empty(PL_REAL, channels);
+  if (!x || !gw || !gb) return false;
+  if (need >> WEIGHT & 1) gin[WEIGHT] = gw;
+  if (need >> BIAS & 1) gin[BIAS] = gb;
+  if (need & 1 && !(gin[X] = pl_empty(PL_REAL, pl_size(x)))) return false;
+  return (layout_of(x).inner == 1 && !is_pooled(c) ? back_features : back_images)(
+      c, gout[0], x, pl_reals(gw), pl_reals(gb), need & 1 ? pl_reals(gin[X]) : NULL);
+}
+
+pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x) {
+  pl_ints size = {.n = x->rank};
+  for (int d = 0; d < x->rank; d++) size.v[d] = d == 1 ? x->size[1] : 1;
+  return t ? pl_reshape(t, size) : NULL;
+}
+
+static bool batch_norm_compose(pl_args *c) {
+  pl_tensor *x = c->in[X], *mean, *var, *w = c->in[WEIGHT], *b = c->in[BIAS];
+  pl_ints dims = {0};
+  for (int d = 0; d < x->rank; d++)
+    if (d != 1) dims.v[dims.n++] = d;
+  bool training = c->attr[TRAINING].i;
+  mean = training ? pl_mean(x, dims, true) : pl_over_channels(c->in[RUNNING_MEAN], x);
+  pl_tensor *centred = pl_sub(x, mean);
+  var =
+      training ? pl_mean(pl_square(centred), dims, true) : pl_over_channels(c->in[RUNNING_VAR], x);
+  pl_tensor *y = pl_div(centred, pl_sqrt(pl_affine(var, 1, c->attr[EPS].d)));
+  if (w) y = pl_mul(y, pl_over_channels(w, x));
+  if (b) y = pl_add(y, pl_over_channels(b, x));
+  if (c->attr[ACTIVATION].i == PL_RELU) y = pl_relu(y);
+  if (c->attr[ACTIVATION].i == PL_LEAKY_RELU) y = pl_leaky_relu(y, c->attr[SLOPE].d);
+  pl_ints pool = pl_list(c->attr[MAX_POOL].i);
+  if (is_pooled(c)) y = pl_max_pool2d(y, pool, pool, pl_list(0));
+  c->out[0] = y;
+  return y != NULL;
+}
+
+#define BN_IN "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
+static const pl_op op_batch_norm = {
+    .name = "batch_norm",
+    .inputs = "x weight? bias? running_mean? running_var?",
+    .attrs =
+        "training:bool=false momentum:real=0.1 eps:real=1e-5 "
+        "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
+    .doc =
+        "activation((x - mean) / sqrt(var + eps) * weight + bias) for each channel, dim 2 of x "
+        "(Ioffe and Szegedy 2015). In training, mean and var are the batch's, and the running ones "
+        "move towards them in place by the momentum; else the running ones are used. With max_pool "
+        "above 1, then max_pool2d of that with windows of max_pool x max_pool, in the same pass",
+    .samples = BN_IN " training=true; " BN_IN
+                     " training=false; any[4,2] any[2] any[2] training=true; " BN_IN
+                     " training=true activation=relu; " BN_IN
+                     " training=true activation=leaky_relu slope=0.2; "
+                     "any[3,2,4] training=true; "
+                     "any[2,2,4,5] any[2] any[2] training=true activation=relu max_pool=2; "
+                     "any[2,2,4,5] any[2] any[2] const[2] constpos[2] max_pool=3",
+    .shape = batch_norm_shape,
+    .forward = batch_norm_forward,
+    .compose = batch_norm_compose,
+    .fast = batch_norm_fast};
+
+pl_tensor *pl_batch_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_tensor *running_mean,
+                         pl_tensor *running_var, bool training, double momentum, double eps,
+                         int activation, double slope, int64_t max_pool) {
+  if (!x) return NULL;
+  return pl_apply(&op_batch_norm, 5, (pl_tensor *[]){x, weight, bias, running_mean, running_var},
+                  (pl_attr[PL_MAX_ATTR]){{.i = training},
+                                         {.d = momentum},
+                                         {.d = eps},
+                                         {.i = activation},
+                                         {.d = slope},
+                                         {.i = max_pool}});
+}
+
+const pl_op *const pl_ops_batch_norm[] = {&op_batch_norm, NULL};
