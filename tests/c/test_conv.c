@@ -55,9 +55,10 @@ static void check_guard(const pl_real *a, int64_t n) {
   for (int64_t i = n; i < n + GUARD; i++) assert_true(a[i] == guard_value);
 }
 
-/* A sum, and the sum of its terms' sizes, which bounds the rounding error. */
+/* A sum, more exact than what is tested, and the sum of its terms' sizes, which bounds the rounding
+ * error. */
 typedef struct {
-  double value, size;
+  long double value, size;
 } sum;
 
 static void add_term(sum *s, double term) {
@@ -66,8 +67,9 @@ static void add_term(sum *s, double term) {
 }
 
 static void check_sum(const char *what, const char *shape, int64_t i, double got, sum want) {
-  if (fabs(got - want.value) <= 8 * EPSILON * (want.size + 1)) return;
-  fail_msg("%s %s: number %lld is %.9g, expected %.9g", what, shape, (long long)i, got, want.value);
+  if (fabsl(got - want.value) <= 8 * EPSILON * (want.size + 1)) return;
+  fail_msg("%s %s: number %lld is %.9g, expected %.9g", what, shape, (long long)i, got,
+           (double)want.value);
 }
 
 /*
@@ -183,7 +185,7 @@ static void check_conv(const pl_conv_kernels *k, const conv_case *c) {
     int64_t channel = i / (p->oh * p->ow) % p->k;
     add_term(&bias[channel], (double)g[i]);
     if (c->bias) add_term(&all.y[i], (double)c->bias[channel]);
-    all.y[i].value = activated(c, all.y[i].value);
+    all.y[i].value = activated(c, (double)all.y[i].value);
     check_sum("y", c->text, i, (double)y[i], all.y[i]);
   }
   assert_true(k->conv_input_grad(p, &back, c->w, gx));
@@ -289,7 +291,7 @@ static void check_transpose(const pl_conv_kernels *k, const conv_case *c) {
   assert_true(k->conv_transpose(p, c->g, c->w, &end, y));
   for (int64_t i = 0; i < c->nx; i++) {
     if (bias) add_term(&all.gx[i], (double)bias[i / (p->h * p->w) % p->c]);
-    all.gx[i].value = activated(c, all.gx[i].value);
+    all.gx[i].value = activated(c, (double)all.gx[i].value);
     check_sum("transposed y", c->text, i, (double)y[i], all.gx[i]);
   }
   check_guard(y, c->nx);
