@@ -283,7 +283,10 @@ static void back_channel(const job *k, int64_t channel, const pl_real *gs, pl_re
                        .g_step = k->out.step,
                        .slope = act_slope(c),
                        .mean = k->mean[channel]};
-  if (is_pooled(c)) b.at = pl_int32s(c->saved[2]) + channel * k->out.inner;
+  if (is_pooled(c)) {
+    b.at = pl_int32s(c->saved[2]) + channel * k->out.inner;
+    b.y = pl_reals(c->out[0]) + channel * k->out.inner;
+  }
   set_scale(c, channel, b.mean, k->rstd[channel], &b.scale, &b.shift);
   double sum, dot;
   k->kernels->channel_dots(k->in, &b, &sum, &dot);

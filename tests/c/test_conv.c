@@ -599,10 +599,12 @@ static void check_channel(const pl_conv_kernels *k, pl_channel c, pl_real slope,
   int64_t inner = c.inner, step = c.step = 3 * inner, all = c.n * step, outputs = inner / 2;
   int64_t g_step = winners ? 3 * outputs : step;
   pl_real *x = random_array(all), *g = random_array(all), *y = array(all), *gx = array(all);
+  pl_real *best = array(all);
   double *through = calloc((size_t)all + 1, sizeof *through);
   int32_t *at = calloc((size_t)all + 1, sizeof *at);
   pl_channel_back b = {.g = g + (winners ? outputs : inner),
                        .x = x + inner,
+                       .y = best + outputs,
                        .winners = outputs,
                        .g_step = g_step,
                        .scale = (pl_real)-1.5,
@@ -616,6 +618,7 @@ static void check_channel(const pl_conv_kernels *k, pl_channel c, pl_real slope,
     for (int64_t j = 0; j < (winners ? outputs : inner); j++) {
       int64_t here = i * step + (winners ? 2 * j + pick(0, 1) : j), from = i * g_step + j;
       if (winners) at[outputs + from] = (int32_t)(here - i * step) + 1;
+      best[outputs * winners + from] = b.x[here] * b.scale + b.shift;
       bool above = b.slope == 1 || (double)b.x[here] * -1.5 + 0.125 > 0;
       through[here] = (double)b.g[from] * (above ? 1 : (double)slope);
       add_term(&back, through[here]);
@@ -639,7 +642,7 @@ static void check_channel(const pl_conv_kernels *k, pl_channel c, pl_real slope,
   }
   check_sum("channel", "sum", inner, k->channel_sum(c, b.x), total);
   check_sum("channel", "squares", inner, k->channel_squares(c, b.x, b.mean), squares);
-  free(x), free(g), free(y), free(gx), free(through), free(at);
+  free(x), free(g), free(y), free(gx), free(best), free(through), free(at);
 }
 
 static void test_channels(void **unused) {

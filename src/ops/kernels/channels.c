@@ -4,7 +4,7 @@
 */
 #include "conv_kernels.h"
 
-enum { SUMS = 4, PIECE = 4096 };
+enum { SUMS = 4, PIECE = 4096, CHUNK = 256 };
 
 /* The lanes of a run's last vector, which overlaps the one before, that were not in that one. */
 INLINE vec_mask fresh_lanes(int64_t left) { return lane_numbers() >= (pl_lane)(LANES - left); }
@@ -130,19 +130,39 @@ INLINE void add_dots(int64_t n, const pl_channel_back *b, const pl_real *g, cons
   }
 }
 
-/* Places of a run that have a gradient; several sums, so that none waits for the last. */
-static void add_winners(const pl_channel_back *b, const pl_real *g, const int32_t *at,
-                        const pl_real *x, double *sum, double *dot) {
-  for (int64_t start = 0; start < b->winners; start += PIECE) {
-    const int64_t end = PL_MIN(b->winners, start + PIECE);
-    pl_real sums[SUMS] = {0}, dot_sums[SUMS] = {0};
-    for (int64_t i = start; i < end; i += SUMS)
-      for (int64_t k = 0; k < PL_MIN(SUMS, end - i); k++) {
-        const pl_real here = x[at[i + k] - 1], v = through_one(b, g[i + k], here);
-        sums[k] += v;
-        dot_sums[k] += v * (here - b->mean);
-      }
-    for (int k = 0; k < SUMS; k++) *sum += (double)sums[k], *dot += (double)dot_sums[k];
+/* Gradients of a run's winners, from number `first` on, before the activation. */
+INLINE void take_winners(const pl_channel_back *b, int64_t run, int64_t first, int64_t n,
+                         pl_real *g) {
+  const int64_t at = run * b->g_step + first;
+  const flow f = {b->g + at, b->slope == 1 ? NULL : b->y + at, b->slope};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES) store(g + i, flow_load(&f, i));
+  for (; i < n; i++) g[i] = flow_one(&f, i);
+}
+
+/* Adds up n numbers, fewer than PIECE, of g, and of g (x - mean). */
+INLINE void add_pairs(int64_t n, const pl_real *g, const pl_real *x, pl_real mean, double *sum,
+                      double *dot) {
+  vec sums = {0}, by_x = {0}, about = every(mean);
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES) {
+    vec v = load(g + i);
+    sums += v;
+    by_x += v * (load(x + i) - about);
+  }
+  for (; i < n; i++) *sum += (double)g[i], *dot += (double)(g[i] * (x[i] - mean));
+  for (int lane = 0; lane < LANES; lane++) *sum += (double)sums[lane], *dot += (double)by_x[lane];
+}
+
+static void add_winners(const pl_channel_back *b, int64_t run, const pl_real *x, double *sum,
+                        double *dot) {
+  const int32_t *at = b->at + run * b->g_step;
+  pl_real g[CHUNK], here[CHUNK];
+  for (int64_t first = 0; first < b->winners; first += CHUNK, at += CHUNK) {
+    const int64_t n = PL_MIN(CHUNK, b->winners - first);
+    take_winners(b, run, first, n, g);
+    for (int64_t i = 0; i < n; i++) here[i] = x[at[i] - 1];
+    add_pairs(n, g, here, b->mean, sum, dot);
   }
 }
 
@@ -151,8 +171,7 @@ void k_channel_dots(pl_channel c, const pl_channel_back *back, double *sum, doub
   dots s = {0};
   int64_t held = 0;
   *sum = *dot = 0;
-  for (int64_t i = 0; b.at && i < c.n; i++)
-    add_winners(&b, b.g + i * b.g_step, b.at + i * b.g_step, b.x + i * c.step, sum, dot);
+  for (int64_t i = 0; b.at && i < c.n; i++) add_winners(&b, i, b.x + i * c.step, sum, dot);
   for (int64_t i = 0; !b.at && i < c.n; i++)
     for (int64_t at = 0; at < c.inner; at += PIECE) {
       add_dots(piece(&c, at), &b, b.g + i * b.g_step + at, b.x + i * c.step + at, &s);
@@ -177,6 +196,17 @@ INLINE void blend_run(int64_t n, const pl_channel_back *b, const pl_real *g, con
   for (; j < n; j++) to[j] = by_x * x[j] + plus + (g ? by_g * through_one(b, g[j], x[j]) : 0);
 }
 
+/* to += by_g g' where the winners were. */
+static void spread_winners(const pl_channel_back *b, int64_t run, pl_real by_g, pl_real *to) {
+  const int32_t *at = b->at + run * b->g_step;
+  pl_real g[CHUNK];
+  for (int64_t first = 0; first < b->winners; first += CHUNK, at += CHUNK) {
+    const int64_t n = PL_MIN(CHUNK, b->winners - first);
+    take_winners(b, run, first, n, g);
+    for (int64_t i = 0; i < n; i++) to[at[i] - 1] += by_g * g[i];
+  }
+}
+
 void k_channel_blend(pl_channel c, const pl_channel_back *back, pl_real by_g, pl_real by_x,
                      pl_real plus, pl_real *gx) {
   const pl_channel_back b = *back;
@@ -188,9 +218,6 @@ void k_channel_blend(pl_channel c, const pl_channel_back *back, pl_real by_g, pl
       continue;
     }
     blend_run(c.inner, &b, NULL, x, by_g, by_x, plus, to);
-    for (int64_t j = 0; j < b.winners; j++) {
-      const int64_t at = b.at[i * b.g_step + j] - 1;
-      to[at] += by_g * through_one(&b, g[j], x[at]);
-    }
+    spread_winners(&b, i, by_g, to);
   }
 }

@@ -58,10 +58,11 @@ typedef struct {
 /*
 ** What flows back to act(x scale + shift), and x, with which it is summed. An activation multiplies
 ** what is below zero by slope (1: there is none). The runs of g are g_step apart; where `at` is not
-** NULL, they have `winners` numbers, which belong to those places of a run of x, from 1.
+** NULL, they have `winners` numbers, which belong to those places of a run of x, from 1, and y,
+** laid out like g, is what the activation made of these places.
 */
 typedef struct {
-  const pl_real *g, *x;
+  const pl_real *g, *x, *y;
   const int32_t *at;
   int64_t winners, g_step;
   pl_real scale, shift, slope, mean;
