@@ -3,10 +3,11 @@
 #
 # usage: bench/compare.sh [-n ROUNDS] [-s SECONDS] [-t THREADS] [-o FOLDER] [NAME...]
 #
-# Each round measures what the machine can do (matrix products, memory) and then times, for each
-# workload: PyTorch, PyTorch with an allocator that gives no memory back (often faster), and
-# Perilune. The peer is the faster of the two. Printed are medians over the rounds and, in brackets,
-# the lowest and highest ratio of a round; -o leaves the table as compare.csv and a chart of it.
+# Each round measures what the machine can do (matrix products, memory), how long either takes from
+# its start to the first line of a script, and then, for each workload: PyTorch, PyTorch with an
+# allocator that gives no memory back (often faster), Perilune, and Perilune on one thread. The peer
+# is the faster of the two. Printed are medians over the rounds and, in brackets, the lowest and
+# highest ratio of a round; -o leaves the table as compare.csv and a chart of it.
 # $PERILUNE is the program (build/perilune), $PYTHON the Python that has torch (python3).
 set -eu
 cd "$(dirname "$0")/.."
@@ -37,13 +38,25 @@ note() {
     '/samples\/s/ { print $1, who, round, $4, $(NF-1), who == "ours" ? $8 : 0 }' >>"$times"
 }
 
+# start WHO ROUND COMMAND...: adds a line of how often a second the command could start and end
+start() {
+  who=$1 round=$2 from=$(date +%s%N)
+  shift 2
+  "$@" >/dev/null
+  echo "$who $round $(($(date +%s%N) - from))" |
+    awk '{ print "start", $1, $2, 1e9 / $3, 0, 0 }' >>"$times"
+}
+
 for round in $(seq "$rounds"); do
+  start ours "$round" "$perilune" -e 'print "hello"'
+  start peer "$round" "$python" -c 'import torch; print("hello")'
   note ours "$round" "$perilune" bench/run.lua --threads "$threads" --seconds 1 gemm memory
   for name in "$@"; do
     note peer "$round" "$python" bench/peer.py --threads "$threads" --seconds "$seconds" "$name"
     note kept "$round" env GLIBC_TUNABLES="$keep" "$python" bench/peer.py --threads "$threads" \
       --seconds "$seconds" "$name"
     note ours "$round" "$perilune" bench/run.lua --threads "$threads" --seconds "$seconds" "$name"
+    note one "$round" "$perilune" bench/run.lua --threads 1 --seconds "$seconds" "$name"
   done
 done
 "$perilune" bench/report.lua "$times" "$folder" "$@"

@@ -14,11 +14,17 @@ local SLOW <const> = 0.003
 
 local seconds, csv, names, i = 0.1, nil, {}, 1
 while arg[i] do
-  if arg[i] == "--seconds" or arg[i] == "--csv" then
-    if arg[i] == "--csv" then csv = arg[i + 1] else seconds = tonumber(arg[i + 1]) end
-    i = i + 1
-  else
+  if arg[i] == "--help" then
+    print("usage: perilune bench/ops.lua [--seconds S] [--csv FILE] [OP...]")
+    return
+  elseif arg[i] == "--seconds" then
+    seconds, i = assert(tonumber(arg[i + 1]), "--seconds needs a number"), i + 1
+  elseif arg[i] == "--csv" then
+    csv, i = assert(arg[i + 1], "--csv needs a file"), i + 1
+  elseif pl.op(arg[i]) then
     names[#names + 1] = arg[i]
+  else
+    error(("unknown op '%s'; pl.ops() lists them"):format(arg[i]), 0)
   end
   i = i + 1
 end

@@ -1,7 +1,7 @@
 --- The report of compare.sh: perilune bench/report.lua TIMES FOLDER NAME...
 --
--- TIMES has lines of name, who (peer, kept, ours), round, samples per second, peak memory in MiB
--- and MFLOP a sample. Prints medians over the rounds; if FOLDER is not empty, leaves compare.csv
+-- TIMES has lines of name, who (peer, kept, ours, one: ours on one thread), round, samples per second,
+-- peak memory in MiB and MFLOP a sample; those of `start` are starts per second. Prints medians over the rounds; if FOLDER is not empty, leaves compare.csv
 -- and compare.png there.
 
 local pl = require "perilune"
@@ -45,6 +45,13 @@ local function ratios(row)
   return list
 end
 
+-- What the threads gain over one, round by round.
+local function scaling(row)
+  local list = {}
+  for i, ours in ipairs(row.ours) do list[i] = ours.rate / row.one[i].rate end
+  return list
+end
+
 local rows = read_times(times)
 local limit = rows.gemm.ours[1].cost * median(column(rows.gemm.ours, "rate")) / 1e3 -- GFLOP/s
 local function summary(name)
@@ -55,7 +62,7 @@ local function summary(name)
     ours = ours, ratio = median(ratio), low = math.min(table.unpack(ratio)),
     high = math.max(table.unpack(ratio)), cost = row.ours[1].cost,
     share = ours * row.ours[1].cost / 1e3 / limit, memory = row.ours[1].memory,
-    peer_memory = row.peer[1].memory,
+    peer_memory = row.peer[1].memory, scaling = median(scaling(row)),
   }
 end
 
@@ -64,18 +71,21 @@ for i, name in ipairs(names) do list[i] = summary(name) end
 
 print(("matrix products %.0f GFLOP/s, memory %.1f GB/s; samples per second, medians of %d rounds")
   :format(limit, median(column(rows.memory.ours, "rate")) / 1e9, #rows.gemm.ours))
-print(("%-11s %9s %9s %9s  %-20s %14s %9s  %s"):format("workload", "PyTorch", "kept mem.",
-  "Perilune", "ratio to the faster", "MFLOP/sample", "of limit", "peak MiB"))
+local function start(who) return 1e3 / median(column(rows.start[who], "rate")) end
+print(("from the start to the end of a script of one line: Perilune %.0f ms, PyTorch %.0f ms"):format(
+  start "ours", start "peer"))
+print(("%-11s %9s %9s %9s  %-20s %10s %14s %9s  %s"):format("workload", "PyTorch", "kept mem.",
+  "Perilune", "ratio to the faster", "one thread", "MFLOP/sample", "of limit", "peak MiB"))
 for _, r in ipairs(list) do
-  print(("%-11s %9.0f %9.0f %9.0f  %5.2f [%.2f, %.2f]   %14.2f %8.0f%%  %d against %d"):format(
-    r.name, r.peer, r.kept, r.ours, r.ratio, r.low, r.high, r.cost, 100 * r.share, r.memory,
-    r.peer_memory))
+  print(("%-11s %9.0f %9.0f %9.0f  %5.2f [%.2f, %.2f]   x %8.2f %14.2f %8.0f%%  %d against %d"):format(
+    r.name, r.peer, r.kept, r.ours, r.ratio, r.low, r.high, r.scaling, r.cost, 100 * r.share,
+    r.memory, r.peer_memory))
 end
 
 if folder == "" then return end
 assert(core.mkdir(folder))
-local fields = {"name", "peer", "kept", "ours", "ratio", "low", "high", "cost", "share", "memory",
-                "peer_memory"}
+local fields = {"name", "peer", "kept", "ours", "ratio", "low", "high", "scaling", "cost", "share",
+                "memory", "peer_memory"}
 local lines = {table.concat(fields, ",")}
 for i, r in ipairs(list) do
   local values = {}

@@ -9,10 +9,16 @@ local pl = require "perilune"
 local core = require "perilune.core"
 local workloads = require "workloads"
 
+local usage = "usage: perilune bench/run.lua [--threads N] [--seconds S] [NAME...]\nnames: "
+  .. table.concat(workloads.order, ", ")
+
 local seconds, names = 6, {}
 local i = 1
 while arg[i] do
-  if arg[i] == "--threads" then
+  if arg[i] == "--help" then
+    print(usage)
+    return
+  elseif arg[i] == "--threads" then
     core.threads(assert(math.tointeger(arg[i + 1]), "--threads needs a number"))
     i = i + 1
   elseif arg[i] == "--seconds" then
@@ -21,8 +27,7 @@ while arg[i] do
   elseif workloads[arg[i]] then
     names[#names + 1] = arg[i]
   else
-    local known = table.concat(workloads.order, ", ")
-    error(("unknown workload '%s'; known: %s"):format(arg[i], known), 0)
+    error(("unknown workload '%s'\n%s"):format(arg[i], usage), 0)
   end
   i = i + 1
 end
