@@ -309,19 +309,21 @@ static int64_t rows_between(const job *k, const class *c, int64_t image, int64_t
 
 /*
 ** Output rows from..to of some images, for one slice of channels and one tile. A few images at
-** a time: their sources stay in the first-level cache while one class after the other uses them.
+** a time, evenly: their sources stay in the first-level cache while one class after the other uses
+** them, and where a class has one output of an image, they fill a tile.
 */
 static void slice_by_blocks(const job *k, const pl_real *w, const pl_real *x, int64_t count,
                             int64_t channels, int64_t from, int64_t to, pl_real *sums) {
   const class *end = k->class + k->classes;
   const tile_row *row = NULL;
-  for (int64_t i = 0; i < count; i += TILE_ROWS)
+  const int64_t turns = (count + TILE_ROWS - 1) / TILE_ROWS;
+  for (int64_t t = 0; t < turns; t++)
     for (const class *c = k->class; c < end; c++) {
       bool last = c + 1 == end;
-      int64_t then = last ? i + TILE_ROWS : i, m = 0;
+      int64_t i = count * t / turns, next = count * (t + 1) / turns, then = last ? next : i, m = 0;
       if (then < count) m = rows_between(k, last ? k->class : c + 1, then, 1, from, to, &row);
       fetch_sums(m, row, sums);
-      m = rows_between(k, c, i, PL_MIN(TILE_ROWS, count - i), from, to, &row);
+      m = rows_between(k, c, i, next - i, from, to, &row);
       block_tiles(m, c->y->taps * c->x->taps * channels, c->pair, w, x, row, sums);
     }
 }

@@ -6,8 +6,9 @@
 **   by rows    neighbours in an output row, added up at the end; few channels, wide images
 **
 ** Small weights: the images are cut into a fixed number of shares, each with its own sums,
-** which are added in order at the end. Large weights: one share, and a range of channels
-** for each thread. So bits do not depend on the number of threads.
+** which are added in order at the end. Large weights: one share, of which a thread takes a block
+** of output channels and a range of others at a time. So bits do not depend on the number of
+** threads.
 */
 #include <omp.h>
 
@@ -16,6 +17,7 @@
 
 enum {
   SHARES = 16,
+  TURNS = 4,          /* parts of large weights for each thread, or more */
   LARGE = 1 << 14,    /* weights that are many enough to be cut among the threads */
   SLICE = 256,        /* outputs that a pass covers: their blocks stay in the first-level cache */
   VECTOR_SLICE = 128, /* the same by rows, in vectors */
@@ -61,7 +63,7 @@ typedef struct {
 
 /* What one thread does at a time: a share, source channels, and its scratch memory. */
 typedef struct {
-  int64_t share, image, images_end, channel, channels;
+  int64_t share, image, images_end, block, blocks_end, channel, channels;
   pl_real *copy, *g, *sums, *unpooled;
 } part;
 
@@ -183,7 +185,7 @@ static void group_by_blocks(const job *k, const part *t, int64_t image, int64_t 
   const pl_real *x = k->images.g + image * p->c * p->h * p->w;
   const flow g = gradients_of(k, t, image, count);
   int64_t end = t->channel + t->channels;
-  for (int64_t b = 0; b < k->lanes / BLOCK; b++) {
+  for (int64_t b = t->block; b < t->blocks_end; b++) {
     pl_real *sums = k->sums + (t->share * k->lanes / BLOCK + b) * k->n * BLOCK;
     for (int64_t from = 0; from < p->oh; from += k->band) {
       int64_t to = PL_MIN(p->oh, from + k->band), m = (to - from) * p->ow;
@@ -198,7 +200,7 @@ static void group_by_blocks(const job *k, const part *t, int64_t image, int64_t 
 }
 
 static void zero_sums(const job *k, const part *t) {
-  for (int64_t b = 0; b < k->lanes / BLOCK; b++) {
+  for (int64_t b = t->block; b < t->blocks_end; b++) {
     int64_t at = (t->share * k->lanes / BLOCK + b) * k->n + t->channel * k->window;
     memset(k->sums + at * BLOCK, 0, (size_t)(t->channels * k->window * BLOCK) * sizeof(pl_real));
   }
@@ -368,7 +370,8 @@ static void add_lanes(const job *k, const part *t) {
 
 static void run_part(const job *k, const part *t) {
   if (k->bias && !t->channel)
-    memset(k->bias + t->share * k->lanes, 0, (size_t)k->lanes * sizeof(pl_real));
+    memset(k->bias + t->share * k->lanes + t->block * BLOCK, 0,
+           (size_t)((t->blocks_end - t->block) * BLOCK) * sizeof(pl_real));
   if (!k->by_rows) {
     zero_sums(k, t);
     for (int64_t i = t->image; i < t->images_end; i += k->group)
@@ -426,18 +429,37 @@ static sizes thread_sizes(const job *k) {
   return s;
 }
 
-/* A share of images, or, of large weights, a range of channels. */
-static void run_turn(const job *k, part *t, int64_t i, int64_t turns) {
-  t->share = k->large ? 0 : i;
-  t->image = k->large ? 0 : k->p->n * i / turns;
-  t->images_end = k->large ? k->p->n : k->p->n * (i + 1) / turns;
-  t->channel = k->large ? k->p->c * i / turns : 0;
-  t->channels = k->large ? k->p->c * (i + 1) / turns - t->channel : k->p->c;
-  if (t->channels || !k->large) run_part(k, t);
+/* Ranges of channels that large weights are cut into: each lays the gradients out once more. */
+static int64_t ranges_of(const job *k, int threads) {
+  int64_t blocks = k->lanes / BLOCK, most = k->p->c / SHARES;
+  return PL_MAX(1, PL_MIN(most, (TURNS * threads + blocks - 1) / blocks));
 }
 
-static void run_thread(const job *k, pl_hand *hands, int64_t turns, pl_real *scratch) {
+/* A share of images, or a part of large weights. */
+static void run_turn(const job *k, part *t, int64_t i, int64_t ranges) {
+  *t = (part){.images_end = k->p->n,
+              .blocks_end = k->lanes / BLOCK,
+              .channels = k->p->c,
+              .copy = t->copy,
+              .g = t->g,
+              .sums = t->sums,
+              .unpooled = t->unpooled};
+  if (k->large) {
+    t->block = i / ranges;
+    t->blocks_end = t->block + 1;
+    t->channel = k->p->c * (i % ranges) / ranges;
+    t->channels = k->p->c * (i % ranges + 1) / ranges - t->channel;
+  } else {
+    t->share = i;
+    t->image = k->p->n * i / k->shares;
+    t->images_end = k->p->n * (i + 1) / k->shares;
+  }
+  run_part(k, t);
+}
+
+static void run_thread(const job *k, pl_hand *hands, pl_real *scratch) {
   const int id = omp_get_thread_num(), threads = omp_get_num_threads();
+  const int64_t ranges = ranges_of(k, threads);
   sizes size = thread_sizes(k);
   part t = {.copy = scratch + id * size.all};
   t.g = t.copy + size.copy;
@@ -445,8 +467,8 @@ static void run_thread(const job *k, pl_hand *hands, int64_t turns, pl_real *scr
   t.unpooled = t.sums + size.sums;
   memset(t.copy, 0, (size_t)size.copy * sizeof(pl_real));
 #pragma omp single
-  pl_deal(hands, threads, turns);
-  for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) run_turn(k, &t, i, turns);
+  pl_deal(hands, threads, k->large ? k->lanes / BLOCK * ranges : k->shares);
+  for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) run_turn(k, &t, i, ranges);
 #pragma omp barrier
 }
 
@@ -462,7 +484,7 @@ static bool run(job *k, pl_real *gw, pl_real *gbias) {
   bool many = k->n * k->p->k * k->outputs * k->p->n > FEW;
 #pragma omp parallel if (many)
   {
-    run_thread(k, hands, k->large ? omp_get_num_threads() : k->shares, k->sums + shared);
+    run_thread(k, hands, k->sums + shared);
     collect(k, gw, gbias);
   }
   pl_scratch_free(hands);
