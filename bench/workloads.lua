@@ -87,12 +87,10 @@ local function vae()
   local optimizer = optim.Adam(net:parameters(), {lr = 3e-4})
   local x = pl.rand(batch, 784)
   return function()
-    optimizer:zero_grad()
     local logits, mean, log_var = net(x)
     local loss = (pl.binary_cross_entropy_with_logits(logits, x, {reduction = "sum"})
       + nn.gaussian.kl_divergence(mean, log_var):sum()) / batch
-    loss:backward()
-    optimizer:step()
+    optimizer:step_backward(loss)
     return loss:item()
   end, batch
 end

@@ -47,6 +47,36 @@ static int tensor_backward(lua_State *L) {
   return pl_backward(t, seed, retain, create) ? 0 : plb_raise(L);
 }
 
+/* What a sweep calls back: function `f` of the stack, with places in the list of leaves, from 1. */
+typedef struct {
+  lua_State *L;
+  int f, m;
+  const int *which;
+} report;
+
+static int run_report(lua_State *L) {
+  const report *r = lua_touserdata(L, 1);
+  luaL_checkstack(L, r->m + 4, "backward_each");
+  for (int i = 0; i < r->m; i++) lua_pushinteger(L, r->which[i] + 1);
+  lua_call(L, r->m, 0);
+  return 0;
+}
+
+static bool ready(void *context, int m, const int *which) {
+  report *r = context;
+  lua_State *L = r->L;
+  r->m = m, r->which = which;
+  if (!lua_checkstack(L, 8)) return pl_fail("backward_each: stack overflow");
+  lua_pushcfunction(L, run_report);
+  lua_pushlightuserdata(L, r);
+  lua_pushvalue(L, r->f);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return !pl_error();
+  const char *message = lua_tostring(L, -1);
+  pl_fail("%s", message ? message : "backward_each: the function raised an error that is no text");
+  lua_pop(L, 1);
+  return false;
+}
+
 enum { MAX_LIST = 4096 };
 
 /* The tensors of a list at i, or the one tensor there; false entries are NULL if allowed. */
@@ -79,6 +109,17 @@ static pl_tensor ***push_boxes(lua_State *L, int n) {
     lua_rawseti(L, -2, k + 1);
   }
   return boxes;
+}
+
+/* backward_each(output, leaves, f) */
+static int grad_backward_each(lua_State *L) {
+  pl_tensor *t = plb_check(L, 1), **leaves;
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  int n = read_list(L, 2, "leaves", &leaves, false);
+  report r = {.L = L, .f = 3};
+  plb_make_room(L, 0);
+  return pl_backward_each(t, NULL, n, leaves, ready, &r) ? 0 : plb_raise(L);
 }
 
 /* grad(outputs, inputs[, {grad_outputs=, retain_graph=, create_graph=}]) -> list */
@@ -357,6 +398,11 @@ static const plb_function functions[] = {
      "create_graph they have gradients themselves."},
     {"no_grad", grad_no_grad,
      "(f, ...)\nCalls f(...) without recording for gradients and returns its results."},
+    {"backward_each", grad_backward_each,
+     "(output, leaves, f)\nAs output:backward(), but while it goes on calls f(i, ...) with the "
+     "places "
+     "of those leaves whose grad is complete, and which may now be changed; see step_backward of "
+     "the optimisers."},
     {"enable_grad", grad_enable_grad, "(f, ...)\nCalls f(...) with recording, inside of no_grad."},
     {"tidy", grad_tidy,
      "(f, ...)\nCalls f(...) and returns its results. Every tensor made inside that is not "

@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
   pl_tensor *t;
   pl_tensor *grad;
+  int64_t uses; /* of a leaf that is reported: how often nodes that are not yet swept have it */
 } target;
 
 typedef struct {
@@ -31,6 +32,9 @@ typedef struct {
   bool leaves;     /* every leaf that requires a gradient is a target */
   uint64_t oldest; /* nodes made before it cannot lead to a target */
   bool create_graph, retain_graph;
+  int n_reported; /* the first targets are leaves that are reported when they are complete */
+  pl_ready *ready;
+  void *context;
 } sweep;
 
 static size_t hash(const void *p, size_t slots) {
@@ -122,12 +126,12 @@ static bool add_target(sweep *s, pl_tensor *t) {
     s->targets = v;
     s->target_room = room;
   }
-  s->targets[s->n_targets++] = (target){pl_retain(t), NULL};
+  s->targets[s->n_targets++] = (target){pl_retain(t), NULL, 0};
   return true;
 }
 
 static void find_oldest(sweep *s) {
-  s->oldest = s->n_targets ? UINT64_MAX : 0;
+  s->oldest = s->n_targets && !s->leaves ? UINT64_MAX : 0;
   for (size_t i = 0; i < s->n_targets; i++) {
     uint64_t serial = s->targets[i].t->node ? s->targets[i].t->node->serial : 0;
     s->oldest = PL_MIN(s->oldest, serial);
@@ -258,7 +262,7 @@ static bool step(sweep *s, visit *v) {
   bool any = false;
   for (int i = 0; i < node->n_out; i++) any |= v->gout[i] != NULL;
   if (!any || !v->useful) return true;
-  if (!pl_check_interrupt() || !check_node(node)) return false;
+  if ((!s->ready && !pl_check_interrupt()) || !check_node(node)) return false;
   unsigned need = 0;
   for (int i = 0; i < node->n_in && i < 32; i++)
     if (leads_to_target(s, node->in[i])) need |= 1u << i;
@@ -296,16 +300,79 @@ static void release_gouts(const sweep *s, visit *v) {
   }
 }
 
-static bool flow_back(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
-  for (int i = 0; i < n; i++)
-    if (!flow(s, outputs[i], seeds[i])) return false;
-  for (size_t i = s->n; i-- > 0;) {
-    bool ok = step(s, &s->v[i]);
-    release_gouts(s, &s->v[i]);
-    if (!ok) return false;
-    if (!s->retain_graph && s->v[i].useful) pl_node_forget(s->v[i].node);
+/*
+** Leaves that are reported
+*/
+
+/* The leaf among them that is input i of a node, or NULL. */
+static target *reported(const sweep *s, const pl_node *node, int i) {
+  const pl_tensor *x = node->in[i];
+  if (!x || x->node || !x->requires_grad) return NULL;
+  target *t = find_target(s, x);
+  return t && t - s->targets < s->n_reported ? t : NULL;
+}
+
+static void count_uses(const sweep *s) {
+  for (size_t i = 0; i < s->n; i++)
+    for (int j = 0; s->v[i].useful && j < s->v[i].node->n_in; j++) {
+      target *t = reported(s, s->v[i].node, j);
+      if (t) t->uses++;
+    }
+}
+
+/* A gradient that nobody else can see, so that changing it in place is safe. */
+static pl_tensor *own_copy(pl_tensor *g) {
+  if (g->refs == 1 && g->storage->refs == 1 && pl_is_contiguous(g)) return g;
+  pl_tensor *copy = pl_empty(g->kind, pl_size(g));
+  return copy && pl_copy(copy, g) ? copy : NULL;
+}
+
+static bool add_to_grad(target *x, bool create_graph) {
+  pl_tensor *g = x->grad, *old = x->t->grad;
+  if (old) {
+    g = pl_add(old, g);
+  } else if (!create_graph) {
+    g = own_copy(g);
   }
+  if (!g) return false;
+  pl_set_grad(x->t, g);
   return true;
+}
+
+/* Reports the inputs of a node that was swept which no other node waits for. */
+static bool report(sweep *s, const visit *v, int *which) {
+  int m = 0;
+  bool ok = true;
+  for (int i = 0; v->useful && i < v->node->n_in; i++) {
+    target *t = reported(s, v->node, i);
+    if (t && --t->uses == 0 && t->grad) which[m++] = (int)(t - s->targets);
+  }
+  if (!m) return true;
+  pl_scope_begin();
+  for (int i = 0; ok && i < m; i++) {
+    target *t = &s->targets[which[i]];
+    ok = add_to_grad(t, false);
+    pl_release(t->grad);
+    t->grad = NULL;
+  }
+  ok = ok && s->ready(s->context, m, which) && !pl_error();
+  pl_scope_end();
+  return ok;
+}
+
+static bool flow_back(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
+  int *which = s->ready ? pl_scratch((size_t)s->n_reported * sizeof *which) : NULL;
+  bool ok = !s->ready || which;
+  for (int i = 0; ok && i < n; i++) ok = flow(s, outputs[i], seeds[i]);
+  if (ok && s->ready) count_uses(s);
+  for (size_t i = s->n; ok && i-- > 0;) {
+    ok = step(s, &s->v[i]);
+    release_gouts(s, &s->v[i]);
+    ok = ok && (!s->ready || report(s, &s->v[i], which));
+    if (ok && !s->retain_graph && s->v[i].useful) pl_node_forget(s->v[i].node);
+  }
+  pl_scratch_free(which);
+  return ok;
 }
 
 static void sweep_free(sweep *s) {
@@ -376,38 +443,38 @@ bool pl_grad(int n_out, pl_tensor *const *outputs, pl_tensor *const *seeds, int 
   return ok;
 }
 
-/* A gradient that nobody else can see, so that changing it in place is safe. */
-static pl_tensor *own_copy(pl_tensor *g) {
-  if (g->refs == 1 && g->storage->refs == 1 && pl_is_contiguous(g)) return g;
-  pl_tensor *copy = pl_empty(g->kind, pl_size(g));
-  return copy && pl_copy(copy, g) ? copy : NULL;
-}
-
-static bool add_to_grad(target *x, bool create_graph) {
-  pl_tensor *g = x->grad, *old = x->t->grad;
-  if (old) {
-    g = pl_add(old, g);
-  } else if (!create_graph) {
-    g = own_copy(g);
-  }
-  if (!g) return false;
-  pl_set_grad(x->t, g);
-  return true;
+/* Gives all leaves their gradients, and ends the sweep. */
+static bool backward(sweep *s, pl_tensor *output, pl_tensor *seed) {
+  pl_scope_begin();
+  bool ok = run_sweep(s, 1, &output, &seed);
+  bool was = pl_grad_mode(s->create_graph);
+  for (size_t i = 0; ok && i < s->n_targets; i++)
+    ok = !s->targets[i].grad || add_to_grad(&s->targets[i], s->create_graph);
+  pl_grad_mode(was);
+  pl_scope_end();
+  sweep_free(s);
+  return ok;
 }
 
 bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool create_graph) {
   if (pl_error()) return false;
   sweep s = {
       .leaves = true, .create_graph = create_graph, .retain_graph = retain_graph || create_graph};
-  pl_scope_begin();
-  bool ok = run_sweep(&s, 1, &output, &seed);
-  bool was = pl_grad_mode(create_graph);
-  for (size_t i = 0; ok && i < s.n_targets; i++)
-    ok = !s.targets[i].grad || add_to_grad(&s.targets[i], create_graph);
-  pl_grad_mode(was);
-  pl_scope_end();
+  return backward(&s, output, seed);
+}
+
+bool pl_backward_each(pl_tensor *output, pl_tensor *seed, int n, pl_tensor *const *leaves,
+                      pl_ready *ready, void *context) {
+  if (pl_error()) return false;
+  sweep s = {.leaves = true, .n_reported = n, .ready = ready, .context = context};
+  for (int i = 0; i < n && !pl_error(); i++)
+    if (!leaves[i] || leaves[i]->node || !leaves[i]->requires_grad)
+      pl_fail("backward: leaf %d is no leaf that requires a gradient", i + 1);
+    else if (find_target(&s, leaves[i])) pl_fail("backward: leaf %d is there twice", i + 1);
+    else add_target(&s, leaves[i]);
+  if (!pl_error()) return backward(&s, output, seed);
   sweep_free(&s);
-  return ok;
+  return false;
 }
 
 /*

@@ -388,6 +388,73 @@ end
 -- Clipping
 --
 
+--
+-- Steps within the sweep
+--
+
+-- A network whose middle layer is used twice, with two groups, after five steps.
+local function after_steps(make, each)
+  pl.manual_seed(7)
+  local middle, unused = nn.Linear(6, 6), nn.Linear(2, 2)
+  local net = nn.Sequential {nn.Linear(4, 6), nn.ReLU(), middle, nn.Tanh(), middle, nn.Linear(6, 3)}
+  local groups = optim.groups(net, {weight_decay = 0.1})
+  groups[3] = {params = unused:parameters()}
+  local opt = make(groups)
+  for _ = 1, 5 do
+    local x, y = pl.randn(8, 4), pl.randn(8, 3)
+    pl.tidy(function()
+      opt:zero_grad()
+      local loss = (net(x) - y):square():mean()
+      if each then
+        opt:step_backward(loss)
+      else
+        loss:backward()
+        opt:step()
+      end
+    end)
+  end
+  return net:parameters(), opt
+end
+
+function T.test_step_backward_gives_the_same_bits()
+  for _, make in ipairs {
+    function(groups) return optim.SGD(groups, {lr = 0.1, momentum = 0.9}) end, optim.Adam,
+    optim.AdamW, optim.RMSprop,
+  } do
+    local want, one = after_steps(make, false)
+    local got, other = after_steps(make, true)
+    for i, p in ipairs(got) do
+      lu.assertEquals((p - want[i]):abs():amax():item(), 0)
+      lu.assertNil(p.grad)
+    end
+    for k, state in ipairs(one.state) do lu.assertEquals(other.state[k].step, state.step) end
+  end
+end
+
+function T.test_step_backward_adds_to_an_earlier_gradient()
+  local p, q = parameter(), parameter()
+  local opt = optim.SGD({p}, {lr = 1})
+  p.grad = pl.tensor {1, 1, 1}
+  opt:step_backward((p * q):sum() + p:sum())
+  assert_close(p, {0.5 - 2.5, -1.25 - 0.75, 2 - 4}, "p")
+  assert_close(q.grad, START, "gradient of a leaf that is no parameter")
+  lu.assertNil(p.grad)
+end
+
+function T.test_errors_of_step_backward()
+  local p = parameter()
+  local opt = optim.SGD({p}, {lr = 1})
+  lu.assertErrorMsgContains("the output is real[3]", opt.step_backward, opt, p * 2)
+  local loss = p:sum()
+  opt:step_backward(loss)
+  lu.assertErrorMsgContains("the graph was already swept", opt.step_backward, opt, loss)
+  opt._update = function() error("stop here", 0) end
+  lu.assertErrorMsgContains("stop here", opt.step_backward, opt, p:sum())
+  local square, early = p:square(), optim.SGD({p}, {lr = 1})
+  early:step_backward(p:sum()) -- changes what the gradient of square needs
+  lu.assertErrorMsgContains("was changed in place since", early.step_backward, early, square:sum())
+end
+
 local function with_gradients(...)
   local list = {}
   for i, gradient in ipairs {...} do

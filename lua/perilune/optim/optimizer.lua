@@ -6,6 +6,7 @@
 -- @module perilune.optim.optimizer
 
 local pl = require "perilune"
+local core = require "perilune.core"
 local check = require "perilune.check"
 
 local is_tensor = pl.is_tensor
@@ -168,6 +169,41 @@ function Optimizer:step()
     end
     if #params > 0 then self._update(params, grads, states, group) end
   end
+end
+
+-- All parameters in a row, and for each its group.
+local function flat(self)
+  local params, group_of = {}, {}
+  for _, group in ipairs(self.groups) do
+    for _, p in ipairs(group.params) do
+      params[#params + 1] = p
+      group_of[#params] = group
+    end
+  end
+  return params, group_of
+end
+
+--- `loss:backward()` and `step()` in one: each parameter is changed as soon as its gradient is
+-- complete, while that is in the processor's caches, and its gradient is let go, so that those of
+-- all parameters are never there at the same time. The steps are the same. There is no moment
+-- between the two for clipping. Where the network is large beside the caches, this is faster. Should
+-- it fail, some parameters have been changed already.
+-- @param loss tensor of one element
+function Optimizer:step_backward(loss)
+  local params, group_of = flat(self)
+  core.backward_each(loss, params, function(...)
+    for _, group in ipairs(self.groups) do
+      local ready, grads, states = {}, {}, {}
+      for _, k in ipairs {...} do
+        if group_of[k] == group then
+          ready[#ready + 1], grads[#grads + 1] = params[k], params[k].grad
+          states[#states + 1] = self.state[k]
+        end
+      end
+      if #ready > 0 then self._update(ready, grads, states, group) end
+    end
+    for _, k in ipairs {...} do params[k].grad = nil end
+  end)
 end
 
 --- Forgets the gradients of the parameters.
