@@ -162,12 +162,10 @@ local function factor(settings, epochs)
 end
 
 local function learn(job, net, optimizer, schedule, beta, x)
-  optimizer:zero_grad()
   local nll, kl = net(rows_of(x))
   local loss = nll:mean() + kl:sum() * (beta / #x)
   job:add("loss", loss:item(), #x)
-  loss:backward()
-  optimizer:step()
+  optimizer:step_backward(loss)
   schedule:step()
 end
 

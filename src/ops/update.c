@@ -1,6 +1,5 @@
 /*
 ** update.c: changes in place: optimiser steps, one pass over the parameters of a group, and the
-*in-place
 ** arithmetic of scripts. These are no ops: they have no gradient, and refuse to change what
 ** a graph made. A leaf that requires a gradient may be changed only while recording is off.
 */
