@@ -24,7 +24,7 @@ local rows <const> = {
     dropout embedding lstm gru softmax log_softmax]]},
   {"Losses", [[cross_entropy mse_loss binary_cross_entropy_with_logits]]},
   {"In place", [[zero_ fill_ copy_ add_ sub_ mul_ div_ uniform_ normal_ bernoulli_]]},
-  {"Gradients", [[requires_grad_ backward grad no_grad enable_grad custom]]},
+  {"Gradients", [[requires_grad_ backward backward_each grad no_grad enable_grad custom]]},
   {"Memory", [[tidy keep memory]]},
   {"Random numbers", [[manual_seed random_state set_random_state]]},
   {"Steps of optimisers", [[sgd_ adam_ rmsprop_ total_norm]]},
