@@ -75,6 +75,12 @@ static void by_slices(const pl_gemm_job *j, int parts) {
   }
 }
 
+static void sum_rows(const pl_gemm_job *j) {
+  if (!j->sums) return;
+  memset(j->sums, 0, (size_t)j->m * sizeof *j->sums);
+  for (int64_t i = 0; i < j->k; i++) PL_MATH->accumulate(j->m, j->sums, j->a + i * j->lda);
+}
+
 bool pl_gemm(const pl_gemm_job *j) {
   const int64_t work = j->m * j->n * j->k;
   const int parts = (int)PL_MIN(omp_get_max_threads(), PL_MAX(j->m, j->n) / 16);
@@ -84,6 +90,7 @@ bool pl_gemm(const pl_gemm_job *j) {
   if (alone || parts < 2) pl_gemm_serial(j);
   else by_slices(j, parts);
   finish(j);
+  sum_rows(j);
   return true;
 }
 
@@ -337,6 +344,37 @@ static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return !pl_error();
 }
 
+/* The gradients of weight and bias in one pass over that of the result. */
+static bool weight_and_bias(pl_tensor *g, pl_tensor *x, pl_tensor **gw, pl_tensor **gb) {
+  if (!(g = pl_packed(g)) || !(x = pl_packed(x))) return false;
+  int64_t rows = g->size[0], n = g->size[1], k = x->size[1];
+  *gw = pl_empty(PL_REAL, pl_list(n, k));
+  *gb = pl_empty(PL_REAL, pl_list(n));
+  if (!*gw || !*gb) return false;
+  return pl_gemm(&(pl_gemm_job){.m = n,
+                                .n = k,
+                                .k = rows,
+                                .a = pl_reals(g),
+                                .b = pl_reals(x),
+                                .c = pl_reals(*gw),
+                                .lda = n,
+                                .ldb = k,
+                                .ldc = k,
+                                .ta = true,
+                                .sums = pl_reals(*gb)});
+}
+
+static bool linear_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+  pl_tensor *y = c->out[0], *x = c->in[0], *g = gout[0];
+  int64_t n = c->in[1]->size[0], k = c->in[1]->size[1];
+  if ((need & 6) != 6 || !n || !k) return linear_rule(c, gout, need, gin);
+  if (c->attr[0].i != PL_NONE) g = pl_act_grad(g, y, pl_act_slope(c->attr[0].i, c->attr[1].d));
+  g = pl_reshape(g, pl_list(pl_numel(y) / n, n));
+  if (need & 1) gin[0] = pl_reshape(pl_bmm(g, c->in[1]), pl_size(x));
+  x = pl_reshape(x, pl_list(pl_numel(x) / k, k));
+  return !pl_error() && weight_and_bias(g, x, &gin[1], &gin[2]);
+}
+
 static double linear_flops(const pl_args *c) {
   return 2.0 * (double)pl_numel(c->out[0]) * (double)c->in[1]->size[1];
 }
@@ -352,6 +390,7 @@ static const pl_op op_linear = {
     .shape = linear_shape,
     .forward = linear_forward,
     .gradient = linear_rule,
+    .fast = linear_fast,
     .flops = linear_flops};
 
 pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, int activation,

@@ -401,11 +401,21 @@ static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
   for (size_t i = 0; i < c_n; i++) c[i] = again[i] = (pl_real)(i % 17);
   for (int64_t i = 0; i < n; i++) shift[i] = (pl_real)(i % 5) - 2;
   const pl_finish finish = {bias ? shift : NULL, ways >> 4 & 1 ? (pl_real)0.25 : 1};
-  pl_gemm_job job = {m, n, k, a, b, c, lda, ldb, ldc, ta, tb, ways >> 2 & 1, &finish};
+  pl_real *sums = calloc((size_t)m, sizeof *sums), *sums_again = calloc((size_t)m, sizeof *sums);
+  for (int64_t i = 0; i < m; i++) sums[i] = sums_again[i] = 77;
+  pl_gemm_job job = {
+      m, n, k, a, b, c, lda, ldb, ldc, ta, tb, ways >> 2 & 1, &finish, ta ? sums : NULL};
   assert_true(s.gemm->product(&job, 1));
   job.c = again;
+  if (ta) job.sums = sums_again;
   assert_true(s.gemm->product(&job, 3));
   assert_memory_equal(c, again, c_n * sizeof *c);
+  assert_memory_equal(sums, sums_again, (size_t)m * sizeof *sums);
+  for (int64_t i = 0; ta && i < m; i++) {
+    double want = 0;
+    for (int64_t j = 0; j < k; j++) want += (double)a[j * lda + i];
+    check(s.name, "gemm, sums", i, (double)sums[i], want);
+  }
   for (int64_t i = 0; i < m * ldc; i++) {
     const int64_t row = i / ldc, column = i % ldc;
     double want = column >= n || job.accumulate ? (double)(i % 17) : 0;
@@ -418,7 +428,7 @@ static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
     }
     check(s.name, "gemm", i, (double)c[i], want);
   }
-  free(a), free(b), free(c), free(again), free(shift);
+  free(a), free(b), free(c), free(again), free(shift), free(sums), free(sums_again);
 }
 
 static void test_gemm(void **state) {

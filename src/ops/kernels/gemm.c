@@ -57,11 +57,12 @@ typedef struct {
 /* Numbers of ROWS rows of a. */
 static int64_t tiles_size(const block *s) { return ROWS * s->job->k; }
 
-/* The tiles of `rows` rows of a transposed a: [tile][k][TILE]. */
+/* The tiles of `rows` rows of a transposed a: [tile][k][TILE]; and their sums, the first time. */
 static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles) {
   const tiling t = tiling_of(rows);
-  const int64_t k = s->job->k;
+  const int64_t k = s->job->k, summed = s->job->sums && s->left == 0 ? rows : 0;
   const pl_real *a = s->job->a + row;
+  pl_real sum[ROWS] = {0};
   for (int64_t i = 0; i < k; i++, a += s->job->lda)
     for (int64_t j = 0; j < t.n; j++) {
       pl_real *out = tiles + (j * k + i) * TILE;
@@ -69,7 +70,9 @@ static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles
       __builtin_prefetch(a + FETCH * s->job->lda + t.at[j]);
       if (high == TILE) memcpy(out, a + t.at[j], TILE * sizeof *a);
       else memcpy(out, a + t.at[j], (size_t)high * sizeof *a);
+      for (int64_t r = 0; summed && r < high; r++) sum[t.at[j] + r] += a[t.at[j] + r];
     }
+  for (int64_t r = 0; r < summed; r++) s->job->sums[row + r] += sum[r];
 }
 
 /* Whether the first tile that needs a panel lays it out. */
@@ -227,6 +230,7 @@ static bool product(const pl_gemm_job *job, int threads) {
   s.hands = space;
   s.panels = (pl_real *)(space + threads);
   s.tiles = s.panels + panels;
+  if (job->sums) memset(job->sums, 0, (size_t)job->m * sizeof *job->sums);
 #pragma omp parallel num_threads(threads) firstprivate(s)
   for (s.left = 0; s.left < job->n; s.left += columns) {
     s.columns = PL_MIN(columns, job->n - s.left);

@@ -125,7 +125,8 @@ typedef struct {
 
 /*
 ** c[m,n] = a[m,k] b[k,n] + (accumulate ? c : 0), then finished (NULL: as it is); lda etc. in
-** elements; ta: a is stored [k,m], tb: b is stored [n,k].
+** elements; ta: a is stored [k,m], tb: b is stored [n,k]. Of a transposed a the sums of its rows
+** over k may be asked for too.
 */
 typedef struct {
   int64_t m, n, k;
@@ -134,6 +135,7 @@ typedef struct {
   int64_t lda, ldb, ldc;
   bool ta, tb, accumulate;
   const pl_finish *finish;
+  pl_real *sums; /* [m], or NULL */
 } pl_gemm_job;
 
 typedef struct {
