@@ -193,11 +193,12 @@ PL_API pl_tensor *pl_detach(pl_tensor *t);
  * grad. */
 PL_API bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool create_graph);
 /*
-** The same, with the graph swept; and while it goes on, each of the n leaves is reported as soon
-** as its grad is complete and nothing reads its values any more: ready(context, m, which), `which`
-** being numbers from 0 into `leaves`. It may change the leaf and take its grad away, which is still
-** in the caches then. It is not called for leaves without a gradient; false ends the sweep, with
-** the error slot set. Interrupts wait for the end.
+** The same, with the graph swept; and while it goes on, each of n leaves is reported as soon as
+** its grad is complete and no node reads its values any more, by itself or by another tensor in
+** the same memory: ready(context, m, which), `which` being numbers from 0 into `leaves`. It may
+** change the leaf and take its grad away, which is still in the caches then. Leaves whose grad is
+** not reached are not reported; false ends the sweep, with the error slot set. Interrupts wait for
+** the end.
 */
 typedef bool pl_ready(void *context, int m, const int *which);
 PL_API bool pl_backward_each(pl_tensor *output, pl_tensor *seed, int n, pl_tensor *const *leaves,

@@ -77,7 +77,7 @@ static bool ready(void *context, int m, const int *which) {
   return false;
 }
 
-enum { MAX_LIST = 4096 };
+enum { MAX_LIST = 1 << 20 };
 
 /* The tensors of a list at i, or the one tensor there; false entries are NULL if allowed. */
 static int read_list(lua_State *L, int i, const char *what, pl_tensor ***list, bool holes) {

@@ -19,7 +19,8 @@ typedef struct {
 typedef struct {
   pl_tensor *t;
   pl_tensor *grad;
-  int64_t uses; /* of a leaf that is reported: how often nodes that are not yet swept have it */
+  int64_t
+      uses; /* of a leaf that is reported: nodes that are not yet swept and may read its values */
 } target;
 
 typedef struct {
@@ -304,20 +305,19 @@ static void release_gouts(const sweep *s, visit *v) {
 ** Leaves that are reported
 */
 
-/* The leaf among them that is input i of a node, or NULL. */
-static target *reported(const sweep *s, const pl_node *node, int i) {
-  const pl_tensor *x = node->in[i];
-  if (!x || x->node || !x->requires_grad) return NULL;
-  target *t = find_target(s, x);
-  return t && t - s->targets < s->n_reported ? t : NULL;
+/* How often a node may read a leaf's values: through inputs in the same memory; a function written
+ * elsewhere may have kept them. */
+static int64_t uses_of(const visit *v, const target *t) {
+  if (!v->useful) return 0;
+  int64_t n = v->node->custom != NULL;
+  for (int i = 0; i < v->node->n_in; i++)
+    n += v->node->in[i] && v->node->in[i]->storage == t->t->storage;
+  return n;
 }
 
 static void count_uses(const sweep *s) {
   for (size_t i = 0; i < s->n; i++)
-    for (int j = 0; s->v[i].useful && j < s->v[i].node->n_in; j++) {
-      target *t = reported(s, s->v[i].node, j);
-      if (t) t->uses++;
-    }
+    for (int j = 0; j < s->n_reported; j++) s->targets[j].uses += uses_of(&s->v[i], &s->targets[j]);
 }
 
 /* A gradient that nobody else can see, so that changing it in place is safe. */
@@ -339,13 +339,15 @@ static bool add_to_grad(target *x, bool create_graph) {
   return true;
 }
 
-/* Reports the inputs of a node that was swept which no other node waits for. */
+/* Reports the leaves that the node which was swept was the last to read. */
 static bool report(sweep *s, const visit *v, int *which) {
   int m = 0;
   bool ok = true;
-  for (int i = 0; v->useful && i < v->node->n_in; i++) {
-    target *t = reported(s, v->node, i);
-    if (t && --t->uses == 0 && t->grad) which[m++] = (int)(t - s->targets);
+  for (int i = 0; v->useful && i < s->n_reported; i++) {
+    target *t = &s->targets[i];
+    const int64_t uses = uses_of(v, t);
+    t->uses -= uses;
+    if (uses && !t->uses && t->grad) which[m++] = i;
   }
   if (!m) return true;
   pl_scope_begin();
@@ -468,8 +470,7 @@ bool pl_backward_each(pl_tensor *output, pl_tensor *seed, int n, pl_tensor *cons
   if (pl_error()) return false;
   sweep s = {.leaves = true, .n_reported = n, .ready = ready, .context = context};
   for (int i = 0; i < n && !pl_error(); i++)
-    if (!leaves[i] || leaves[i]->node || !leaves[i]->requires_grad)
-      pl_fail("backward: leaf %d is no leaf that requires a gradient", i + 1);
+    if (!leaves[i]) pl_fail("backward: leaf %d is missing", i + 1);
     else if (find_target(&s, leaves[i])) pl_fail("backward: leaf %d is there twice", i + 1);
     else add_target(&s, leaves[i]);
   if (!pl_error()) return backward(&s, output, seed);

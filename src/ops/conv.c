@@ -302,7 +302,7 @@ static bool input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real
 static bool weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back, pl_real *gw,
                         pl_real *gbias) {
   const pl_conv_kernels *k = PL_CONV_OF(p->s);
-  if (p->n && back->pool && k->winners_suit_weight(p, back->pool))
+  if (back->pool && k->winners_suit_weight(p, back->pool))
     return k->winners_weight_grad(p, x, back, gw, gbias);
   return PL_CONV_OF(p->k)->conv_weight_grad(p, x, back, gw, gbias);
 }

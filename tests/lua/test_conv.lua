@@ -228,4 +228,24 @@ function T.test_penalty_gradient_of_each_parameter()
   end
 end
 
+function T.test_pooled_gradient_without_channels()
+  local x, w = pl.ones(1, 0, 8, 8):requires_grad_(), pl.ones(3, 0, 5, 5):requires_grad_()
+  local g = pl.grad(pl.conv2d(x, w, nil, {max_pool = 2}):sum(), {x, w})
+  lu.assertEquals({g[1]:size(), g[2]:size()}, {{1, 0, 8, 8}, {3, 0, 5, 5}})
+end
+
+-- An infinite gradient stays within the window that it came from.
+function T.test_pooled_gradient_that_is_infinite()
+  local x, w = pl.rand(2, 1, 12, 12):requires_grad_(), pl.ones(4, 1, 5, 5)
+  local g = pl.zeros(2, 4, 4, 4)
+  g[{1, 1, 2, 2}] = 1 / 0
+  g[{2, 3, 1, 1}] = 1
+  local gx = pl.grad(pl.conv2d(x, w, nil, {max_pool = 2}), {x}, {grad_outputs = g})[1]
+  local separate = pl.max_pool2d(pl.conv2d(x, w), 2)
+  local want = pl.grad(separate, {x}, {grad_outputs = g})[1]
+  lu.assertEquals(gx:gt(1e30):to("real"):sum():item(), 25)
+  lu.assertEquals(gx:isnan():any():item(), 0)
+  lu.assertEquals(gx:totable(), want:totable())
+end
+
 return T

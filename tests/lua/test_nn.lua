@@ -140,6 +140,26 @@ function T.test_sequential_fuses_pooling()
   near((net(x) - one_by_one()):abs():amax():item(), 0, 1e-5)
 end
 
+-- What a derived class does is not passed over.
+function T.test_sequential_leaves_derived_layers_alone()
+  local Nothing = nn.class("Nothing", nn.MaxPool2d)
+  function Nothing:forward(x) return nn.MaxPool2d.forward(self, x) * 0 end
+  local Plain = nn.class("Plain", nn.Conv2d)
+  function Plain:forward(x) return pl.conv2d(x, self.weight, self.bias) end
+  local x = pl.rand(1, 1, 8, 8)
+  eq(nn.Sequential {nn.Conv2d(1, 1, 3), Nothing(2)}(x):abs():sum():item(), 0)
+  eq(nn.Sequential {Plain(1, 1, 3), nn.ReLU(), nn.MaxPool2d(2)}(x):size(), {1, 1, 3, 3})
+  eq(nn.Sequential {nn.Conv2d(1, 1, 3), nn.LeakyReLU(-0.1)}(x):size(), {1, 1, 6, 6})
+  local count
+  local Counting = nn.class "Counting"
+  function Counting:forward(...)
+    count = select("#", ...)
+    return (...)
+  end
+  nn.Sequential {Counting()}(x)
+  eq(count, 1)
+end
+
 function T.test_batch_norm_modes()
   local layer, x = nn.BatchNorm1d(2, {momentum = 0.5}), pl.tensor {{1, 10}, {3, 30}}
   local y = layer(x)

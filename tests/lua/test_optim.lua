@@ -441,6 +441,69 @@ function T.test_step_backward_adds_to_an_earlier_gradient()
   lu.assertNil(p.grad)
 end
 
+-- What reads a parameter's values without being a use of the parameter itself.
+function T.test_step_backward_waits_for_all_readers()
+  local peek = pl.custom(function(context, a, w)
+    context.w = w:detach()
+    return a * context.w
+  end, function(context, g) return g * context.w end)
+  local losses = {
+    function(w, v) return ((v * w:detach()) * w):sum() end,
+    function(w, v)
+      local view = pl.no_grad(function() return w:reshape(3) end)
+      return ((v * view) * w):sum()
+    end,
+    function(w, v) return (peek(v, w:detach()) * w):sum() end,
+    function(w, v) return (w:reshape(1, 3) * v):sum() + (w * w):sum() end,
+  }
+  for i, loss in ipairs(losses) do
+    local results = {}
+    for each = 0, 1 do
+      local w, v = parameter {2, 3, 4}, parameter {5, 6, 7}
+      local opt = optim.SGD({w, v}, {lr = 0.1})
+      if each == 1 then
+        opt:step_backward(loss(w, v))
+      else
+        loss(w, v):backward()
+        opt:step()
+      end
+      results[each] = {w:totable(), v:totable()}
+    end
+    lu.assertEquals(results[1], results[0], "loss " .. i)
+  end
+end
+
+function T.test_step_backward_of_other_parameters()
+  local w, v, frozen = parameter(), parameter(), parameter()
+  local opt = optim.SGD({w, v, frozen}, {lr = 1})
+  frozen:requires_grad_(false)
+  v.grad = pl.tensor {1, 2, 3} -- of an earlier loss
+  opt:step_backward((w * frozen):sum())
+  assert_close(w, {0, 0, 0}, "w")
+  assert_close(v, {0.5 - 1, -1.25 - 2, 2 - 3}, "v")
+  assert_close(frozen, START, "frozen")
+  lu.assertNil(v.grad)
+  local one = nn.parameter(pl.tensor(3.0))
+  optim.SGD({one}, {lr = 0.5}):step_backward(one)
+  lu.assertAlmostEquals(one:item(), 2.5, TOLERANCE)
+end
+
+function T.test_step_backward_keeps_few_gradients()
+  local list, sum = {}, nil
+  for i = 1, 20 do
+    list[i] = nn.parameter(pl.ones(1000))
+    sum = sum and sum + list[i]:sum() or list[i]:sum()
+  end
+  local opt, most = optim.SGD(list, {lr = 1}), 0
+  local update, before = opt._update, pl.memory().live_bytes
+  opt._update = function(...)
+    most = math.max(most, pl.memory().live_bytes - before)
+    update(...)
+  end
+  opt:step_backward(sum)
+  lu.assertTrue(most < 6 * 1000 * 8, most)
+end
+
 function T.test_errors_of_step_backward()
   local p = parameter()
   local opt = optim.SGD({p}, {lr = 1})
@@ -450,6 +513,7 @@ function T.test_errors_of_step_backward()
   lu.assertErrorMsgContains("the graph was already swept", opt.step_backward, opt, loss)
   opt._update = function() error("stop here", 0) end
   lu.assertErrorMsgContains("stop here", opt.step_backward, opt, p:sum())
+  lu.assertNil(p.grad)
   local square, early = p:square(), optim.SGD({p}, {lr = 1})
   early:step_backward(p:sum()) -- changes what the gradient of square needs
   lu.assertErrorMsgContains("was changed in place since", early.step_backward, early, square:sum())

@@ -16,6 +16,7 @@ ReLU.fused_as = "activation"
 function ReLU:forward(x)
   return pl.relu(x)
 end
+ReLU.made_forward = ReLU.forward
 
 function ReLU:attributes()
   return {activation = "relu"}
@@ -37,8 +38,11 @@ end
 function LeakyReLU:forward(x)
   return pl.leaky_relu(x, self.slope)
 end
+LeakyReLU.made_forward = LeakyReLU.forward
 
+-- The sign of the result must be that of the argument.
 function LeakyReLU:attributes()
+  if self.slope < 0 then return nil end
   return {activation = "leaky_relu", slope = self.slope}
 end
 

@@ -61,6 +61,7 @@ function Linear:forward(x, fused)
   if not fused then return pl.linear(x, self.weight, self.bias) end
   return pl.linear(x, self.weight, self.bias, fused)
 end
+Linear.made_forward = Linear.forward
 
 function Linear:extra()
   return ("%d, %d%s"):format(self.weight:size(2), self.weight:size(1),
@@ -113,6 +114,7 @@ end
 function Conv2d:forward(x, fused)
   return pl.conv2d(x, self.weight, self.bias, conv_attributes(self, fused))
 end
+Conv2d.made_forward = Conv2d.forward
 
 function Conv2d:extra()
   return conv_extra(self, self.weight:size(2), self.weight:size(1), "")
@@ -141,6 +143,7 @@ function ConvTranspose2d:forward(x, fused)
   attributes.output_padding = self._output_padding
   return pl.conv_transpose2d(x, self.weight, self.bias, attributes)
 end
+ConvTranspose2d.made_forward = ConvTranspose2d.forward
 
 function ConvTranspose2d:extra()
   return conv_extra(self, self.weight:size(1), self.weight:size(2),
@@ -173,6 +176,7 @@ end
 function MaxPool2d:forward(x)
   return pl.max_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
 end
+MaxPool2d.made_forward = MaxPool2d.forward
 
 -- For square windows that lie side by side; nil for others.
 function MaxPool2d:attributes()
@@ -228,6 +232,7 @@ function BatchNorm:forward(x, fused)
   return pl.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
                        attributes)
 end
+BatchNorm.made_forward = BatchNorm.forward
 
 function BatchNorm:extra()
   return ("%d%s"):format(self._features, self.weight and "" or ", affine=false")

@@ -22,13 +22,18 @@ function Sequential:init(layers)
   end
 end
 
+-- Whether a layer does what its class was made for: a class derived from it may do something else.
+local function as_made(layer)
+  return layer.made_forward == layer.forward
+end
+
 -- The attributes that make the op of layer i do what the layers behind it do, and how many
 -- of these there are.
 local function fused(layers, i)
   local attributes, n = nil, 0
-  for _, what in ipairs(layers[i].fuses or {}) do
+  for _, what in ipairs(as_made(layers[i]) and layers[i].fuses or {}) do
     local layer = layers[i + n + 1]
-    local more = layer and layer.fused_as == what and layer:attributes()
+    local more = layer and layer.fused_as == what and as_made(layer) and layer:attributes()
     if more then
       attributes, n = attributes or {}, n + 1
       for name, value in pairs(more) do attributes[name] = value end
@@ -41,7 +46,7 @@ function Sequential:forward(x)
   local i = 1
   while i <= #self do
     local attributes, n = fused(self, i)
-    x = self[i](x, attributes)
+    if attributes then x = self[i](x, attributes) else x = self[i](x) end
     i = i + n + 1
   end
   return x

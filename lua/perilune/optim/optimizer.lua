@@ -171,39 +171,49 @@ function Optimizer:step()
   end
 end
 
--- All parameters in a row, and for each its group.
+-- All parameters in a row.
 local function flat(self)
-  local params, group_of = {}, {}
+  local params = {}
   for _, group in ipairs(self.groups) do
-    for _, p in ipairs(group.params) do
-      params[#params + 1] = p
-      group_of[#params] = group
-    end
+    table.move(group.params, 1, #group.params, #params + 1, params)
   end
-  return params, group_of
+  return params
 end
 
---- `loss:backward()` and `step()` in one: each parameter is changed as soon as its gradient is
--- complete, while that is in the processor's caches, and its gradient is let go, so that those of
--- all parameters are never there at the same time. The steps are the same. There is no moment
--- between the two for clipping. Where the network is large beside the caches, this is faster. Should
--- it fail, some parameters have been changed already.
+-- A step of those parameters among `params` that have a gradient and are chosen, by number (nil:
+-- all of them are); their gradients are let go.
+local function step_some(self, params, chosen)
+  local k = 0
+  for _, group in ipairs(self.groups) do
+    local ready, grads, states = {}, {}, {}
+    for _ = 1, #group.params do
+      k = k + 1
+      local grad = (not chosen or chosen[k]) and params[k].grad
+      if grad then
+        ready[#ready + 1], grads[#grads + 1], states[#states + 1] = params[k], grad, self.state[k]
+      end
+    end
+    if #ready > 0 then self._update(ready, grads, states, group) end
+    for _, p in ipairs(ready) do p.grad = nil end
+  end
+end
+
+--- `loss:backward()`, `step()` and `zero_grad()` in one: each parameter is changed as soon as its
+-- gradient is complete, while that is in the processor's caches, and its gradient is let go, so
+-- that those of all parameters are never there at the same time. The steps are the same. There is
+-- no moment between the two for clipping. Where a network is large beside the caches, this is
+-- faster. Should it fail, some parameters have been changed already; no gradients are left.
 -- @param loss tensor of one element
 function Optimizer:step_backward(loss)
-  local params, group_of = flat(self)
-  core.backward_each(loss, params, function(...)
-    for _, group in ipairs(self.groups) do
-      local ready, grads, states = {}, {}, {}
-      for _, k in ipairs {...} do
-        if group_of[k] == group then
-          ready[#ready + 1], grads[#grads + 1] = params[k], params[k].grad
-          states[#states + 1] = self.state[k]
-        end
-      end
-      if #ready > 0 then self._update(ready, grads, states, group) end
-    end
-    for _, k in ipairs {...} do params[k].grad = nil end
+  local params = flat(self)
+  local ok, problem = pcall(core.backward_each, loss, params, function(...)
+    local chosen = {}
+    for _, k in ipairs {...} do chosen[k] = true end
+    pl.tidy(step_some, self, params, chosen)
   end)
+  if ok then return pl.tidy(step_some, self, params) end -- what had a gradient before
+  self:zero_grad()
+  error(type(problem) == "string" and problem:gsub("^[^\n:]*optimizer%.lua:%d+: ", "") or problem, 2)
 end
 
 --- Forgets the gradients of the parameters.

@@ -18,6 +18,7 @@ enum {
   SHARES = 16,
   MOST_SUMS = 1 << 14, /* numbers of a share, which stay in the cache */
   MOST_ROWS = 10,      /* of a tile of one vector a row; of two it has half as many */
+  FAR = 1 << 30,       /* what 32 bits can index */
   FEW = 1 << 16,       /* products that are not worth a second thread */
 };
 
@@ -51,8 +52,9 @@ static int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to
 
 bool k_winners_suit_weight(const pl_conv *p, const pl_pool *pool) {
   int64_t width = rounded_up(p->s, LANES), area = pool->size[0] * pool->size[1];
-  return p->dil[1] == 1 && width <= BLOCK && area * p->s >= 2 * width &&
-         p->k * p->c * p->r * width <= MOST_SUMS;
+  int64_t padded = (p->h + 2 * p->pad[0]) * (p->w + 2 * p->pad[1]);
+  return p->n && p->c && p->k && p->c * padded < FAR && p->dil[1] == 1 && width <= BLOCK &&
+         area * p->s >= 2 * width && p->k * p->c * p->r * width <= MOST_SUMS;
 }
 
 /*

@@ -67,8 +67,8 @@ static int64_t tile_channels(const pl_conv *p, int64_t rows) {
 
 bool k_winners_suit_input(const pl_conv *p, const pl_pool *pool) {
   int64_t rows = reach(p, pool, 0), area = pool->size[0] * pool->size[1];
-  return rows >= LEAST_ROWS && rows <= MOST_ROWS && reach(p, pool, 1) <= LANES &&
-         2 * area * p->r * p->s >= 3 * rows * LANES &&
+  return p->n && p->c && p->k && rows >= LEAST_ROWS && rows <= MOST_ROWS &&
+         reach(p, pool, 1) <= LANES && 2 * area * p->r * p->s >= 3 * rows * LANES &&
          pool->size[1] * p->k * tile_channels(p, rows) * table_rows(p, pool) * LANES <= MOST_TABLE;
 }
 
@@ -150,12 +150,14 @@ static void fill_shifts(const job *k) {
 ** An image
 */
 
-/* The winners of each window that have a gradient, over all channels of the result. */
-static void list_winners(const job *k, const part *t, int64_t image) {
+/* The winners of each window that have a gradient, over all channels of the result. False if one of
+ * these is not finite. */
+static bool list_winners(const job *k, const part *t, int64_t image) {
   const pl_conv *p = k->p;
   const int64_t from = image * p->k * k->windows;
   const int32_t *at = k->back->at + from;
   const flow pooled = {k->back->g, k->back->y, k->back->slope}, g = flow_at(&pooled, from);
+  pl_real finite = 0; /* 0 times all gradients */
   memset(t->n, 0, (size_t)k->windows * sizeof *t->n);
   for (int64_t i = 0; i < p->k; i++) {
     const int32_t weights = (int32_t)(i * k->channels * k->tall * LANES);
@@ -163,6 +165,24 @@ static void list_winners(const job *k, const part *t, int64_t image) {
       const pl_real v = flow_one(&g, i * k->windows + j);
       t->list[j * p->k + t->n[j]] = (winner){v, k->shift[at[i * k->windows + j] - 1] + weights};
       t->n[j] += v != 0;
+      finite += v * 0;
+    }
+  }
+  return finite == 0;
+}
+
+/* One winner after the other, and no weights that are zeros of the table: they would make NaN of
+ * what is infinite. */
+static void add_exactly(const job *k, const part *t, int64_t image) {
+  const pl_conv *p = k->p;
+  const flow g = {k->back->g, k->back->y, k->back->slope};
+  for (int64_t i = 0; i < p->k * k->windows; i++) {
+    const int64_t from = image * p->k * k->windows + i, at = k->back->at[from] - 1;
+    const int64_t corner = at / p->ow * p->stride[0] * k->pitch + at % p->ow * p->stride[1];
+    const pl_real v = flow_one(&g, from), *w = k->w + i / k->windows * p->c * p->r * p->s;
+    for (int64_t q = 0; v != 0 && q < p->c * p->r * p->s; q++) {
+      const int64_t c = q / (p->r * p->s), y = q / p->s % p->r, x = q % p->s;
+      t->image[(c * k->high + y * p->dil[0]) * k->pitch + corner + x * p->dil[1]] += v * w[q];
     }
   }
 }
@@ -203,8 +223,8 @@ static void place_image(const job *k, const part *t, int64_t image) {
 
 static void run_image(const job *k, const part *t, int64_t image) {
   memset(t->image, 0, (size_t)(k->p->c * k->high * k->pitch) * sizeof *t->image);
-  list_winners(k, t, image);
-  add_windows(k, t);
+  if (list_winners(k, t, image)) add_windows(k, t);
+  else add_exactly(k, t, image);
   place_image(k, t, image);
 }
 
