@@ -122,71 +122,133 @@ static pl_pool windows(const pl_args *c) {
   return (pl_pool){1, h, w, h / n, w / n, {n, n}, {n, n}, {0, 0}};
 }
 
-/* What a call works on; numbers of a channel: n runs of `inner`, c * inner apart. */
+/*
+** Images are cut into a fixed number of shares, of which a thread has neighbours: in all passes
+*over
+** them it meets the same images, whose numbers are in its second-level cache, since the convolution
+** before has dealt them to the threads in the same way. Sums of shares are added in order, so bits
+** do not depend on the number of threads.
+*/
+enum { SHARES = 16 };
+
+/* What a call works on. Item i is channel i % c of share i / c. */
 typedef struct {
   const pl_args *c;
   layout l;
-  pl_channel in, out;
+  int64_t shares, items, step, outputs; /* step: from image to image; outputs: after pooling */
   const pl_real *x;
   pl_real *mean, *rstd;
+  double *sum, *dot; /* [items] */
   pl_pool pool;
   const pl_conv_kernels *kernels;
-  pl_real *scratch; /* before pooling: a run for each thread */
+  pl_real *aside; /* before pooling: a plane for each thread */
 } job;
 
-static job job_of(const pl_args *c, const pl_tensor *x) {
+/* False: no memory. */
+static bool job_new(job *k, const pl_args *c, const pl_tensor *x, pl_real *mean, pl_real *rstd) {
   layout l = layout_of(x);
-  job k = {.c = c, .l = l, .x = pl_reals(x), .in = {l.n, l.inner, l.c * l.inner}};
-  k.out = k.in;
-  k.kernels = PL_CONV_OF(l.inner);
-  if (!is_pooled(c)) return k;
-  k.pool = windows(c);
-  k.kernels = PL_CONV_OF(k.pool.ow);
-  k.out.inner = k.pool.oh * k.pool.ow;
-  k.out.step = l.c * k.out.inner;
-  return k;
+  *k = (job){.c = c, .l = l, .x = pl_reals(x), .mean = mean, .rstd = rstd};
+  k->shares = PL_MIN(SHARES, l.n);
+  k->items = k->shares * l.c;
+  k->step = l.c * l.inner;
+  k->outputs = l.inner;
+  k->kernels = PL_CONV_OF(l.inner);
+  if (is_pooled(c)) {
+    k->pool = windows(c);
+    k->kernels = PL_CONV_OF(k->pool.ow);
+    k->outputs = k->pool.oh * k->pool.ow;
+  }
+  int64_t planes = is_pooled(c) ? omp_get_max_threads() : 0;
+  k->sum = pl_scratch((size_t)(2 * k->items) * sizeof *k->sum +
+                      (size_t)(planes * l.inner) * sizeof *k->aside);
+  if (!k->sum) return false;
+  k->dot = k->sum + k->items;
+  if (planes) k->aside = (pl_real *)(k->dot + k->items);
+  return true;
 }
 
-/* A channel's statistics and result, while its numbers are in the cache. */
-static void forward_channel(const job *k, int64_t channel, pl_real *y, int32_t *at) {
-  const pl_real *x = k->x + channel * k->l.inner;
-  pl_real *mean = &k->mean[channel], *rstd = &k->rstd[channel], scale, shift;
+static int64_t first_image(const job *k, int64_t item) {
+  return k->l.n * (item / k->l.c) / k->shares;
+}
+
+/* The numbers of an item, and where they begin. */
+static pl_channel numbers_of(const job *k, int64_t item, const pl_real **x) {
+  int64_t first = first_image(k, item), end = k->l.n * (item / k->l.c + 1) / k->shares;
+  *x = k->x + first * k->step + item % k->l.c * k->l.inner;
+  return (pl_channel){end - first, k->l.inner, k->step};
+}
+
+static double total(const job *k, const double *sums, int64_t channel) {
+  double sum = 0;
+  for (int64_t i = channel; i < k->items; i += k->l.c) sum += sums[i];
+  return sum;
+}
+
+static void sum_item(const job *k, int64_t item) {
+  const pl_real *x;
+  pl_channel numbers = numbers_of(k, item, &x);
+  k->sum[item] = k->kernels->channel_sum(numbers, x);
+}
+
+static void square_item(const job *k, int64_t item) {
+  const pl_real *x;
+  pl_channel numbers = numbers_of(k, item, &x);
+  k->dot[item] = k->kernels->channel_squares(numbers, x, k->mean[item % k->l.c]);
+}
+
+static void end_statistics(const job *k, int64_t channel) {
+  double var;
   if (k->c->attr[TRAINING].i) {
-    *mean = (pl_real)(k->kernels->channel_sum(k->in, x) / (double)k->l.count);
-    *rstd = (pl_real)(k->kernels->channel_squares(k->in, x, *mean) / (double)k->l.count);
-    move_running(k->c, k->l, channel, *mean, *rstd);
+    var = (double)(pl_real)(total(k, k->dot, channel) / (double)k->l.count);
+    move_running(k->c, k->l, channel, k->mean[channel], (pl_real)var);
   } else {
-    *mean = channel_value(k->c->in[RUNNING_MEAN], channel, 0);
-    *rstd = channel_value(k->c->in[RUNNING_VAR], channel, 1);
+    k->mean[channel] = channel_value(k->c->in[RUNNING_MEAN], channel, 0);
+    var = (double)channel_value(k->c->in[RUNNING_VAR], channel, 1);
   }
-  *rstd = (pl_real)(1 / sqrt((double)*rstd + k->c->attr[EPS].d));
-  set_scale(k->c, channel, *mean, *rstd, &scale, &shift);
-  pl_real slope = act_slope(k->c);
-  if (!k->scratch) {
-    k->kernels->channel_scale(k->in, x, scale, shift, slope, y + channel * k->l.inner, k->in.step);
+  k->rstd[channel] = (pl_real)(1 / sqrt(var + k->c->attr[EPS].d));
+}
+
+static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
+  const pl_real *x, slope = act_slope(k->c);
+  pl_real scale, shift, *aside = k->aside + omp_get_thread_num() * k->l.inner;
+  const int64_t channel = item % k->l.c;
+  int64_t to = (first_image(k, item) * k->l.c + channel) * k->outputs;
+  pl_channel numbers = numbers_of(k, item, &x);
+  set_scale(k->c, channel, k->mean[channel], k->rstd[channel], &scale, &shift);
+  if (!k->aside) {
+    k->kernels->channel_scale(numbers, x, scale, shift, slope, y + to, k->step);
     return;
   }
-  pl_real *aside = k->scratch + omp_get_thread_num() * k->l.inner;
-  for (int64_t i = 0; i < k->l.n; i++) {
-    int64_t to = i * k->out.step + channel * k->out.inner;
-    k->kernels->channel_scale((pl_channel){1, k->l.inner, 0}, x + i * k->in.step, scale, shift,
-                              slope, aside, 0);
+  for (int64_t i = 0; i < numbers.n; i++, x += k->step, to += k->l.c * k->outputs) {
+    k->kernels->channel_scale((pl_channel){1, k->l.inner, 0}, x, scale, shift, slope, aside, 0);
     k->kernels->max_pool(&k->pool, 1, aside, y + to, at + to);
   }
 }
 
 static bool forward_images(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd) {
-  job k = job_of(c, x);
+  job k;
   pl_tensor *at = is_pooled(c) ? pl_empty(PL_INT32, pl_size(c->out[0])) : NULL;
   if (is_pooled(c) && !pl_save(c, 2, at)) return false;
-  size_t aside = (size_t)(k.l.inner * omp_get_max_threads()) * sizeof *k.scratch;
-  if (is_pooled(c) && !(k.scratch = pl_scratch(aside))) return false;
-  k.mean = pl_reals(mean), k.rstd = pl_reals(rstd);
+  if (!job_new(&k, c, x, pl_reals(mean), pl_reals(rstd))) return false;
   pl_real *y = pl_reals(c->out[0]);
   int32_t *to = at ? pl_int32s(at) : NULL;
-#pragma omp parallel for schedule(static) if (k.l.c * k.l.count > PL_GRAIN)
-  for (int64_t channel = 0; channel < k.l.c; channel++) forward_channel(&k, channel, y, to);
-  pl_scratch_free(k.scratch);
+#pragma omp parallel if (k.l.c * k.l.count > PL_GRAIN)
+  {
+    if (c->attr[TRAINING].i) {
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < k.items; i++) sum_item(&k, i);
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < k.l.c; i++)
+        k.mean[i] = (pl_real)(total(&k, k.sum, i) / (double)k.l.count);
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < k.items; i++) square_item(&k, i);
+    }
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < k.l.c; i++) end_statistics(&k, i);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < k.items; i++) put_item(&k, i, y, to);
+  }
+  pl_scratch_free(k.sum);
   return true;
 }
 
@@ -272,39 +334,59 @@ static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl
   return true;
 }
 
-/* Both passes over a channel, while its numbers are in the cache. */
-static void back_channel(const job *k, int64_t channel, const pl_real *gs, pl_real *gw, pl_real *gb,
-                         pl_real *gx) {
-  const pl_args *c = k->c;
-  const pl_real *x = k->x + channel * k->l.inner, *g = gs + channel * k->out.inner;
-  pl_channel_back b = {.g = g,
-                       .x = x,
-                       .winners = k->out.inner,
-                       .g_step = k->out.step,
-                       .slope = act_slope(c),
+/* What flows back to an item. */
+static pl_channel_back back_of(const job *k, int64_t item, const pl_real *g) {
+  const int64_t channel = item % k->l.c;
+  const int64_t from = (first_image(k, item) * k->l.c + channel) * k->outputs;
+  pl_channel_back b = {.g = g + from,
+                       .winners = k->outputs,
+                       .g_step = k->l.c * k->outputs,
+                       .slope = act_slope(k->c),
                        .mean = k->mean[channel]};
-  if (is_pooled(c)) {
-    b.at = pl_int32s(c->saved[2]) + channel * k->out.inner;
-    b.y = pl_reals(c->out[0]) + channel * k->out.inner;
+  if (is_pooled(k->c)) {
+    b.at = pl_int32s(k->c->saved[2]) + from;
+    b.y = pl_reals(k->c->out[0]) + from;
   }
-  set_scale(c, channel, b.mean, k->rstd[channel], &b.scale, &b.shift);
-  double sum, dot;
-  k->kernels->channel_dots(k->in, &b, &sum, &dot);
-  gb[channel] = (pl_real)sum;
-  gw[channel] = (pl_real)(dot * (double)k->rstd[channel]);
-  if (!gx) return;
-  blend f = blend_of(c, k->l, channel, b.mean, k->rstd[channel], gw[channel], gb[channel]);
-  k->kernels->channel_blend(k->in, &b, f.a, f.b, f.d, gx + channel * k->l.inner);
+  set_scale(k->c, channel, b.mean, k->rstd[channel], &b.scale, &b.shift);
+  return b;
+}
+
+static void dot_item(const job *k, int64_t item, const pl_real *g) {
+  pl_channel_back b = back_of(k, item, g);
+  pl_channel numbers = numbers_of(k, item, &b.x);
+  k->kernels->channel_dots(numbers, &b, &k->sum[item], &k->dot[item]);
+}
+
+static void blend_item(const job *k, int64_t item, const pl_real *g, const pl_real *gw,
+                       const pl_real *gb, pl_real *gx) {
+  const int64_t channel = item % k->l.c;
+  pl_channel_back b = back_of(k, item, g);
+  pl_channel numbers = numbers_of(k, item, &b.x);
+  blend f = blend_of(k->c, k->l, channel, b.mean, k->rstd[channel], gw[channel], gb[channel]);
+  k->kernels->channel_blend(numbers, &b, f.a, f.b, f.d, gx + (b.x - k->x));
 }
 
 static bool back_images(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_real *gw,
                         pl_real *gb, pl_real *gx) {
-  if (!(g = pl_packed(g))) return false;
-  job k = job_of(c, x);
-  k.mean = pl_reals(c->saved[0]), k.rstd = pl_reals(c->saved[1]);
+  job k;
+  if (!(g = pl_packed(g)) || !job_new(&k, c, x, pl_reals(c->saved[0]), pl_reals(c->saved[1])))
+    return false;
   const pl_real *gs = pl_reals(g);
-#pragma omp parallel for schedule(static) if (k.l.c * k.l.count > PL_GRAIN)
-  for (int64_t channel = 0; channel < k.l.c; channel++) back_channel(&k, channel, gs, gw, gb, gx);
+#pragma omp parallel if (k.l.c * k.l.count > PL_GRAIN)
+  {
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < k.items; i++) dot_item(&k, i, gs);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < k.l.c; i++) {
+      gb[i] = (pl_real)total(&k, k.sum, i);
+      gw[i] = (pl_real)(total(&k, k.dot, i) * (double)k.rstd[i]);
+    }
+    if (gx) {
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < k.items; i++) blend_item(&k, i, gs, gw, gb, gx);
+    }
+  }
+  pl_scratch_free(k.sum);
   return true;
 }
 
