@@ -4,7 +4,7 @@
 # usage: bench/compare.sh [-n ROUNDS] [-s SECONDS] [-t THREADS] [-o FOLDER] [NAME...]
 #
 # Each round measures what the machine can do (matrix products, memory), how long either takes from
-# its start to the first line of a script, and then, for each workload: PyTorch, PyTorch with an
+# the start to the end of a script of one line, and then, for each workload: PyTorch, PyTorch with an
 # allocator that gives no memory back (often faster), Perilune, and Perilune on one thread. The peer
 # is the faster of the two. Printed are medians over the rounds and, in brackets, the lowest and
 # highest ratio of a round; -o leaves the table as compare.csv and a chart of it.

@@ -1,8 +1,8 @@
 --- The report of compare.sh: perilune bench/report.lua TIMES FOLDER NAME...
 --
--- TIMES has lines of name, who (peer, kept, ours, one: ours on one thread), round, samples per second,
--- peak memory in MiB and MFLOP a sample; those of `start` are starts per second. Prints medians over the rounds; if FOLDER is not empty, leaves compare.csv
--- and compare.png there.
+-- TIMES has lines of name, who (peer, kept, ours, one: ours on one thread), round, samples per
+-- second, peak memory in MiB and MFLOP a sample; those of `start` are starts per second. Prints
+-- medians over the rounds; if FOLDER is not empty, leaves compare.csv and compare.png there.
 
 local pl = require "perilune"
 local core = require "perilune.core"
@@ -72,8 +72,8 @@ for i, name in ipairs(names) do list[i] = summary(name) end
 print(("matrix products %.0f GFLOP/s, memory %.1f GB/s; samples per second, medians of %d rounds")
   :format(limit, median(column(rows.memory.ours, "rate")) / 1e9, #rows.gemm.ours))
 local function start(who) return 1e3 / median(column(rows.start[who], "rate")) end
-print(("from the start to the end of a script of one line: Perilune %.0f ms, PyTorch %.0f ms"):format(
-  start "ours", start "peer"))
+print(("from the start to the end of a script of one line: Perilune %.0f ms, PyTorch %.0f ms")
+  :format(start "ours", start "peer"))
 print(("%-11s %9s %9s %9s  %-20s %10s %14s %9s  %s"):format("workload", "PyTorch", "kept mem.",
   "Perilune", "ratio to the faster", "one thread", "MFLOP/sample", "of limit", "peak MiB"))
 for _, r in ipairs(list) do

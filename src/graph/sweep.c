@@ -19,8 +19,7 @@ typedef struct {
 typedef struct {
   pl_tensor *t;
   pl_tensor *grad;
-  int64_t
-      uses; /* of a leaf that is reported: nodes that are not yet swept and may read its values */
+  int64_t uses; /* of a leaf that is reported: by nodes that are still to be swept */
 } target;
 
 typedef struct {

@@ -123,11 +123,10 @@ static pl_pool windows(const pl_args *c) {
 }
 
 /*
-** Images are cut into a fixed number of shares, of which a thread has neighbours: in all passes
-*over
-** them it meets the same images, whose numbers are in its second-level cache, since the convolution
-** before has dealt them to the threads in the same way. Sums of shares are added in order, so bits
-** do not depend on the number of threads.
+** Images are cut into a fixed number of shares, of which a thread has neighbours: in all passes it
+** meets the same images, whose numbers are in its second-level cache, since the convolution before
+** has dealt them to the threads in the same way. Sums of shares are added in order, so bits do not
+** depend on the number of threads.
 */
 enum { SHARES = 16 };
 
@@ -210,7 +209,7 @@ static void end_statistics(const job *k, int64_t channel) {
 
 static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
   const pl_real *x, slope = act_slope(k->c);
-  pl_real scale, shift, *aside = k->aside + omp_get_thread_num() * k->l.inner;
+  pl_real scale, shift;
   const int64_t channel = item % k->l.c;
   int64_t to = (first_image(k, item) * k->l.c + channel) * k->outputs;
   pl_channel numbers = numbers_of(k, item, &x);
@@ -219,6 +218,7 @@ static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
     k->kernels->channel_scale(numbers, x, scale, shift, slope, y + to, k->step);
     return;
   }
+  pl_real *aside = k->aside + omp_get_thread_num() * k->l.inner;
   for (int64_t i = 0; i < numbers.n; i++, x += k->step, to += k->l.c * k->outputs) {
     k->kernels->channel_scale((pl_channel){1, k->l.inner, 0}, x, scale, shift, slope, aside, 0);
     k->kernels->max_pool(&k->pool, 1, aside, y + to, at + to);

@@ -154,15 +154,14 @@ function meta.__tostring(self)
   return ("%s(%d parameters in %d groups, lr=%g)"):format(self.name, n, #self.groups, self.lr)
 end
 
---- Changes the parameters by one step along their gradients, those of a group in one pass. A
--- parameter without a gradient stays as it is.
-function Optimizer:step()
+-- A step of those parameters that have a gradient and are chosen, by number (nil: all of them).
+local function step(self, chosen)
   local k = 0
   for _, group in ipairs(self.groups) do
     local params, grads, states = {}, {}, {}
     for _, p in ipairs(group.params) do
       k = k + 1
-      local grad = p.grad
+      local grad = (not chosen or chosen[k]) and p.grad
       if grad then
         params[#params + 1], grads[#grads + 1], states[#states + 1] = p, grad, self.state[k]
       end
@@ -171,31 +170,10 @@ function Optimizer:step()
   end
 end
 
--- All parameters in a row.
-local function flat(self)
-  local params = {}
-  for _, group in ipairs(self.groups) do
-    table.move(group.params, 1, #group.params, #params + 1, params)
-  end
-  return params
-end
-
--- A step of those parameters among `params` that have a gradient and are chosen, by number (nil:
--- all of them are); their gradients are let go.
-local function step_some(self, params, chosen)
-  local k = 0
-  for _, group in ipairs(self.groups) do
-    local ready, grads, states = {}, {}, {}
-    for _ = 1, #group.params do
-      k = k + 1
-      local grad = (not chosen or chosen[k]) and params[k].grad
-      if grad then
-        ready[#ready + 1], grads[#grads + 1], states[#states + 1] = params[k], grad, self.state[k]
-      end
-    end
-    if #ready > 0 then self._update(ready, grads, states, group) end
-    for _, p in ipairs(ready) do p.grad = nil end
-  end
+--- Changes the parameters by one step along their gradients, those of a group in one pass. A
+-- parameter without a gradient stays as it is.
+function Optimizer:step()
+  step(self)
 end
 
 --- `loss:backward()`, `step()` and `zero_grad()` in one: each parameter is changed as soon as its
@@ -205,14 +183,20 @@ end
 -- faster. Should it fail, some parameters have been changed already; no gradients are left.
 -- @param loss tensor of one element
 function Optimizer:step_backward(loss)
-  local params = flat(self)
-  local ok, problem = pcall(core.backward_each, loss, params, function(...)
+  local params = {}
+  for _, group in ipairs(self.groups) do
+    table.move(group.params, 1, #group.params, #params + 1, params)
+  end
+  local function ready(...)
     local chosen = {}
     for _, k in ipairs {...} do chosen[k] = true end
-    pl.tidy(step_some, self, params, chosen)
-  end)
-  if ok then return pl.tidy(step_some, self, params) end -- what had a gradient before
+    step(self, chosen)
+    for k in pairs(chosen) do params[k].grad = nil end
+  end
+  local ok, problem = pcall(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
+  if ok then pl.tidy(step, self) end -- those that had a gradient before
   self:zero_grad()
+  if ok then return end
   error(type(problem) == "string" and problem:gsub("^[^\n:]*optimizer%.lua:%d+: ", "") or problem, 2)
 end
 
