@@ -206,6 +206,38 @@ static bool transpose_shape(pl_args *c) {
 ** Values
 */
 
+/* A convolution or its adjoints, with fewer products where that is faster. */
+static bool forward(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
+                    pl_real *y) {
+  const pl_conv_kernels *k = PL_CONV_OF(p->k);
+  return (k->minimal_suits(p) ? k->minimal_forward : k->conv_forward)(p, x, w, end, y);
+}
+
+static bool transpose(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
+                      pl_real *y) {
+  const pl_conv_kernels *k = PL_CONV_OF(p->c);
+  return (k->minimal_suits(p) ? k->minimal_transpose : k->conv_transpose)(p, x, w, end, y);
+}
+
+/* Through pooling, sums over the winners are made by vectors that hold a row of the window. */
+static bool input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w, pl_real *gx) {
+  const pl_conv_kernels *k = PL_CONV_OF(p->s);
+  if (back->pool && k->winners_suit_input(p, back->pool))
+    return k->winners_input_grad(p, back, w, gx);
+  k = PL_CONV_OF(p->c);
+  return (k->minimal_suits(p) ? k->minimal_input_grad : k->conv_input_grad)(p, back, w, gx);
+}
+
+static bool weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back, pl_real *gw,
+                        pl_real *gbias) {
+  const pl_conv_kernels *k = PL_CONV_OF(p->s);
+  if (back->pool && k->winners_suit_weight(p, back->pool))
+    return k->winners_weight_grad(p, x, back, gw, gbias);
+  k = PL_CONV_OF(p->k);
+  return (k->minimal_suits(p) ? k->minimal_weight_grad : k->conv_weight_grad)(p, x, back, gw,
+                                                                              gbias);
+}
+
 static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t) : NULL; }
 
 static bool conv2d_forward(pl_args *c) {
@@ -222,7 +254,7 @@ static bool conv2d_forward(pl_args *c) {
     end.pool = &pool;
     end.at = pl_int32s(c->saved[0]);
   }
-  return PL_CONV_OF(p.k)->conv_forward(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
+  return forward(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
 }
 
 static bool transpose_forward(pl_args *c) {
@@ -233,23 +265,21 @@ static bool transpose_forward(pl_args *c) {
   pl_conv_end end = {.bias = reals_or_null(bias),
                      .act = (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
                      .slope = (pl_real)c->attr[TRANSPOSE_SLOPE].d};
-  return PL_CONV_OF(p.c)->conv_transpose(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
+  return transpose(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
 }
 
 static bool input_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   return g && w && input_grad_geometry(c, &p) &&
-         PL_CONV_OF(p.c)->conv_input_grad(&p, &(pl_conv_back){.g = pl_reals(g)}, pl_reals(w),
-                                          pl_reals(c->out[0]));
+         input_grad(&p, &(pl_conv_back){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
 }
 
 static bool weight_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
   return g && x && weight_grad_geometry(c, &p) &&
-         PL_CONV_OF(p.k)->conv_weight_grad(&p, pl_reals(x), &(pl_conv_back){.g = pl_reals(g)},
-                                           pl_reals(c->out[0]), NULL);
+         weight_grad(&p, pl_reals(x), &(pl_conv_back){.g = pl_reals(g)}, pl_reals(c->out[0]), NULL);
 }
 
 /*
@@ -289,22 +319,6 @@ static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   if (need & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
   if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
   return !pl_error();
-}
-
-/* Through pooling, a vector holds a row of the window. */
-static bool input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w, pl_real *gx) {
-  const pl_conv_kernels *k = PL_CONV_OF(p->s);
-  if (back->pool && k->winners_suit_input(p, back->pool))
-    return k->winners_input_grad(p, back, w, gx);
-  return PL_CONV_OF(p->c)->conv_input_grad(p, back, w, gx);
-}
-
-static bool weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back, pl_real *gw,
-                        pl_real *gbias) {
-  const pl_conv_kernels *k = PL_CONV_OF(p->s);
-  if (back->pool && k->winners_suit_weight(p, back->pool))
-    return k->winners_weight_grad(p, x, back, gw, gbias);
-  return PL_CONV_OF(p->k)->conv_weight_grad(p, x, back, gw, gbias);
 }
 
 /* The same without the pass over memory for the activation and the one for the bias. */

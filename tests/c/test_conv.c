@@ -166,6 +166,25 @@ static pl_conv_back back_of(const conv_case *c, const pl_real *g, const pl_real 
       .g = g, .y = c->act == PL_NONE ? NULL : y, .slope = c->act == PL_RELU ? 0 : c->slope};
 }
 
+/* With fewer products, rounding errors are shared: they are as large as where terms are largest. */
+static void share_sizes(const pl_conv_kernels *k, sum *s, int64_t n) {
+  long double most = 0;
+  if (k->conv_forward != k->minimal_forward) return;
+  for (int64_t i = 0; i < n; i++)
+    if (s[i].size > most) most = s[i].size;
+  for (int64_t i = 0; i < n; i++) s[i].size = 2 * most;
+}
+
+/* The kernels, their ways with fewer products in the place of those with all. */
+static pl_conv_kernels with_fewer(const pl_conv_kernels *k) {
+  pl_conv_kernels fewer = *k;
+  fewer.conv_forward = k->minimal_forward;
+  fewer.conv_transpose = k->minimal_transpose;
+  fewer.conv_input_grad = k->minimal_input_grad;
+  fewer.conv_weight_grad = k->minimal_weight_grad;
+  return fewer;
+}
+
 static void check_conv(const pl_conv_kernels *k, const conv_case *c) {
   const pl_conv *p = &c->p;
   pl_conv_end end = end_of(c, c->bias);
@@ -181,6 +200,7 @@ static void check_conv(const pl_conv_kernels *k, const conv_case *c) {
                   calloc((size_t)c->nw + 1, sizeof(sum))};
   sum *bias = calloc((size_t)p->k + 1, sizeof *bias);
   each_product(p, visit_product, &all);
+  share_sizes(k, all.y, c->ny), share_sizes(k, all.gx, c->nx), share_sizes(k, all.gw, c->nw);
   for (int64_t i = 0; i < c->ny; i++) {
     int64_t channel = i / (p->oh * p->ow) % p->k;
     add_term(&bias[channel], (double)g[i]);
@@ -256,6 +276,7 @@ static void check_pooled(const pl_conv_kernels *k, const conv_case *c, int64_t h
                   calloc((size_t)c->nw + 1, sizeof(sum))};
   sum *bias = calloc((size_t)p->k + 1, sizeof *bias);
   each_product(p, visit_product, &all);
+  share_sizes(k, all.gx, c->nx), share_sizes(k, all.gw, c->nw);
   for (int64_t i = 0; i < c->ny; i++) add_term(&bias[i / (p->oh * p->ow) % p->k], (double)g[i]);
   assert_true(k->conv_input_grad(p, &back, c->w, gx));
   assert_true(k->conv_weight_grad(p, c->x, &back, gw, gbias));
@@ -287,6 +308,7 @@ static void check_transpose(const pl_conv_kernels *k, const conv_case *c) {
                   calloc((size_t)c->nx + 1, sizeof(sum)),
                   calloc((size_t)c->nw + 1, sizeof(sum))};
   each_product(p, visit_product, &all);
+  share_sizes(k, all.gx, c->nx);
   pl_conv_end end = end_of(c, bias);
   assert_true(k->conv_transpose(p, c->g, c->w, &end, y));
   for (int64_t i = 0; i < c->nx; i++) {
@@ -325,18 +347,30 @@ static bool runs_here(const char *name) {
   return !strcmp(name, "generic");
 }
 
+static int fewer_seen; /* how often there were ways with fewer products */
+
 static void check_conv_everywhere(pl_conv p) {
   conv_case c = conv_new(p);
-  for (int i = 0; i < SETS; i++)
-    if (runs_here(sets[i].name))
-      check_conv(sets[i].kernels, &c), check_transpose(sets[i].kernels, &c);
+  for (int i = 0; i < SETS; i++) {
+    if (!runs_here(sets[i].name)) continue;
+    check_conv(sets[i].kernels, &c), check_transpose(sets[i].kernels, &c);
+    if (!sets[i].kernels->minimal_possible(&c.p)) continue;
+    const pl_conv_kernels fewer = with_fewer(sets[i].kernels);
+    check_conv(&fewer, &c), check_transpose(&fewer, &c);
+    fewer_seen++;
+  }
   conv_free(&c);
 }
 
 static void check_pooled_everywhere(pl_conv p, int64_t high, int64_t wide) {
   conv_case c = conv_new(p);
-  for (int i = 0; i < SETS; i++)
-    if (runs_here(sets[i].name)) check_pooled(sets[i].kernels, &c, high, wide);
+  for (int i = 0; i < SETS; i++) {
+    if (!runs_here(sets[i].name)) continue;
+    check_pooled(sets[i].kernels, &c, high, wide);
+    if (!sets[i].kernels->minimal_possible(&c.p)) continue;
+    const pl_conv_kernels fewer = with_fewer(sets[i].kernels);
+    check_pooled(&fewer, &c, high, wide);
+  }
   conv_free(&c);
 }
 
@@ -378,6 +412,24 @@ static void test_conv_random(void **unused) {
              pick(1, 4), pick(1, 4), pick(0, 4), pick(0, 4), pick(1, 3), pick(1, 3));
     check_conv_everywhere(p);
   }
+}
+
+/* Windows of up to three positions, or twice as many with a stride of two, and what is cut:
+ * channels, groups of images and shares of them, in the middle of a slice of a product. */
+static void test_conv_fewer(void **unused) {
+  (void)unused;
+  fewer_seen = 0;
+  for (int i = 0; i < 150; i++) {
+    int64_t sy = pick(1, 2), sx = pick(1, 2);
+    check_conv_everywhere(CONV(pick(1, 3), pick(1, 18), pick(1, 10), pick(1, 10), pick(1, 36),
+                               pick(1, 3 * sy), pick(1, 3 * sx), sy, sx, pick(0, 4), pick(0, 4), 1,
+                               1));
+  }
+  check_conv_everywhere(CONV(2, 300, 5, 5, 3, 3, 3, 1, 1, 1, 1, 1, 1));
+  check_conv_everywhere(CONV(2, 3, 7, 5, 300, 5, 5, 2, 2, 2, 2, 1, 1));
+  check_conv_everywhere(CONV(90, 2, 20, 20, 3, 3, 3, 1, 1, 1, 1, 1, 1));
+  check_conv_everywhere(CONV(40, 2, 20, 20, 20, 4, 4, 2, 2, 1, 1, 1, 1));
+  assert_true(fewer_seen > 150);
 }
 
 static void test_conv_corners(void **unused) {
@@ -444,12 +496,23 @@ static pl_real *conv_bits(const pl_conv_kernels *k, const conv_case *c, int thre
   return all;
 }
 
+static void check_bits(const pl_conv_kernels *k, const conv_case *c, size_t bytes) {
+  pl_real *one = conv_bits(k, c, 1);
+  for (int threads = 2; threads <= 5; threads++) {
+    pl_real *more = conv_bits(k, c, threads);
+    if (memcmp(one, more, bytes) != 0) fail_msg("%s: %d threads give other bits", c->text, threads);
+    free(more);
+  }
+  free(one);
+}
+
 static void test_conv_threads(void **unused) {
   (void)unused;
   static const pl_conv shapes[] = {CONV(9, 1, 28, 28, 6, 5, 5, 1, 1, 2, 2, 1, 1),
                                    CONV(20, 6, 14, 14, 16, 5, 5, 1, 1, 0, 0, 1, 1),
                                    CONV(5, 17, 7, 7, 70, 5, 5, 2, 2, 2, 2, 1, 1),
-                                   CONV(1, 20, 9, 9, 40, 3, 3, 1, 1, 1, 1, 1, 1)};
+                                   CONV(1, 20, 9, 9, 40, 3, 3, 1, 1, 1, 1, 1, 1),
+                                   CONV(90, 3, 16, 16, 70, 3, 3, 1, 1, 1, 1, 1, 1)};
   int before = omp_get_max_threads();
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     conv_case c = conv_new(shapes[i]);
@@ -458,14 +521,9 @@ static void test_conv_threads(void **unused) {
     size_t bytes = (size_t)(c.ny + 2 * back_size + pooled) * sizeof(pl_real);
     for (int set = 0; set < SETS; set++) {
       if (!runs_here(sets[set].name)) continue;
-      pl_real *one = conv_bits(sets[set].kernels, &c, 1);
-      for (int threads = 2; threads <= 5; threads++) {
-        pl_real *more = conv_bits(sets[set].kernels, &c, threads);
-        if (memcmp(one, more, bytes) != 0)
-          fail_msg("%s: %d threads give other bits", c.text, threads);
-        free(more);
-      }
-      free(one);
+      const pl_conv_kernels *k = sets[set].kernels, fewer = with_fewer(k);
+      check_bits(k, &c, bytes);
+      if (k->minimal_possible(&c.p)) check_bits(&fewer, &c, bytes);
     }
     conv_free(&c);
   }
@@ -661,11 +719,12 @@ static void test_channels(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_conv_networks),   cmocka_unit_test(test_conv_channels),
-      cmocka_unit_test(test_conv_random),     cmocka_unit_test(test_conv_corners),
-      cmocka_unit_test(test_conv_pooled),     cmocka_unit_test(test_conv_threads),
-      cmocka_unit_test(test_conv_nan),        cmocka_unit_test(test_channels),
-      cmocka_unit_test(test_pool_two_by_two), cmocka_unit_test(test_pool_random),
+      cmocka_unit_test(test_conv_networks), cmocka_unit_test(test_conv_channels),
+      cmocka_unit_test(test_conv_random),   cmocka_unit_test(test_conv_corners),
+      cmocka_unit_test(test_conv_fewer),    cmocka_unit_test(test_conv_pooled),
+      cmocka_unit_test(test_conv_threads),  cmocka_unit_test(test_conv_nan),
+      cmocka_unit_test(test_channels),      cmocka_unit_test(test_pool_two_by_two),
+      cmocka_unit_test(test_pool_random),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

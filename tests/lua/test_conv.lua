@@ -3,6 +3,7 @@
 
 local lu = require "luaunit"
 local pl = require "perilune"
+local core = require "perilune.core"
 
 local T = {}
 local double = pl.real == "double"
@@ -246,6 +247,36 @@ function T.test_pooled_gradient_that_is_infinite()
   lu.assertEquals(gx:gt(1e30):to("real"):sum():item(), 25)
   lu.assertEquals(gx:isnan():any():item(), 0)
   lu.assertEquals(gx:totable(), want:totable())
+end
+
+-- Many images of many channels are convolved with fewer products, one image with all of them.
+local function check_many(x, w, options)
+  local size = {table.unpack(x:size(), 3)}
+  local bias = pl.randn(w:size(1))
+  local y = pl.conv2d(x, w, bias, options)
+  local g = pl.randn(y:size())
+  local adjoint = {stride = options.stride, padding = options.padding, size = size}
+  local gx = core.conv2d_input_grad(g, w, adjoint)
+  adjoint.size = {w:size(3), w:size(4)}
+  local gw, sum = core.conv2d_weight_grad(g, x, adjoint), pl.zeros(w:size())
+  local function near(got, want, what)
+    local error = (got - want):norm():item() / want:norm():item()
+    lu.assertTrue(error < 1e-5, ("%s: %.3g"):format(what, error))
+  end
+  for i = 1, x:size(1) do
+    local xi, gi = x[{{i, i}}], g[{{i, i}}]
+    near(y[{{i, i}}], pl.conv2d(xi, w, bias, options), "y")
+    adjoint.size = size
+    near(gx[{{i, i}}], core.conv2d_input_grad(gi, w, adjoint), "gx")
+    adjoint.size = {w:size(3), w:size(4)}
+    sum:add_(core.conv2d_weight_grad(gi, xi, adjoint))
+  end
+  near(gw, sum, "gw")
+end
+
+function T.test_many_images_and_one_agree()
+  check_many(pl.randn(40, 64, 7, 7), pl.randn(72, 64, 5, 5), {stride = 2, padding = 2})
+  check_many(pl.randn(24, 40, 9, 6), pl.randn(64, 40, 3, 3), {stride = 1, padding = 1})
 end
 
 return T

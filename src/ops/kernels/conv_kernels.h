@@ -14,6 +14,12 @@
 #define k_winners_suit_input  PL_ISA_NAME(pl_k_winners_suit_input)
 #define k_winners_weight_grad PL_ISA_NAME(pl_k_winners_weight_grad)
 #define k_winners_input_grad  PL_ISA_NAME(pl_k_winners_input_grad)
+#define k_minimal_possible    PL_ISA_NAME(pl_k_minimal_possible)
+#define k_minimal_suits       PL_ISA_NAME(pl_k_minimal_suits)
+#define k_minimal_forward     PL_ISA_NAME(pl_k_minimal_forward)
+#define k_minimal_transpose   PL_ISA_NAME(pl_k_minimal_transpose)
+#define k_minimal_input_grad  PL_ISA_NAME(pl_k_minimal_input_grad)
+#define k_minimal_weight_grad PL_ISA_NAME(pl_k_minimal_weight_grad)
 #define k_max_pool            PL_ISA_NAME(pl_k_max_pool)
 #define k_max_pool_grad       PL_ISA_NAME(pl_k_max_pool_grad)
 #define k_unpool              PL_ISA_NAME(pl_k_unpool)
@@ -36,6 +42,16 @@ bool k_winners_weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_bac
                            pl_real *gw, pl_real *gbias);
 bool k_winners_input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w,
                           pl_real *gx);
+bool k_minimal_possible(const pl_conv *p);
+bool k_minimal_suits(const pl_conv *p);
+bool k_minimal_forward(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
+                       pl_real *y);
+bool k_minimal_transpose(const pl_conv *p, const pl_real *x, const pl_real *w,
+                         const pl_conv_end *end, pl_real *y);
+bool k_minimal_input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w,
+                          pl_real *gx);
+bool k_minimal_weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back,
+                           pl_real *gw, pl_real *gbias);
 void k_max_pool(const pl_pool *p, int64_t planes, const pl_real *x, pl_real *y, int32_t *at);
 void k_max_pool_grad(const pl_pool *p, int64_t planes, const pl_real *g, const int32_t *at,
                      pl_real *gx);

@@ -91,6 +91,14 @@ static inline void planes_from_block(pl_real *planes, int64_t plane, const pl_re
   }
 }
 
+/* Adds m rows of a block to one. */
+static inline void sum_block(pl_real *sum, const pl_real *block, int64_t m) {
+  vec s0 = {0}, s1 = {0};
+  for (int64_t i = 0; i < m; i++, block += BLOCK) s0 += load(block), s1 += load(block + LANES);
+  store(sum, load(sum) + s0);
+  store(sum + LANES, load(sum + LANES) + s1);
+}
+
 /*
 ** Padded copies
 */

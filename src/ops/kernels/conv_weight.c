@@ -159,14 +159,6 @@ static void gather_blocks(const job *k, const part *t, const flow *g, int64_t co
   }
 }
 
-/* Adds m rows of a block to one. */
-static void sum_block(pl_real *sum, const pl_real *block, int64_t m) {
-  vec s0 = {0}, s1 = {0};
-  for (int64_t i = 0; i < m; i++, block += BLOCK) s0 += load(block), s1 += load(block + LANES);
-  store(sum, load(sum) + s0);
-  store(sum + LANES, load(sum + LANES) + s1);
-}
-
 /* Output rows from..to of `count` images and some channels; t->g has the gradients of one block. */
 static void classes_by_blocks(const job *k, const part *t, const pl_real *x, int64_t channels,
                               int64_t count, int64_t from, int64_t to, pl_real *sums) {

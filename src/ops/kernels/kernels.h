@@ -92,6 +92,18 @@ typedef struct {
                               pl_real *gw, pl_real *gbias);
   bool (*winners_suit_input)(const pl_conv *p, const pl_pool *pool);
   bool (*winners_suit_weight)(const pl_conv *p, const pl_pool *pool);
+  /* All of them with fewer products, where a stride and a window allow it, and if that is faster.
+   */
+  bool (*minimal_forward)(const pl_conv *p, const pl_real *x, const pl_real *w,
+                          const pl_conv_end *end, pl_real *y);
+  bool (*minimal_transpose)(const pl_conv *p, const pl_real *x, const pl_real *w,
+                            const pl_conv_end *end, pl_real *y);
+  bool (*minimal_input_grad)(const pl_conv *p, const pl_conv_back *back, const pl_real *w,
+                             pl_real *gx);
+  bool (*minimal_weight_grad)(const pl_conv *p, const pl_real *x, const pl_conv_back *back,
+                              pl_real *gw, pl_real *gbias);
+  bool (*minimal_possible)(const pl_conv *p);
+  bool (*minimal_suits)(const pl_conv *p);
   /*
   ** Of so many planes, on the calling thread: y = max over each window, at = position of it in
   ** its plane, from 1 (first wins; NaN wins)

@@ -115,6 +115,8 @@ INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_
 typedef void tile(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel, const target *t);
 typedef void laying_tile(int64_t k, const pl_real *a, int64_t row, int64_t step, const pl_real *b,
                          int64_t ldb, pl_real *panel, const target *t);
+typedef void free_tile(int64_t k, const pl_real *a, int64_t row, int64_t step, const pl_real *b,
+                       int64_t ldb, const target *t);
 #define TILES(rows)                                                                             \
   static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,       \
                           const target *t) {                                                    \
@@ -131,6 +133,10 @@ typedef void laying_tile(int64_t k, const pl_real *a, int64_t row, int64_t step,
                                         const pl_real *b, int64_t ldb, pl_real *panel,          \
                                         const target *t) {                                      \
     tile_body(rows, 2, k, a, row, step, b, ldb, panel, t);                                      \
+  }                                                                                             \
+  static UNUSED void free_tile_##rows(int64_t k, const pl_real *a, int64_t row, int64_t step,   \
+                                      const pl_real *b, int64_t ldb, const target *t) {         \
+    tile_body(rows, 2, k, a, row, step, b, ldb, NULL, t);                                       \
   }
 /* clang-format off */
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
@@ -143,6 +149,9 @@ static UNUSED tile *const packed_tiles[] = {
 static UNUSED laying_tile *const laying_tiles[] = {
   NULL, laying_tile_1, laying_tile_2, laying_tile_3, laying_tile_4, laying_tile_5, laying_tile_6,
   laying_tile_7, laying_tile_8};
+static UNUSED free_tile *const free_tiles[] = {
+  NULL, free_tile_1, free_tile_2, free_tile_3, free_tile_4, free_tile_5, free_tile_6, free_tile_7,
+  free_tile_8};
 /* clang-format on */
 
 #endif
