@@ -69,8 +69,8 @@ workloads["lstm"] = function() return ptb("LSTM", 0) end
 workloads["lstm-drop"] = function() return ptb("LSTM", 0.25) end
 workloads["gru"] = function() return ptb("GRU", 0) end
 
--- Apart: all gradients first, then all steps, as in peer.py; else each step with its gradient.
-local function vae(apart)
+-- `within`: each parameter is changed while the gradients of the others still flow.
+local function vae(within)
   local batch, latent, hidden = 100, 50, 600
   local function hidden_layers(n)
     return nn.Linear(n, hidden), nn.Softplus(), nn.Linear(hidden, hidden), nn.Softplus()
@@ -91,19 +91,19 @@ local function vae(apart)
     local logits, mean, log_var = net(x)
     local loss = (pl.binary_cross_entropy_with_logits(logits, x, {reduction = "sum"})
       + nn.gaussian.kl_divergence(mean, log_var):sum()) / batch
-    if apart then
+    if within then
+      optimizer:step_backward(loss)
+    else
       optimizer:zero_grad()
       loss:backward()
       optimizer:step()
-    else
-      optimizer:step_backward(loss)
     end
     return loss:item()
   end, batch
 end
 
-workloads["vae"] = vae
-workloads["vae-apart"] = function() return vae(true) end
+workloads["vae"] = function() return vae(false) end
+workloads["vae-within"] = function() return vae(true) end
 
 -- The first transposed convolution gives the 7 x 7 of 8 x 8 that peer.py keeps, as in the experiment.
 local function generator(d)

@@ -165,7 +165,9 @@ local function learn(job, net, optimizer, schedule, beta, x)
   local nll, kl = net(rows_of(x))
   local loss = nll:mean() + kl:sum() * (beta / #x)
   job:add("loss", loss:item(), #x)
-  optimizer:step_backward(loss)
+  optimizer:zero_grad()
+  loss:backward()
+  optimizer:step()
   schedule:step()
 end
 

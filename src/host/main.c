@@ -255,21 +255,30 @@ static int run(program *p) {
 }
 
 /*
-** OpenMP's threads spin while they wait for each other, by default for milliseconds: on a
-** machine that does other work too, that made a training step 20 times slower. The limit is
-** read when the library is loaded, so the program starts itself again with it.
+** What libraries read from the environment when they are loaded; the program starts itself again
+** with it, unless the environment already has it.
+**   GOMP_SPINCOUNT: OpenMP's threads spin while they wait for each other, by default for
+**     milliseconds: on a machine that does other work too, that made a training step 20 times
+*slower.
+**   GLIBC_TUNABLES: memory in pages of 2 MB, also for what is smaller, where the system gives such
+**     pages to those that ask: training steps that go through much memory take 2 to 5 % less time.
 */
-static void limit_spinning(char **argv) {
+static void set_up_environment(char **argv) {
+  static const char pages[] = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824";
   char path[PATH_MAX];
-  if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+  const bool spins = !getenv("GOMP_SPINCOUNT") && !getenv("OMP_WAIT_POLICY");
+  const bool small = !getenv("GLIBC_TUNABLES");
+  if (!spins && !small) return;
   ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (n <= 0 || setenv("GOMP_SPINCOUNT", "20000", 1) != 0) return;
+  if (n <= 0 || (spins && setenv("GOMP_SPINCOUNT", "20000", 1) != 0) ||
+      (small && setenv("GLIBC_TUNABLES", pages, 1) != 0))
+    return;
   path[n] = '\0';
   execv(path, argv);
 }
 
 int main(int argc, char **argv) {
-  limit_spinning(argv);
+  set_up_environment(argv);
   program p = {.argc = argc, .argv = argv};
   int status;
   if (!read_options(&p)) return FAILED;

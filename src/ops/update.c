@@ -4,6 +4,7 @@
 ** a graph made. A leaf that requires a gradient may be changed only while recording is off.
 */
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "ops.h"
@@ -97,9 +98,17 @@ typedef struct {
   int64_t at;
 } piece;
 
-static void cut_pieces(int n, const slot *slots, piece *pieces) {
-  for (int i = 0; i < n; i++)
-    for (int64_t at = 0; at < slots[i].n; at += PIECE) *pieces++ = (piece){i, at};
+/*
+** The first part of each parameter comes first, then the second, of so many: a thread changes those
+** numbers whose gradients it is likely to have made.
+*/
+static void cut_pieces(int n, const slot *slots, int parts, piece *pieces) {
+  for (int part = 0; part < parts; part++)
+    for (int i = 0; i < n; i++) {
+      const int64_t count = (slots[i].n + PIECE - 1) / PIECE;
+      for (int64_t k = count * part / parts; k < count * (part + 1) / parts; k++)
+        *pieces++ = (piece){i, k * PIECE};
+    }
 }
 
 static void run_pieces(int64_t n, const piece *pieces, const slot *slots, bool many, step_piece *f,
@@ -135,7 +144,7 @@ static bool step(const kind *k, int n, pl_tensor *const *p, pl_tensor *const *g,
     pl_span span;
     pl_span_begin(&span, k->op, false);
     for (int i = 0; i < n; i++) pl_touch(p[i]);
-    cut_pieces(n, slots, pieces);
+    cut_pieces(n, slots, omp_get_max_threads(), pieces);
     run_pieces(count, pieces, slots, many, k->f, options);
     pl_span_end(&span, k->flops * (double)total, k->moves * (double)total * sizeof(pl_real));
   }

@@ -5,11 +5,20 @@
 ** are long beside the layers of small networks: most products need only one, and c is then written
 ** once and never read. An element has the same bits for any number of threads.
 **
-** Of c, pieces are dealt to the threads: rows where there are more of them, or where a transposed a
-** is too large to be laid out whole, else columns. If they are rows, all panels are laid out first,
-** by all threads together, for each needs them all. If they are columns, a thread lays out the
-** panels of a piece when it comes to it, rows of b while it multiplies by them for the first time,
-** and meanwhile fetches what the next ones are made of.
+** Of c, pieces are dealt to the threads: rows where there are more of them or a is transposed, else
+** columns. If they are rows, all panels are laid out first, by all threads together, for each needs
+** them all. If they are columns, a thread lays out the panels of a piece when it comes to it, rows
+*of
+** b while it multiplies by them for the first time, and meanwhile fetches what the next ones are
+*made
+** of.
+**
+** A weight of a layer, [outputs, inputs], thus belongs to threads by its rows: forwards they are
+*the
+** columns of b, in its gradient rows of c. Only on the way back to the inputs would a thread need
+** some columns of all rows, which other threads have written and will write again; where cores are
+** far from each other that takes longer than the arithmetic. There the inner dimension is cut, each
+** thread has the rows that are its own, and the parts of c are added up.
 */
 #include <omp.h>
 
@@ -21,11 +30,14 @@
 
 /*
 ** A tile's rows of a fit into the first cache beside a stretch of a panel, ROWS rows of a into the
-** second one, both DEPTH numbers long, and COLUMNS of b into the third. Up to SHARED rows of a
-** transposed a are laid out once for all threads. FETCH rows of it ahead, the processor would not
-** guess what is read.
+** second one, both DEPTH numbers long, and COLUMNS of b into the third. FETCH rows of a transposed
+*a
+** ahead, the processor would not guess what is read.
 */
-enum { DEPTH = 704, ROWS = 120, COLUMNS = 2048, SHARED = 1536, FETCH = 8 };
+enum { DEPTH = 704, ROWS = 120, COLUMNS = 2048, FETCH = 8 };
+
+/* The inner dimension is cut into two, if b has so many numbers. */
+enum { OWNED = 1 << 17 };
 
 /* So many pieces of c a thread, but no more than so many panels a piece. */
 enum { HANDFUL = 6, PANELS = 4 };
@@ -50,8 +62,9 @@ typedef struct {
   int64_t left, columns;
   bool by_rows;    /* rows of c are dealt to the threads, not panels */
   pl_real *panels; /* of b: all of the block if by_rows, else of each thread those of a piece */
+  int64_t room;    /* numbers of a piece's panels */
   pl_hand *hands;  /* of pieces of c, one a thread */
-  pl_real *tiles;  /* of a transposed a: of each thread ROWS rows, or all rows if each needs all */
+  pl_real *tiles;  /* of a transposed a: of each thread ROWS rows */
 } block;
 
 /* Numbers of ROWS rows of a. */
@@ -139,8 +152,7 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
       fetch(next);
       to.c = j->c + (row + at) * j->ldc + column;
       if (row + at == 0 && laid_by_tile(s, p))
-        laying_tiles[high](j->k, j->ta ? tiles : j->a, j->ta ? 1 : j->lda, j->ta ? TILE : 1,
-                           j->b + column, j->ldb, panel, &to);
+        laying_tiles[high](j->k, j->a, j->lda, 1, j->b + column, j->ldb, panel, &to);
       else if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
       else tiles_of[high](j->k, j->a + (row + at) * j->lda, j->lda, panel, &to);
     }
@@ -170,12 +182,11 @@ static void rows_of(const block *s, int64_t row, int64_t rows, int id) {
 /* Columns of c that make up panels first..end; then those up to `next` are likely to be wanted. */
 static void columns_of(const block *s, int64_t first, int64_t end, int64_t next, int id) {
   const int64_t m = s->job->m, tiles = (end - first) * up(m, TILE);
-  pl_real *panels = s->panels + id * PANELS * BLOCK * s->job->k;
+  pl_real *panels = s->panels + id * s->room;
   ahead f = ahead_of(s, end, next, tiles);
   pack_panels(s, first, end, panels);
   for (int64_t i = 0; i < m; i += ROWS)
-    multiply_rows(s, i, PL_MIN(ROWS, m - i), first, end, s->tiles + i / ROWS * tiles_size(s),
-                  panels, &f);
+    multiply_rows(s, i, PL_MIN(ROWS, m - i), first, end, NULL, panels, &f);
 }
 
 static void multiply(const block *s, int64_t piece, int id, int threads) {
@@ -186,21 +197,12 @@ static void multiply(const block *s, int64_t piece, int id, int threads) {
   else columns_of(s, first, end, PL_MIN(n, part(n, pieces, piece + 2)), id);
 }
 
-/* What all need before they begin. */
-static void lay_out(const block *s, int id, int threads) {
-  const int64_t m = s->job->m, panels = up(s->columns, BLOCK), first = part(panels, threads, id);
-  if (s->by_rows) {
-    pack_panels(s, first, part(panels, threads, id + 1), s->panels + first * BLOCK * s->job->k);
-    return;
-  }
-  for (int64_t i = ROWS * id; s->job->ta && i < m; i += ROWS * threads)
-    pack_tiles(s, i, PL_MIN(ROWS, m - i), s->tiles + i / ROWS * tiles_size(s));
-}
-
 /* What thread `id` of `threads` does of a block; all call it together. */
 static void work(const block *s, int id, int threads) {
+  const int64_t panels = up(s->columns, BLOCK), first = part(panels, threads, id);
   if (id == 0) pl_deal(s->hands, threads, pieces_of(s, threads));
-  lay_out(s, id, threads);
+  if (s->by_rows)
+    pack_panels(s, first, part(panels, threads, id + 1), s->panels + first * BLOCK * s->job->k);
 #pragma omp barrier
   for (int64_t i; (i = pl_take(s->hands, threads, id)) >= 0;) multiply(s, i, id, threads);
 #pragma omp barrier
@@ -218,13 +220,59 @@ static pl_gemm_job slice_of(const pl_gemm_job *job, int64_t slices, int64_t i) {
   return slice;
 }
 
+/* All slices, by blocks of columns, or one after the other. */
+static void by_slices(block *s, const pl_gemm_job *job, int64_t slices, int64_t columns) {
+  for (s->left = 0; s->left < job->n; s->left += columns) {
+    s->columns = PL_MIN(columns, job->n - s->left);
+    for (int64_t i = 0; i < slices; i++) {
+      const pl_gemm_job slice = slice_of(job, slices, i);
+      s->job = &slice;
+      work(s, omp_get_thread_num(), omp_get_num_threads());
+    }
+  }
+}
+
+/* Slices at the same time, all but the first into places of their own, which are then added. */
+static void side_by_side(block *s, const pl_gemm_job *job, int64_t slices, pl_real *others) {
+  const int id = omp_get_thread_num(), threads = omp_get_num_threads();
+  const int64_t size = job->m * job->n, n = up(job->n, BLOCK), pieces = up(n, PANELS);
+  s->columns = job->n;
+  if (id == 0) pl_deal(s->hands, threads, slices * pieces);
+#pragma omp barrier
+  for (int64_t p; (p = pl_take(s->hands, threads, id)) >= 0;) {
+    const int64_t i = p / pieces, at = p % pieces;
+    pl_gemm_job slice = slice_of(job, slices, i);
+    if (i > 0) slice.c = others + (i - 1) * size, slice.ldc = job->n, slice.accumulate = false;
+    s->job = &slice;
+    columns_of(s, part(n, pieces, at), part(n, pieces, at + 1),
+               part(n, pieces, PL_MIN(pieces, at + 2)), id);
+  }
+#pragma omp barrier
+#pragma omp for schedule(static)
+  for (int64_t r = 0; r < job->m; r++)
+    for (int64_t i = 1; i < slices; i++) {
+      const pl_real *from = others + (i - 1) * size + r * job->n;
+      pl_real *to = job->c + r * job->ldc;
+      for (int64_t j = 0; j < job->n; j++) to[j] += from[j];
+    }
+}
+
+/* Whether b is a matrix whose rows belong to threads. */
+static bool is_owned(const pl_gemm_job *job) {
+  return !job->ta && !job->tb && !job->finish && job->m < job->n && job->k > 1 &&
+         job->k * job->n >= OWNED;
+}
+
 static bool product(const pl_gemm_job *job, int threads) {
-  block s = {.by_rows = job->m >= job->n || (job->ta && job->m > SHARED)};
-  const int64_t slices = PL_MAX(1, up(job->k, DEPTH)), depth = up(job->k, slices);
+  block s = {.by_rows = job->m >= job->n || job->ta};
+  const bool owned = is_owned(job), apart = owned && threads > 1;
+  const int64_t slices = PL_MAX(owned ? 2 : 1, up(job->k, DEPTH)), depth = up(job->k, slices);
   const int64_t columns = s.by_rows ? PL_MIN(job->n, COLUMNS) : job->n;
-  const int64_t panels = (s.by_rows ? up(columns, BLOCK) : threads * PANELS) * BLOCK * depth;
-  const int64_t tiles = !job->ta ? 0 : s.by_rows ? threads : up(job->m, ROWS);
-  const size_t bytes = (size_t)(panels + tiles * ROWS * depth) * sizeof(pl_real);
+  s.room = PANELS * BLOCK * depth;
+  const int64_t panels = s.by_rows ? up(columns, BLOCK) * BLOCK * depth : threads * s.room;
+  const int64_t tiles = job->ta ? threads * ROWS * depth : 0;
+  const int64_t others = apart ? (slices - 1) * job->m * job->n : 0;
+  const size_t bytes = (size_t)(panels + tiles + others) * sizeof(pl_real);
   pl_hand *space = pl_scratch((size_t)threads * sizeof *space + bytes);
   if (!space) return false;
   s.hands = space;
@@ -232,14 +280,8 @@ static bool product(const pl_gemm_job *job, int threads) {
   s.tiles = s.panels + panels;
   if (job->sums) memset(job->sums, 0, (size_t)job->m * sizeof *job->sums);
 #pragma omp parallel num_threads(threads) firstprivate(s)
-  for (s.left = 0; s.left < job->n; s.left += columns) {
-    s.columns = PL_MIN(columns, job->n - s.left);
-    for (int64_t i = 0; i < slices; i++) {
-      const pl_gemm_job slice = slice_of(job, slices, i);
-      s.job = &slice;
-      work(&s, omp_get_thread_num(), omp_get_num_threads());
-    }
-  }
+  if (apart) side_by_side(&s, job, slices, s.tiles + tiles);
+  else by_slices(&s, job, slices, columns);
   pl_scratch_free(space);
   return true;
 }
