@@ -97,12 +97,17 @@ INLINE void end_row(int vectors, const target *t, pl_real *c, const vec *sum) {
 INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_t row, int64_t step,
                       const pl_real *from, int64_t ldb, pl_real *panel, const target *t) {
   vec sum[MOST_ROWS][2], b[2];
-  UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vec){0};
+  UNROLL for (int r = 0; r < rows; r++) {
+    sum[r][0] = sum[r][1] = (vec){0};
+    UNROLL for (int v = 0; v < vectors; v++) __builtin_prefetch(t->c + r * t->ld + v * LANES, 1);
+  }
   for (int64_t i = 0; i < k; i++, from += ldb) {
     UNROLL for (int v = 0; v < vectors; v++) b[v] = load(from + v * LANES);
     if (panel) {
-      __builtin_prefetch(from + AHEAD_ROWS * ldb);
-      UNROLL for (int v = 0; v < vectors; v++) store(panel + v * LANES, b[v]);
+      UNROLL for (int v = 0; v < vectors; v++) {
+        __builtin_prefetch(from + AHEAD_ROWS * ldb + v * LANES);
+        store(panel + v * LANES, b[v]);
+      }
       panel += BLOCK;
     }
     UNROLL for (int r = 0; r < rows; r++) {
