@@ -403,8 +403,20 @@ static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
   const pl_finish finish = {bias ? shift : NULL, ways >> 4 & 1 ? (pl_real)0.25 : 1};
   pl_real *sums = calloc((size_t)m, sizeof *sums), *sums_again = calloc((size_t)m, sizeof *sums);
   for (int64_t i = 0; i < m; i++) sums[i] = sums_again[i] = 77;
-  pl_gemm_job job = {
-      m, n, k, a, b, c, lda, ldb, ldc, ta, tb, ways >> 2 & 1, &finish, ta ? sums : NULL};
+  pl_gemm_job job = {m,
+                     n,
+                     k,
+                     a,
+                     b,
+                     c,
+                     lda,
+                     ldb,
+                     ldc,
+                     ta,
+                     tb,
+                     ways >> 2 & 1,
+                     ways >> 3 ? &finish : NULL,
+                     ta ? sums : NULL};
   assert_true(s.gemm->product(&job, 1));
   job.c = again;
   if (ta) job.sums = sums_again;
@@ -433,10 +445,10 @@ static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
 
 static void test_gemm(void **state) {
   (void)state;
-  static const int64_t sizes[][3] = {{1, 1, 1},      {4, 4, 3},      {5, 17, 31},   {6, 16, 8},
-                                     {13, 70, 40},   {125, 33, 7},   {250, 9, 20},  {31, 2070, 5},
-                                     {1600, 20, 3},  {121, 130, 60}, {9, 21, 1500}, {21, 9, 710},
-                                     {1537, 2049, 2}};
+  static const int64_t sizes[][3] = {{1, 1, 1},       {4, 4, 3},      {5, 17, 31},   {6, 16, 8},
+                                     {13, 70, 40},    {125, 33, 7},   {250, 9, 20},  {31, 2070, 5},
+                                     {1600, 20, 3},   {121, 130, 60}, {9, 21, 1500}, {21, 9, 710},
+                                     {1537, 2049, 2}, {9, 400, 340},  {5, 150, 1500}};
   for (int s = 0; s < n_sets; s++)
     for (size_t i = 0; sets[s].gemm->product && i < sizeof sizes / sizeof *sizes; i++)
       for (unsigned ways = 0; ways < 32; ways++)
