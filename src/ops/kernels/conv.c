@@ -45,7 +45,6 @@ typedef struct {
   int64_t channel_step, image_step;   /* in the source as a pass sees it */
   int64_t classes;
   class *class;
-  void *tables;
   flow source;
   const pl_pool
       *unpool; /* the source is that of pooling, and `at` says where to (NULL: it is not) */
@@ -205,28 +204,39 @@ static void fill_class(const job *k, class *c) {
   for (int i = 0; i < MOST_VECTORS; i++) c->row[c->rows + i] = c->row[c->rows - 1];
 }
 
-static bool fill_classes(job *k) {
+/* Pairs, rows and classes. */
+typedef struct {
+  int64_t pairs, rows, bytes;
+} table_sizes;
+
+static table_sizes size_tables(const job *k) {
   const pl_conv_axis *y = &k->plan.y, *x = k->x;
-  size_t classes = (size_t)(y->spans * x->spans), pairs = 0, rows = 0;
-  for (size_t i = 0; i < classes; i++) {
-    const pl_conv_span *a = &y->span[i / (size_t)x->spans], *b = &x->span[i % (size_t)x->spans];
-    pairs += (size_t)(a->taps * b->taps * k->slice);
-    rows += (size_t)(a->outputs * b->outputs * (k->way == BY_IMAGES ? 2 : k->group)) + MOST_VECTORS;
+  table_sizes s = {.pairs = AHEAD};
+  for (int64_t i = 0; i < k->classes; i++) {
+    const pl_conv_span *a = &y->span[i / x->spans], *b = &x->span[i % x->spans];
+    s.pairs += a->taps * b->taps * k->slice;
+    s.rows += a->outputs * b->outputs * (k->way == BY_IMAGES ? 2 : k->group) + MOST_VECTORS;
   }
-  k->tables = pl_scratch(classes * sizeof(class) + rows * sizeof(tile_row) +
-                         (pairs + AHEAD) * sizeof(pl_conv_pair));
-  if (!(k->class = k->tables)) return false;
-  tile_row *row = (tile_row *)(k->class + classes);
-  pl_conv_pair *pair = (pl_conv_pair *)(row + rows);
-  for (int64_t i = 0; i < y->spans * x->spans; i++) {
-    class *c = &k->class[k->classes++];
+  s.bytes = k->classes * (int64_t)sizeof(class) + s.rows * (int64_t)sizeof(tile_row) +
+            s.pairs * (int64_t)sizeof(pl_conv_pair);
+  s.bytes = rounded_up(s.bytes, 64);
+  return s;
+}
+
+/* Each thread has tables of its own: to make them takes less time than to read another's. */
+static void fill_classes(job *k, void *tables) {
+  const pl_conv_axis *y = &k->plan.y, *x = k->x;
+  k->class = tables;
+  tile_row *row = (tile_row *)(k->class + k->classes);
+  pl_conv_pair *pair = (pl_conv_pair *)(row + size_tables(k).rows);
+  for (int64_t i = 0; i < k->classes; i++) {
+    class *c = &k->class[i];
     *c = (class){&y->span[i / x->spans], &x->span[i % x->spans], 0, 0, pair, row};
     fill_class(k, c);
     pair += c->n;
     row += c->rows + MOST_VECTORS;
   }
   memset(pair, 0, AHEAD * sizeof *pair);
-  return true;
 }
 
 /* How much a pass by blocks covers. As many images as a thread has are cut into groups of even
@@ -252,6 +262,7 @@ static void prepare(job *k) {
   pl_conv_lay_out(p, k->x, k->way == BY_ROWS ? p->x.move : 1, masked && k->way != BY_IMAGES);
   k->group = 1, k->slice = p->in, k->band = p->out_plane / p->out_w;
   if (k->way == BY_BLOCKS) size_passes(k);
+  k->classes = p->y.spans * k->x->spans;
   k->channel_step = p->source.plane;
   k->image_step = p->in * k->channel_step;
 }
@@ -526,20 +537,23 @@ static int64_t lay_out_part(const job *k, pl_real *scratch, part *t) {
   return at[4];
 }
 
-static void run_threads(job *k, pl_hand *hands, pl_real *scratch, int64_t each) {
-  const pl_conv_plan *p = &k->plan;
-  bool many = p->in * p->window * p->out * p->out_plane * k->images > FEW;
+static void run_threads(const job *shared, pl_hand *hands, pl_real *scratch, int64_t each,
+                        char *tables) {
+  const pl_conv_plan *p = &shared->plan;
+  bool many = p->in * p->window * p->out * p->out_plane * shared->images > FEW;
 #pragma omp parallel if (many)
   {
     const int id = omp_get_thread_num(), threads = omp_get_num_threads();
-    const cuts c = cuts_of(k, threads);
+    job k = *shared;
+    const cuts c = cuts_of(&k, threads);
     part t;
-    lay_out_part(k, scratch + each * id, &t);
-    if (k->way == BY_ROWS) memset(t.copy, 0, (size_t)copy_size(k) * sizeof(pl_real));
+    fill_classes(&k, tables + size_tables(&k).bytes * id);
+    lay_out_part(&k, scratch + each * id, &t);
+    if (k.way == BY_ROWS) memset(t.copy, 0, (size_t)copy_size(&k) * sizeof(pl_real));
     if (id == 0) pl_deal(hands, threads, c.images * c.tiles);
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < tile_count(k); i++) pack_weights(k, i);
-    for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) run_piece(k, &c, i, &t);
+    for (int64_t i = 0; i < tile_count(&k); i++) pack_weights(&k, i);
+    for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) run_piece(&k, &c, i, &t);
   }
 }
 
@@ -550,16 +564,16 @@ static bool run(job *k) {
   int64_t each = lay_out_part(k, NULL, NULL);
   int threads = omp_get_max_threads();
   size_t bytes = (size_t)(weights + each * threads) * sizeof(pl_real);
-  pl_hand *hands = NULL;
-  bool ok = fill_classes(k) && (hands = pl_scratch((size_t)threads * sizeof *hands + bytes));
-  if (ok) {
+  pl_hand *hands =
+      pl_scratch((size_t)threads * (sizeof *hands + (size_t)size_tables(k).bytes) + bytes);
+  if (hands) {
     k->weights = (pl_real *)(hands + threads);
-    run_threads(k, hands, k->weights + weights, each);
+    run_threads(k, hands, k->weights + weights, each,
+                (char *)(k->weights + weights + each * threads));
   }
   pl_scratch_free(hands);
-  pl_scratch_free(k->tables);
   pl_conv_plan_free(&k->plan);
-  return ok;
+  return hands != NULL;
 }
 
 static job forward_job(int64_t images, const pl_real *x, const pl_real *w, const pl_conv_end *end,

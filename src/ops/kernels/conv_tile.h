@@ -100,6 +100,25 @@ static inline void sum_block(pl_real *sum, const pl_real *block, int64_t m) {
 }
 
 /*
+** Sums of shares of the images, n numbers each. First those of each half, in order, into the first
+** of the half, which the thread that has made most of them can do; then both.
+*/
+static inline void add_share(pl_real *to, const pl_real *from, int64_t n) {
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES) store(to + i, load(to + i) + load(from + i));
+  for (; i < n; i++) to[i] += from[i];
+}
+
+static inline void add_half(pl_real *sums, int64_t shares, int64_t half, int64_t n) {
+  const int64_t first = shares * half / 2, end = shares * (half + 1) / 2;
+  for (int64_t s = first + 1; s < end; s++) add_share(sums + first * n, sums + s * n, n);
+}
+
+static inline void add_halves(pl_real *sums, int64_t shares, int64_t n) {
+  if (shares > 1) add_share(sums, sums + shares / 2 * n, n);
+}
+
+/*
 ** Padded copies
 */
 

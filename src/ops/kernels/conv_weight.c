@@ -375,32 +375,28 @@ static void run_part(const job *k, const part *t) {
   add_lanes(k, t);
 }
 
-/* The sums of all shares, in order, into those of the first, and from there to the result. */
-static void collect_blocks(const job *k, int64_t block, pl_real *gw) {
-  int64_t count = k->n * BLOCK, share = k->lanes * k->n, first = block * BLOCK;
-  pl_real *sums = k->sums + block * count;
-  for (int64_t s = 1; s < k->shares; s++)
-    for (int64_t i = 0; i < count; i += LANES)
-      store(sums + i, load(sums + i) + load(sums + s * share + i));
-  planes_from_block(gw + first * k->n, k->n, sums, &unchanged, PL_MIN(BLOCK, k->p->k - first),
-                    k->n);
-}
+/* The numbers of a share. */
+static int64_t share_size(const job *k) { return (k->by_rows ? k->p->k : k->lanes) * k->n; }
 
-static void collect_rows(const pl_real *from, int64_t shares, int64_t step, int64_t n,
-                         pl_real *to) {
-  memcpy(to, from, (size_t)n * sizeof *to);
-  for (int64_t s = 1; s < shares; s++)
-    for (int64_t i = 0; i < n; i++) to[i] += from[s * step + i];
-}
-
+/* The sums of all shares, into those of the first, and from there to the result. */
 static void collect(const job *k, pl_real *gw, pl_real *gbias) {
-#pragma omp for schedule(static) nowait
-  for (int64_t b = 0; b < (k->by_rows ? 0 : k->lanes / BLOCK); b++) collect_blocks(k, b, gw);
+  const int64_t size = share_size(k);
+#pragma omp for schedule(static)
+  for (int64_t half = 0; half < 2; half++) {
+    add_half(k->sums, k->shares, half, size);
+    if (gbias) add_half(k->bias, k->shares, half, k->lanes);
+  }
 #pragma omp single
   {
-    if (k->by_rows) collect_rows(k->sums, k->shares, k->p->k * k->n, k->p->k * k->n, gw);
-    if (gbias) collect_rows(k->bias, k->shares, k->lanes, k->p->k, gbias);
+    add_halves(k->sums, k->shares, size);
+    if (gbias) add_halves(k->bias, k->shares, k->lanes);
+    if (gbias) memcpy(gbias, k->bias, (size_t)k->p->k * sizeof *gbias);
+    if (k->by_rows) memcpy(gw, k->sums, (size_t)size * sizeof *gw);
   }
+#pragma omp for schedule(static)
+  for (int64_t b = 0; b < (k->by_rows ? 0 : k->lanes / BLOCK); b++)
+    planes_from_block(gw + b * BLOCK * k->n, k->n, k->sums + b * BLOCK * k->n, &unchanged,
+                      PL_MIN(BLOCK, k->p->k - b * BLOCK), k->n);
 }
 
 typedef struct {

@@ -175,7 +175,7 @@ static void add_image(const job *k, const part *t, int64_t image, pl_real *sums,
 ** The job
 */
 
-static void add_share(const job *k, const part *t, int64_t share) {
+static void sum_share(const job *k, const part *t, int64_t share) {
   pl_real *sums = k->sums + share * k->numbers, *bias = k->bias + share * k->p->k * LANES;
   memset(sums, 0, (size_t)k->numbers * sizeof *sums);
   memset(bias, 0, (size_t)(k->p->k * LANES) * sizeof *bias);
@@ -183,19 +183,16 @@ static void add_share(const job *k, const part *t, int64_t share) {
   for (int64_t i = k->p->n * share / k->shares; i < end; i++) add_image(k, t, i, sums, bias);
 }
 
-/* The sums of all shares in order, into the first's, and from there to the result. */
+/* The sums of all shares, into the first's, and from there to the result. */
 static void collect(const job *k, pl_real *gw, pl_real *gbias) {
   const pl_conv *p = k->p;
-  for (int64_t s = 1; s < k->shares; s++)
-    for (int64_t i = 0; i < k->numbers; i += LANES)
-      store(k->sums + i, load(k->sums + i) + load(k->sums + s * k->numbers + i));
+  add_halves(k->sums, k->shares, k->numbers);
+  add_halves(k->bias, k->shares, p->k * LANES);
   for (int64_t i = 0; i < p->k * p->c * p->r; i++)
     memcpy(gw + i * p->s, k->sums + i * k->width, (size_t)p->s * sizeof *gw);
   for (int64_t i = 0; gbias && i < p->k; i++) {
     gbias[i] = 0;
-    for (int64_t s = 0; s < k->shares; s++)
-      for (int64_t lane = 0; lane < LANES; lane++)
-        gbias[i] += k->bias[(s * p->k + i) * LANES + lane];
+    for (int64_t lane = 0; lane < LANES; lane++) gbias[i] += k->bias[i * LANES + lane];
   }
 }
 
@@ -212,7 +209,13 @@ static void run(job *k, pl_hand *hands, pl_real *scratch, int64_t each) {
     memset(t.copy, 0, (size_t)(p->c * k->source.plane + k->width) * sizeof *t.copy);
 #pragma omp single
     pl_deal(hands, threads, k->shares);
-    for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) add_share(k, &t, i);
+    for (int64_t i; (i = pl_take(hands, threads, id)) >= 0;) sum_share(k, &t, i);
+#pragma omp barrier
+#pragma omp for schedule(static)
+    for (int64_t half = 0; half < 2; half++) {
+      add_half(k->sums, k->shares, half, k->numbers);
+      add_half(k->bias, k->shares, half, p->k * LANES);
+    }
   }
 }
 
