@@ -139,70 +139,74 @@ typedef struct {
 #define NA ((pl_real)(1 / (2 * 0.5625 * (0.5625 - 2.25))))
 #define NB ((pl_real)(1 / (2 * 2.25 * (2.25 - 0.5625))))
 
+/* What a polynomial's even and odd powers make at a point and at the one opposite. */
+typedef struct {
+  vec even, odd;
+} pair;
+
+INLINE void put_pairs(vec *m, int step, pair a, pair b) {
+  m[step] = a.even + a.odd;
+  m[2 * step] = a.even - a.odd;
+  m[3 * step] = b.even + b.odd;
+  m[4 * step] = b.even - b.odd;
+}
+
+INLINE pair get_pair(const vec *m, int step, int at) {
+  const vec here = m[at * step], opposite = m[(at + 1) * step];
+  return (pair){here + opposite, here - opposite};
+}
+
 /* Six numbers of the source: at each point, the products of the other points' factors. */
 INLINE void source_points(vec *m, int step) {
-  vec x0 = m[0], x1 = m[step], x2 = m[2 * step], x3 = m[3 * step], x4 = m[4 * step];
-  vec even = x4 - BB * x2, odd = A * (x3 - BB * x1), even_b = x4 - AA * x2,
-      odd_b = B * (x3 - AA * x1);
+  const vec x0 = m[0], x1 = m[step], x2 = m[2 * step], x3 = m[3 * step], x4 = m[4 * step];
   m[0] = x4 - (AA + BB) * x2 + AA * BB * x0;
-  m[step] = even + odd;
-  m[2 * step] = even - odd;
-  m[3 * step] = even_b + odd_b;
-  m[4 * step] = even_b - odd_b;
+  put_pairs(m, step, (pair){x4 - BB * x2, A * (x3 - BB * x1)},
+            (pair){x4 - AA * x2, B * (x3 - AA * x1)});
   m[5 * step] += AA * BB * x1 - (AA + BB) * x3;
 }
 
 INLINE void source_back(vec *m, int step) {
-  vec v0 = m[0], v5 = m[5 * step];
-  vec even = m[step] + m[2 * step], odd = A * (m[step] - m[2 * step]);
-  vec even_b = m[3 * step] + m[4 * step], odd_b = B * (m[3 * step] - m[4 * step]);
+  const vec v0 = m[0], v5 = m[5 * step];
+  pair a = get_pair(m, step, 1), b = get_pair(m, step, 3);
+  a.odd *= A, b.odd *= B;
   m[0] = AA * BB * v0;
-  m[step] = AA * BB * v5 - BB * odd - AA * odd_b;
-  m[2 * step] = -(AA + BB) * v0 - BB * even - AA * even_b;
-  m[3 * step] = odd + odd_b - (AA + BB) * v5;
-  m[4 * step] = v0 + even + even_b;
+  m[step] = AA * BB * v5 - BB * a.odd - AA * b.odd;
+  m[2 * step] = -(AA + BB) * v0 - BB * a.even - AA * b.even;
+  m[3 * step] = a.odd + b.odd - (AA + BB) * v5;
+  m[4 * step] = v0 + a.even + b.even;
 }
 
 /* Three weights: the values of their polynomial, divided by what the source's factors are there. */
 INLINE void weight_points(vec *m, int step) {
-  vec g0 = m[0], g1 = m[step], g2 = m[2 * step];
-  vec even = NA * (g0 + AA * g2), odd = NA * A * g1;
-  vec even_b = NB * (g0 + BB * g2), odd_b = NB * B * g1;
+  const vec g0 = m[0], g1 = m[step], g2 = m[2 * step];
   m[0] = N0 * g0;
-  m[step] = even + odd;
-  m[2 * step] = even - odd;
-  m[3 * step] = even_b + odd_b;
-  m[4 * step] = even_b - odd_b;
+  put_pairs(m, step, (pair){NA * (g0 + AA * g2), NA * A * g1},
+            (pair){NB * (g0 + BB * g2), NB * B * g1});
   m[5 * step] = g2;
 }
 
 INLINE void weight_back(vec *m, int step) {
-  vec even = NA * (m[step] + m[2 * step]), odd = NA * A * (m[step] - m[2 * step]);
-  vec even_b = NB * (m[3 * step] + m[4 * step]), odd_b = NB * B * (m[3 * step] - m[4 * step]);
-  m[0] = N0 * m[0] + even + even_b;
-  m[step] = odd + odd_b;
-  m[2 * step] = AA * even + BB * even_b + m[5 * step];
+  const pair a = get_pair(m, step, 1), b = get_pair(m, step, 3);
+  m[0] = N0 * m[0] + NA * a.even + NB * b.even;
+  m[step] = NA * A * a.odd + NB * B * b.odd;
+  m[2 * step] = NA * AA * a.even + NB * BB * b.even + m[5 * step];
 }
 
 /* Four numbers of the result: the values of their polynomial. */
 INLINE void result_points(vec *m, int step) {
-  vec y0 = m[0], y1 = m[step], y2 = m[2 * step], y3 = m[3 * step];
-  vec even = y0 + AA * y2, odd = A * (y1 + AA * y3);
-  vec even_b = y0 + BB * y2, odd_b = B * (y1 + BB * y3);
-  m[step] = even + odd;
-  m[2 * step] = even - odd;
-  m[3 * step] = even_b + odd_b;
-  m[4 * step] = even_b - odd_b;
+  const vec y0 = m[0], y1 = m[step], y2 = m[2 * step], y3 = m[3 * step];
+  put_pairs(m, step, (pair){y0 + AA * y2, A * (y1 + AA * y3)},
+            (pair){y0 + BB * y2, B * (y1 + BB * y3)});
   m[5 * step] = y3;
 }
 
 INLINE void result_back(vec *m, int step) {
-  vec even = m[step] + m[2 * step], odd = A * (m[step] - m[2 * step]);
-  vec even_b = m[3 * step] + m[4 * step], odd_b = B * (m[3 * step] - m[4 * step]);
-  m[0] += even + even_b;
-  m[step] = odd + odd_b;
-  m[2 * step] = AA * even + BB * even_b;
-  m[3 * step] = AA * odd + BB * odd_b + m[5 * step];
+  pair a = get_pair(m, step, 1), b = get_pair(m, step, 3);
+  a.odd *= A, b.odd *= B;
+  m[0] += a.even + b.even;
+  m[step] = a.odd + b.odd;
+  m[2 * step] = AA * a.even + BB * b.even;
+  m[3 * step] = AA * a.odd + BB * b.odd + m[5 * step];
 }
 
 /* What the weights have for a row of points: as weight_points does it for one. */
