@@ -100,7 +100,8 @@ typedef struct {
 
 /*
 ** The first part of each parameter comes first, then the second, of so many: a thread changes those
-** numbers whose gradients it is likely to have made.
+** numbers whose gradients it is likely to have made. Of parameters that take turns there is one
+*part.
 */
 static void cut_pieces(int n, const slot *slots, int parts, piece *pieces) {
   for (int part = 0; part < parts; part++)
@@ -144,7 +145,7 @@ static bool step(const kind *k, int n, pl_tensor *const *p, pl_tensor *const *g,
     pl_span span;
     pl_span_begin(&span, k->op, false);
     for (int i = 0; i < n; i++) pl_touch(p[i]);
-    cut_pieces(n, slots, omp_get_max_threads(), pieces);
+    cut_pieces(n, slots, many ? omp_get_max_threads() : 1, pieces);
     run_pieces(count, pieces, slots, many, k->f, options);
     pl_span_end(&span, k->flops * (double)total, k->moves * (double)total * sizeof(pl_real));
   }

@@ -432,6 +432,22 @@ static void test_conv_fewer(void **unused) {
   assert_true(fewer_seen > 150);
 }
 
+/* What no window reads has no gradient at all. */
+static void test_conv_unread(void **unused) {
+  (void)unused;
+  conv_case c = conv_new(CONV(3, 20, 10, 14, 20, 5, 3, 2, 2, 0, 0, 1, 1));
+  pl_real *gx = array(c.nx);
+  for (int set = 0; set < SETS; set++) {
+    if (!runs_here(sets[set].name)) continue;
+    const pl_conv_back back = {.g = c.g};
+    assert_true(sets[set].kernels->minimal_input_grad(&c.p, &back, c.w, gx));
+    for (int64_t i = 0; i < c.nx; i++)
+      if (i % 14 == 13 || i / 14 % 10 == 9) assert_true(gx[i] == 0);
+  }
+  free(gx);
+  conv_free(&c);
+}
+
 static void test_conv_corners(void **unused) {
   (void)unused;
   check_conv_everywhere(CONV(0, 2, 5, 5, 3, 3, 3, 1, 1, 0, 0, 1, 1)); /* no images */
@@ -719,12 +735,12 @@ static void test_channels(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_conv_networks), cmocka_unit_test(test_conv_channels),
-      cmocka_unit_test(test_conv_random),   cmocka_unit_test(test_conv_corners),
-      cmocka_unit_test(test_conv_fewer),    cmocka_unit_test(test_conv_pooled),
-      cmocka_unit_test(test_conv_threads),  cmocka_unit_test(test_conv_nan),
-      cmocka_unit_test(test_channels),      cmocka_unit_test(test_pool_two_by_two),
-      cmocka_unit_test(test_pool_random),
+      cmocka_unit_test(test_conv_networks),   cmocka_unit_test(test_conv_channels),
+      cmocka_unit_test(test_conv_random),     cmocka_unit_test(test_conv_corners),
+      cmocka_unit_test(test_conv_fewer),      cmocka_unit_test(test_conv_unread),
+      cmocka_unit_test(test_conv_pooled),     cmocka_unit_test(test_conv_threads),
+      cmocka_unit_test(test_conv_nan),        cmocka_unit_test(test_channels),
+      cmocka_unit_test(test_pool_two_by_two), cmocka_unit_test(test_pool_random),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -554,17 +554,23 @@ static void lay_out(job *k, int64_t rows, int64_t s_lanes, int64_t r_lanes) {
   }
 }
 
-/* The numbers that the patches read, those outside of the image being the last. */
+/* Numbers that a phase of a patch reads along an axis, for the outputs that the patch has. */
+static int64_t reach(const axis *a, int64_t patch, int64_t taps) {
+  return PL_MIN(SIDE, a->outputs - patch * SIDE) + taps - 1;
+}
+
+/* The numbers that the patches read, those that none reads or that lie outside being the last. */
 static void fill_tables(job *k) {
   int32_t *at = k->source;
   for (int64_t i = 0; i < k->patches * k->phases * ALL; i++) {
-    const int64_t patch = i / ALL / k->phases, f = i / ALL % k->phases, j = i % ALL;
-    const int64_t y =
-        (patch / k->x.patches * SIDE + j / POINTS) * k->y.stride + f / k->x.phases - k->y.pad;
-    const int64_t x =
-        (patch % k->x.patches * SIDE + j % POINTS) * k->x.stride + f % k->x.phases - k->x.pad;
+    const phase *f = &k->phase[i / ALL % k->phases];
+    const int64_t patch = i / ALL / k->phases, py = patch / k->x.patches, px = patch % k->x.patches;
+    const int64_t j = i % ALL / POINTS, n = i % POINTS;
+    const int64_t y = (py * SIDE + j) * k->y.stride + f->y - k->y.pad;
+    const int64_t x = (px * SIDE + n) * k->x.stride + f->x - k->x.pad;
     const bool inside = y >= 0 && y < k->y.size && x >= 0 && x < k->x.size;
-    *at++ = (int32_t)(inside ? y * k->x.size + x : k->plane_in);
+    const bool read = j < reach(&k->y, py, f->high) && n < reach(&k->x, px, f->wide);
+    *at++ = (int32_t)(inside && read ? y * k->x.size + x : k->plane_in);
   }
   at = k->result;
   for (int64_t i = 0; i < k->patches * SIDE * SIDE; i++) {
@@ -808,7 +814,8 @@ bool k_minimal_suits(const pl_conv *p) {
   const double points = (double)all_slots(&k) * (double)k.in * (double)k.out;
   const double fewer =
       points * (rows + WEIGHT_COST) + IMAGE_COST * n * (double)numbers_of_image(&k);
-  return fewer < n * products_along(&k.y) * products_along(&k.x) * (double)p->c * (double)k.out;
+  const double lanes = (double)(p->k <= BLOCK / 2 ? p->k : k.out);
+  return fewer < n * products_along(&k.y) * products_along(&k.x) * (double)p->c * lanes;
 }
 
 bool k_minimal_forward(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,

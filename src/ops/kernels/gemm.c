@@ -8,17 +8,14 @@
 ** Of c, pieces are dealt to the threads: rows where there are more of them or a is transposed, else
 ** columns. If they are rows, all panels are laid out first, by all threads together, for each needs
 ** them all. If they are columns, a thread lays out the panels of a piece when it comes to it, rows
-*of
-** b while it multiplies by them for the first time, and meanwhile fetches what the next ones are
-*made
-** of.
+** of b while it multiplies by them for the first time, and meanwhile fetches what the next ones are
+** made of.
 **
 ** A weight of a layer, [outputs, inputs], thus belongs to threads by its rows: forwards they are
-*the
-** columns of b, in its gradient rows of c. Only on the way back to the inputs would a thread need
-** some columns of all rows, which other threads have written and will write again; where cores are
-** far from each other that takes longer than the arithmetic. There the inner dimension is cut, each
-** thread has the rows that are its own, and the parts of c are added up.
+** the columns of b, in its gradient rows of c. Only on the way back to the inputs would a thread
+** need some columns of all rows, which other threads have written and will write again; where cores
+** are far from each other that takes longer than the arithmetic. There the inner dimension is cut,
+** each thread has the rows that are its own, and the parts of c are added up.
 */
 #include <omp.h>
 
@@ -31,13 +28,15 @@
 /*
 ** A tile's rows of a fit into the first cache beside a stretch of a panel, ROWS rows of a into the
 ** second one, both DEPTH numbers long, and COLUMNS of b into the third. FETCH rows of a transposed
-*a
-** ahead, the processor would not guess what is read.
+** a ahead, the processor would not guess what is read.
 */
 enum { DEPTH = 704, ROWS = 120, COLUMNS = 2048, FETCH = 8 };
 
-/* The inner dimension is cut into two, if b has so many numbers. */
-enum { OWNED = 1 << 17 };
+/*
+** The inner dimension is cut, if b has so many numbers. Up to SIDE slices are then made at the same
+** time, all but the first in memory of their own.
+*/
+enum { OWNED = 1 << 17, SIDE = 3 };
 
 /* So many pieces of c a thread, but no more than so many panels a piece. */
 enum { HANDFUL = 6, PANELS = 4 };
@@ -265,8 +264,9 @@ static bool is_owned(const pl_gemm_job *job) {
 
 static bool product(const pl_gemm_job *job, int threads) {
   block s = {.by_rows = job->m >= job->n || job->ta};
-  const bool owned = is_owned(job), apart = owned && threads > 1;
+  const bool owned = is_owned(job);
   const int64_t slices = PL_MAX(owned ? 2 : 1, up(job->k, DEPTH)), depth = up(job->k, slices);
+  const bool apart = owned && threads > 1 && slices <= SIDE;
   const int64_t columns = s.by_rows ? PL_MIN(job->n, COLUMNS) : job->n;
   s.room = PANELS * BLOCK * depth;
   const int64_t panels = s.by_rows ? up(columns, BLOCK) * BLOCK * depth : threads * s.room;
