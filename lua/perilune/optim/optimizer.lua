@@ -179,9 +179,8 @@ end
 --- `loss:backward()`, `step()` and `zero_grad()` in one: each parameter is changed as soon as its
 -- gradient is complete, while that is in the processor's caches, and its gradient is let go, so
 -- that those of all parameters are never there at the same time. The steps are the same. There is
--- no moment between the two for clipping. This saves memory, and on one thread some time; on
--- several it depends on how far apart the processor's cores are. Should it fail, some parameters
--- have been changed already; no gradients are left.
+-- no moment between the two for clipping. This saves memory, not time. Should it fail, some
+-- parameters have been changed already; no gradients are left.
 -- @param loss tensor of one element
 function Optimizer:step_backward(loss)
   local params = {}

@@ -151,7 +151,7 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
       fetch(next);
       to.c = j->c + (row + at) * j->ldc + column;
       if (row + at == 0 && laid_by_tile(s, p))
-        laying_tiles[high](j->k, j->a, j->lda, 1, j->b + column, j->ldb, panel, &to);
+        laying_tiles[high](j->k, j->a, j->lda, j->b + column, j->ldb, panel, &to);
       else if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
       else tiles_of[high](j->k, j->a + (row + at) * j->lda, j->lda, panel, &to);
     }

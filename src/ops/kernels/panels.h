@@ -118,30 +118,30 @@ INLINE void tile_body(int rows, int vectors, int64_t k, const pl_real *a, int64_
 }
 
 typedef void tile(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel, const target *t);
-typedef void laying_tile(int64_t k, const pl_real *a, int64_t row, int64_t step, const pl_real *b,
-                         int64_t ldb, pl_real *panel, const target *t);
+typedef void laying_tile(int64_t k, const pl_real *a, int64_t lda, const pl_real *b, int64_t ldb,
+                         pl_real *panel, const target *t);
 typedef void free_tile(int64_t k, const pl_real *a, int64_t row, int64_t step, const pl_real *b,
                        int64_t ldb, const target *t);
-#define TILES(rows)                                                                             \
-  static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,       \
-                          const target *t) {                                                    \
-    if (t->columns <= LANES) tile_body(rows, 1, k, a, lda, 1, panel, BLOCK, NULL, t);           \
-    else tile_body(rows, 2, k, a, lda, 1, panel, BLOCK, NULL, t);                               \
-  }                                                                                             \
-  static UNUSED void packed_tile_##rows(int64_t k, const pl_real *a, int64_t lda,               \
-                                        const pl_real *panel, const target *t) {                \
-    (void)lda;                                                                                  \
-    if (t->columns <= LANES) tile_body(rows, 1, k, a, 1, TILE, panel, BLOCK, NULL, t);          \
-    else tile_body(rows, 2, k, a, 1, TILE, panel, BLOCK, NULL, t);                              \
-  }                                                                                             \
-  static UNUSED void laying_tile_##rows(int64_t k, const pl_real *a, int64_t row, int64_t step, \
-                                        const pl_real *b, int64_t ldb, pl_real *panel,          \
-                                        const target *t) {                                      \
-    tile_body(rows, 2, k, a, row, step, b, ldb, panel, t);                                      \
-  }                                                                                             \
-  static UNUSED void free_tile_##rows(int64_t k, const pl_real *a, int64_t row, int64_t step,   \
-                                      const pl_real *b, int64_t ldb, const target *t) {         \
-    tile_body(rows, 2, k, a, row, step, b, ldb, NULL, t);                                       \
+#define TILES(rows)                                                                           \
+  static void tile_##rows(int64_t k, const pl_real *a, int64_t lda, const pl_real *panel,     \
+                          const target *t) {                                                  \
+    if (t->columns <= LANES) tile_body(rows, 1, k, a, lda, 1, panel, BLOCK, NULL, t);         \
+    else tile_body(rows, 2, k, a, lda, 1, panel, BLOCK, NULL, t);                             \
+  }                                                                                           \
+  static UNUSED void packed_tile_##rows(int64_t k, const pl_real *a, int64_t lda,             \
+                                        const pl_real *panel, const target *t) {              \
+    (void)lda;                                                                                \
+    if (t->columns <= LANES) tile_body(rows, 1, k, a, 1, TILE, panel, BLOCK, NULL, t);        \
+    else tile_body(rows, 2, k, a, 1, TILE, panel, BLOCK, NULL, t);                            \
+  }                                                                                           \
+  static UNUSED void laying_tile_##rows(int64_t k, const pl_real *a, int64_t lda,             \
+                                        const pl_real *b, int64_t ldb, pl_real *panel,        \
+                                        const target *t) {                                    \
+    tile_body(rows, 2, k, a, lda, 1, b, ldb, panel, t);                                       \
+  }                                                                                           \
+  static UNUSED void free_tile_##rows(int64_t k, const pl_real *a, int64_t row, int64_t step, \
+                                      const pl_real *b, int64_t ldb, const target *t) {       \
+    tile_body(rows, 2, k, a, row, step, b, ldb, NULL, t);                                     \
   }
 /* clang-format off */
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7) TILES(8)
