@@ -6,10 +6,10 @@
 ** once and never read. An element has the same bits for any number of threads.
 **
 ** Of c, pieces are dealt to the threads: rows where there are more of them or a is transposed, else
-** columns. If they are rows, all panels are laid out first, by all threads together, for each needs
-** them all. If they are columns, a thread lays out the panels of a piece when it comes to it, rows
-** of b while it multiplies by them for the first time, and meanwhile fetches what the next ones are
-** made of.
+** columns, whose vectors are shared out evenly. If they are rows, all panels are laid out first, by
+** all threads together, for each needs them all. If they are columns, a thread lays out the panels
+** of a piece when it comes to it, rows of b while it multiplies by them for the first time, and
+** meanwhile fetches what the next ones are made of.
 **
 ** A weight of a layer, [outputs, inputs], thus belongs to threads by its rows: forwards they are
 ** the columns of b, in its gradient rows of c. Only on the way back to the inputs would a thread
@@ -44,6 +44,20 @@ enum { HANDFUL = 6, PANELS = 4 };
 /* Where part i of n begins, of so many parts of even lengths. */
 static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
 
+/* Columns of a block, in panels from the first on. */
+typedef struct {
+  int64_t from, end;
+} span;
+
+static int64_t panels_in(span s) { return up(s.end - s.from, BLOCK); }
+
+/* Part i of them, of whole panels but for the last one. */
+static span part_of(span s, int64_t parts, int64_t i) {
+  const int64_t n = panels_in(s);
+  return (span){s.from + part(n, parts, i) * BLOCK,
+                PL_MIN(s.from + part(n, parts, i + 1) * BLOCK, s.end)};
+}
+
 /* Where the tiles of m <= ROWS rows begin. */
 typedef struct {
   int64_t n, at[ROWS / TILE + 1];
@@ -59,7 +73,7 @@ static tiling tiling_of(int64_t m) {
 typedef struct {
   const pl_gemm_job *job; /* of that slice alone */
   int64_t left, columns;
-  bool by_rows;    /* rows of c are dealt to the threads, not panels */
+  bool by_rows;    /* rows of c are dealt to the threads, not columns */
   pl_real *panels; /* of b: all of the block if by_rows, else of each thread those of a piece */
   int64_t room;    /* numbers of a piece's panels */
   pl_hand *hands;  /* of pieces of c, one a thread */
@@ -87,17 +101,18 @@ static void pack_tiles(const block *s, int64_t row, int64_t rows, pl_real *tiles
   for (int64_t r = 0; r < summed; r++) s->job->sums[row + r] += sum[r];
 }
 
-/* Whether the first tile that needs a panel lays it out. */
-static bool laid_by_tile(const block *s, int64_t p) {
-  return !s->by_rows && !s->job->tb && (p + 1) * BLOCK <= s->columns;
+/* Whether the first tile that needs the panel at this column lays it out. */
+static bool laid_by_tile(const block *s, int64_t at, int64_t end) {
+  return !s->by_rows && !s->job->tb && at + BLOCK <= end;
 }
 
-static void pack_panels(const block *s, int64_t first, int64_t end, pl_real *panels) {
+static void pack_panels(const block *s, span c, pl_real *panels) {
   const pl_gemm_job *j = s->job;
-  for (int64_t p = first; p < end; p++, panels += BLOCK * j->k) {
-    const int64_t at = s->left + p * BLOCK, columns = PL_MIN(BLOCK, s->columns - p * BLOCK);
-    if (laid_by_tile(s, p)) continue;
-    pack_panel(j->k, columns, j->b + (j->tb ? at * j->ldb : at), j->ldb, j->tb, panels);
+  for (int64_t at = c.from; at < c.end; at += BLOCK, panels += BLOCK * j->k) {
+    if (laid_by_tile(s, at, c.end)) continue;
+    const int64_t column = s->left + at;
+    pack_panel(j->k, PL_MIN(BLOCK, c.end - at), j->b + (j->tb ? column * j->ldb : column), j->ldb,
+               j->tb, panels);
   }
 }
 
@@ -110,11 +125,10 @@ typedef struct {
 
 enum { LINE = 64 / sizeof(pl_real) };
 
-/* The numbers of panels first..end, during so many tiles. */
-static ahead ahead_of(const block *s, int64_t first, int64_t end, int64_t tiles) {
+/* The numbers of these columns, during so many tiles. */
+static ahead ahead_of(const block *s, span c, int64_t tiles) {
   const pl_gemm_job *j = s->job;
-  const int64_t left = s->left + first * BLOCK;
-  const int64_t columns = PL_MIN(s->columns - first * BLOCK, (end - first) * BLOCK);
+  const int64_t left = s->left + c.from, columns = c.end - c.from;
   if (columns <= 0) return (ahead){.rows = 0};
   ahead f = {.rows = j->tb ? columns : j->k, .length = j->tb ? j->k : columns, .ld = j->ldb};
   f.line = j->b + (j->tb ? left * j->ldb : left);
@@ -134,15 +148,15 @@ static void fetch(ahead *f) {
   }
 }
 
-/* rows <= ROWS of c from `row` on, panels `first` up to `end`, the first of which is given. */
-static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t first, int64_t end,
-                          const pl_real *tiles, pl_real *panel, ahead *next) {
+/* rows <= ROWS of c from `row` on, and these columns, the first of whose panels is given. */
+static void multiply_rows(const block *s, int64_t row, int64_t rows, span c, const pl_real *tiles,
+                          pl_real *panel, ahead *next) {
   const pl_gemm_job *j = s->job;
   const tiling t = tiling_of(rows);
-  for (int64_t p = first; p < end; p++, panel += BLOCK * j->k) {
-    const int64_t column = s->left + p * BLOCK;
+  for (int64_t from = c.from; from < c.end; from += BLOCK, panel += BLOCK * j->k) {
+    const int64_t column = s->left + from;
     target to = {.ld = j->ldc,
-                 .columns = PL_MIN(BLOCK, s->columns - p * BLOCK),
+                 .columns = PL_MIN(BLOCK, c.end - from),
                  .add = j->accumulate,
                  .bias = j->finish && j->finish->bias ? j->finish->bias + column : NULL,
                  .slope = j->finish ? j->finish->slope : 1};
@@ -150,7 +164,7 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
       const int64_t at = t.at[i], high = t.at[i + 1] - at;
       fetch(next);
       to.c = j->c + (row + at) * j->ldc + column;
-      if (row + at == 0 && laid_by_tile(s, p))
+      if (row + at == 0 && laid_by_tile(s, from, c.end))
         laying_tiles[high](j->k, j->a, j->lda, j->b + column, j->ldb, panel, &to);
       else if (j->ta) packed_tiles[high](j->k, tiles + i * j->k * TILE, TILE, panel, &to);
       else tiles_of[high](j->k, j->a + (row + at) * j->lda, j->lda, panel, &to);
@@ -158,16 +172,22 @@ static void multiply_rows(const block *s, int64_t row, int64_t rows, int64_t fir
   }
 }
 
-/* How many tiles' heights of c there are to deal if by_rows, else panels. */
-static int64_t to_deal(const block *s) {
-  return s->by_rows ? up(s->job->m, TILE) : up(s->columns, BLOCK);
+/* The columns that are thread i's. */
+static span share_of(const block *s, int threads, int64_t i) {
+  const int64_t n = up(s->columns, LANES);
+  return (span){part(n, threads, i) * LANES, PL_MIN(part(n, threads, i + 1) * LANES, s->columns)};
 }
 
-/* A handful for each thread, of even size and none larger than what a thread has room for; some
+/* How many tiles' heights of c a thread gets if by_rows, else panels, at most. */
+static int64_t largest_share(const block *s, int threads) {
+  return s->by_rows ? up(up(s->job->m, TILE), threads) : up(up(up(s->columns, LANES), threads), 2);
+}
+
+/* The pieces of a thread: a handful, of even size and none larger than what it has room for; some
  * may be empty. */
 static int64_t pieces_of(const block *s, int threads) {
-  const int64_t n = to_deal(s), most = s->by_rows ? ROWS / TILE : PANELS;
-  return up(PL_MAX(up(n, most), PL_MIN(HANDFUL * threads, n)), threads) * threads;
+  const int64_t n = largest_share(s, threads), most = s->by_rows ? ROWS / TILE : PANELS;
+  return PL_MAX(up(n, most), PL_MIN(HANDFUL, n));
 }
 
 /* Rows of c from `row` on. */
@@ -175,36 +195,45 @@ static void rows_of(const block *s, int64_t row, int64_t rows, int id) {
   ahead nothing = {.rows = 0};
   pl_real *tiles = s->tiles + id * tiles_size(s);
   if (s->job->ta) pack_tiles(s, row, rows, tiles);
-  multiply_rows(s, row, rows, 0, up(s->columns, BLOCK), tiles, s->panels, &nothing);
+  multiply_rows(s, row, rows, (span){0, s->columns}, tiles, s->panels, &nothing);
 }
 
-/* Columns of c that make up panels first..end; then those up to `next` are likely to be wanted. */
-static void columns_of(const block *s, int64_t first, int64_t end, int64_t next, int id) {
-  const int64_t m = s->job->m, tiles = (end - first) * up(m, TILE);
+/* These columns of c; then the next are likely to be wanted. */
+static void columns_of(const block *s, span c, span next, int id) {
+  const int64_t m = s->job->m;
   pl_real *panels = s->panels + id * s->room;
-  ahead f = ahead_of(s, end, next, tiles);
-  pack_panels(s, first, end, panels);
+  ahead f = ahead_of(s, next, panels_in(c) * up(m, TILE));
+  pack_panels(s, c, panels);
   for (int64_t i = 0; i < m; i += ROWS)
-    multiply_rows(s, i, PL_MIN(ROWS, m - i), first, end, NULL, panels, &f);
+    multiply_rows(s, i, PL_MIN(ROWS, m - i), c, NULL, panels, &f);
 }
 
-static void multiply(const block *s, int64_t piece, int id, int threads) {
-  const int64_t n = to_deal(s), pieces = pieces_of(s, threads);
-  const int64_t first = part(n, pieces, piece), end = part(n, pieces, piece + 1);
-  const int64_t row = first * TILE, rows = PL_MIN(end * TILE, s->job->m) - row;
-  if (s->by_rows) rows_of(s, row, rows, id);
-  else columns_of(s, first, end, PL_MIN(n, part(n, pieces, piece + 2)), id);
+/* Piece i of all. */
+static void multiply(const block *s, int64_t i, int id, int threads) {
+  const int64_t pieces = pieces_of(s, threads), at = i % pieces;
+  if (s->by_rows) {
+    const int64_t n = up(s->job->m, TILE), all = threads * pieces;
+    const int64_t row = part(n, all, i) * TILE;
+    rows_of(s, row, PL_MIN(part(n, all, i + 1) * TILE, s->job->m) - row, id);
+  } else {
+    const span share = share_of(s, threads, i / pieces);
+    columns_of(s, part_of(share, pieces, at), part_of(share, pieces, at + 1), id);
+  }
 }
 
-/* What thread `id` of `threads` does of a block; all call it together. */
-static void work(const block *s, int id, int threads) {
-  const int64_t panels = up(s->columns, BLOCK), first = part(panels, threads, id);
-  if (id == 0) pl_deal(s->hands, threads, pieces_of(s, threads));
-  if (s->by_rows)
-    pack_panels(s, first, part(panels, threads, id + 1), s->panels + first * BLOCK * s->job->k);
+static void deal(const block *s, int threads) {
+  pl_deal(s->hands, threads, threads * pieces_of(s, threads));
+}
+
+/* What a thread does of a block that is dealt to so many; all do it together. */
+static void work(const block *s, int threads) {
+  const int id = omp_get_thread_num(), present = omp_get_num_threads();
+  if (s->by_rows) {
+    const span mine = part_of((span){0, s->columns}, present, id);
+    pack_panels(s, mine, s->panels + mine.from * s->job->k);
 #pragma omp barrier
+  }
   for (int64_t i; (i = pl_take(s->hands, threads, id)) >= 0;) multiply(s, i, id, threads);
-#pragma omp barrier
 }
 
 /* Slice i of the inner dimension; the later ones add to the first, the last one finishes. */
@@ -219,32 +248,39 @@ static pl_gemm_job slice_of(const pl_gemm_job *job, int64_t slices, int64_t i) {
   return slice;
 }
 
-/* All slices, by blocks of columns, or one after the other. */
-static void by_slices(block *s, const pl_gemm_job *job, int64_t slices, int64_t columns) {
+/* The blocks, and of each all slices, one after the other; the first one is dealt. */
+static void by_slices(block *s, const pl_gemm_job *job, int64_t slices, int64_t columns,
+                      int threads) {
   for (s->left = 0; s->left < job->n; s->left += columns) {
     s->columns = PL_MIN(columns, job->n - s->left);
     for (int64_t i = 0; i < slices; i++) {
       const pl_gemm_job slice = slice_of(job, slices, i);
       s->job = &slice;
-      work(s, omp_get_thread_num(), omp_get_num_threads());
+      if (s->left > 0 || i > 0) {
+#pragma omp barrier
+#pragma omp single
+        deal(s, threads);
+      }
+      work(s, threads);
     }
   }
 }
 
+/* How many pieces of columns a slice has that is made beside the others. */
+static int64_t side_pieces(const pl_gemm_job *job) { return up(up(job->n, BLOCK), PANELS); }
+
 /* Slices at the same time, all but the first into places of their own, which are then added. */
-static void side_by_side(block *s, const pl_gemm_job *job, int64_t slices, pl_real *others) {
-  const int id = omp_get_thread_num(), threads = omp_get_num_threads();
-  const int64_t size = job->m * job->n, n = up(job->n, BLOCK), pieces = up(n, PANELS);
-  s->columns = job->n;
-  if (id == 0) pl_deal(s->hands, threads, slices * pieces);
-#pragma omp barrier
+static void side_by_side(block *s, const pl_gemm_job *job, int64_t slices, pl_real *others,
+                         int threads) {
+  const int id = omp_get_thread_num();
+  const int64_t size = job->m * job->n, pieces = side_pieces(job);
+  const span all = {0, s->columns};
   for (int64_t p; (p = pl_take(s->hands, threads, id)) >= 0;) {
     const int64_t i = p / pieces, at = p % pieces;
     pl_gemm_job slice = slice_of(job, slices, i);
     if (i > 0) slice.c = others + (i - 1) * size, slice.ldc = job->n, slice.accumulate = false;
     s->job = &slice;
-    columns_of(s, part(n, pieces, at), part(n, pieces, at + 1),
-               part(n, pieces, PL_MIN(pieces, at + 2)), id);
+    columns_of(s, part_of(all, pieces, at), part_of(all, pieces, at + 1), id);
   }
 #pragma omp barrier
 #pragma omp for schedule(static)
@@ -263,11 +299,12 @@ static bool is_owned(const pl_gemm_job *job) {
 }
 
 static bool product(const pl_gemm_job *job, int threads) {
-  block s = {.by_rows = job->m >= job->n || job->ta};
+  block s = {.job = job, .by_rows = job->m >= job->n || job->ta};
   const bool owned = is_owned(job);
   const int64_t slices = PL_MAX(owned ? 2 : 1, up(job->k, DEPTH)), depth = up(job->k, slices);
   const bool apart = owned && threads > 1 && slices <= SIDE;
   const int64_t columns = s.by_rows ? PL_MIN(job->n, COLUMNS) : job->n;
+  s.columns = columns;
   s.room = PANELS * BLOCK * depth;
   const int64_t panels = s.by_rows ? up(columns, BLOCK) * BLOCK * depth : threads * s.room;
   const int64_t tiles = job->ta ? threads * ROWS * depth : 0;
@@ -279,9 +316,11 @@ static bool product(const pl_gemm_job *job, int threads) {
   s.panels = (pl_real *)(space + threads);
   s.tiles = s.panels + panels;
   if (job->sums) memset(job->sums, 0, (size_t)job->m * sizeof *job->sums);
+  if (apart) pl_deal(s.hands, threads, slices * side_pieces(job));
+  else deal(&s, threads);
 #pragma omp parallel num_threads(threads) firstprivate(s)
-  if (apart) side_by_side(&s, job, slices, s.tiles + tiles);
-  else by_slices(&s, job, slices, columns);
+  if (apart) side_by_side(&s, job, slices, s.tiles + tiles, threads);
+  else by_slices(&s, job, slices, columns, threads);
   pl_scratch_free(space);
   return true;
 }
