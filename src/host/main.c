@@ -7,6 +7,8 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
+#include <omp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -255,6 +257,22 @@ static int run(program *p) {
 }
 
 /*
+** Lets this thread run where OpenMP's threads may. Where the environment asks for bound threads,
+** OpenMP has bound this one when it was loaded, and a program started by it would find one processor.
+*/
+static void unbind(void) {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  for (int i = 0; i < omp_get_num_places(); i++) {
+    int ids[CPU_SETSIZE];
+    if (omp_get_place_num_procs(i) > CPU_SETSIZE) return;
+    omp_get_place_proc_ids(i, ids);
+    for (int k = 0; k < omp_get_place_num_procs(i); k++) CPU_SET(ids[k], &all);
+  }
+  if (CPU_COUNT(&all)) sched_setaffinity(0, sizeof all, &all);
+}
+
+/*
 ** What libraries read from the environment when they are loaded, and the program's own children
 ** need not have; it starts itself again with it, once, unless the environment already has it.
 **   GOMP_SPINCOUNT: OpenMP's threads spin while they wait for each other, by default for
@@ -285,6 +303,7 @@ static void set_up_environment(char **argv) {
   const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
   if (n <= 0 || !strchr(set, '1') || setenv("PERILUNE_AGAIN", set, 1) != 0) return;
   path[n] = '\0';
+  unbind();
   execv(path, argv);
   unsetenv("PERILUNE_AGAIN");
 }

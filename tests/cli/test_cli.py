@@ -188,6 +188,13 @@ def test_j_sets_the_threads():
         inside("-j needs a number of threads", bad.err)
 
 
+def test_bound_threads_have_all_processors():
+    count = "print(pl.threads())"
+    free = run("-e", count).out
+    for binding in {"OMP_PROC_BIND": "true"}, {"OMP_PLACES": "cores"}, {"GOMP_CPU_AFFINITY": "0-999"}:
+        equal(run("-e", count, **binding).out, free)
+
+
 def test_v_prints_the_version():
     first = run("-v").out
     assert re.match(r"Perilune \d+\.\d+\.\d+, Lua 5\.4", first), first
