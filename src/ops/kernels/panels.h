@@ -30,19 +30,27 @@ static void pack_rows(int64_t k, int64_t columns, const pl_real *b, int64_t ld, 
   }
 }
 
-/* panel[i][lane] = b[lane * ld + i] */
-static void pack_columns(int64_t k, int64_t columns, const pl_real *b, int64_t ld, pl_real *panel) {
-  int64_t i = 0;
-  for (; columns == BLOCK && i + LANES <= k; i += LANES) {
-    for (int64_t half = 0; half < BLOCK; half += LANES) {
-      vec v[LANES];
-      UNROLL for (int j = 0; j < LANES; j++) v[j] = load(b + (half + j) * ld + i);
-      transpose(v);
-      UNROLL for (int j = 0; j < LANES; j++) store(panel + (i + j) * BLOCK + half, v[j]);
-    }
+/* LANES rows of b, of which there are `rows`, become half a panel. */
+INLINE void pack_half(int64_t k, int64_t rows, const pl_real *b, int64_t ld, pl_real *panel) {
+  const int64_t whole = k / LANES * LANES;
+  for (int64_t i = 0; i < whole; i += LANES) {
+    vec v[LANES];
+    UNROLL for (int j = 0; j < LANES; j++) v[j] = j < rows ? load(b + j * ld + i) : (vec){0};
+    transpose(v);
+    UNROLL for (int j = 0; j < LANES; j++) store(panel + (i + j) * BLOCK, v[j]);
   }
-  for (; i < k; i++)
-    for (int64_t j = 0; j < BLOCK; j++) panel[i * BLOCK + j] = j < columns ? b[j * ld + i] : 0;
+  for (int64_t i = whole; i < k; i++)
+    for (int64_t j = 0; j < LANES; j++) panel[i * BLOCK + j] = j < rows ? b[j * ld + i] : 0;
+}
+
+/* panel[i][lane] = b[lane * ld + i]; first one half, then the other: the processor guesses what is
+ * read next of LANES rows, but not of twice as many. */
+static void pack_columns(int64_t k, int64_t columns, const pl_real *b, int64_t ld, pl_real *panel) {
+  for (int64_t half = 0; half < BLOCK; half += LANES, b += LANES * ld, panel += LANES) {
+    const int64_t rows = columns - half;
+    if (rows >= LANES) pack_half(k, LANES, b, ld, panel);
+    else pack_half(k, rows, b, ld, panel);
+  }
 }
 
 static inline void pack_panel(int64_t k, int64_t columns, const pl_real *b, int64_t ld,
