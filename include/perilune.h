@@ -281,7 +281,7 @@ typedef struct {
 
 enum { PL_MAX_IN = 8, PL_MAX_OUT = 4, PL_MAX_ATTR = 8 };
 
-/* The table, in the order in which the reference page lists it; NULL past the end. */
+/* The table, row by row; NULL past the end. */
 PL_API const pl_op *pl_op_at(int i);
 PL_API const pl_op *pl_op_find(const char *name);
 PL_API const char *pl_op_name(const pl_op *op);

@@ -1,6 +1,6 @@
 /*
-** perilune_ops.h: one C function a row of the op table, in the order of the reference
-** page (docs/reference.md), which gives shapes and formulas. Included by perilune.h.
+** perilune_ops.h: one C function a row of the op table; docs/reference.md gives shapes and
+** formulas. Included by perilune.h.
 */
 #ifndef PERILUNE_OPS_H
 #define PERILUNE_OPS_H
@@ -110,6 +110,8 @@ PL_API pl_tensor *pl_conv2d_weight_grad(pl_tensor *g, pl_tensor *x, pl_ints stri
                                         pl_ints dilation, pl_ints size);
 PL_API pl_tensor *pl_max_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints padding);
 PL_API pl_tensor *pl_avg_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints padding);
+PL_API pl_tensor *pl_avg_pool2d_grad(pl_tensor *g, pl_ints size, pl_ints stride, pl_ints padding,
+                                     pl_ints input);
 PL_API pl_tensor *pl_batch_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias,
                                 pl_tensor *running_mean, pl_tensor *running_var, bool training,
                                 double momentum, double eps, int activation, double slope,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing, builds Perilune in four ways, and runs every test on each:
+# Installs what is missing, builds Perilune in four ways, and runs the tests on the first three:
 #   build-float    as it is used
 #   build-double   where gradients of every op are checked to second order
 #   build-asan     with the address, undefined-behaviour and leak sanitizers
@@ -8,7 +8,7 @@
 # when $PERILUNE_DATA names the folder that has them.
 #
 # usage: scripts/test.sh [-k] [part...]   parts: float double asan clang, all by default;
-#                                         -k keeps going with stale builds (no install)
+#                                         -k: do not install anything
 set -u
 cd "$(dirname "$0")/.."
 root=$PWD

@@ -79,9 +79,9 @@ local options = experiment.options(arg, {
     .. "labels, then support vector machines on its features.",
   options = joined(OWN, OF_NETWORKS, OF_METHODS),
   notes = "A run leaves behind: metrics.jsonl, the plots as PNG and SVG, the networks as\n"
-    .. "NETWORK-SEED.safetensors, a machine of each transductive method, table.csv, and\n"
-    .. "table.txt. A finished network, and a finished machine, are not trained again with\n"
-    .. "--resume.",
+    .. "NETWORK-SEED.safetensors, the machine of the first draw of each method and number of\n"
+    .. "labels as METHOD-LABELS.machine, table.csv, and table.txt. A finished network, and a\n"
+    .. "finished machine, are not trained again with --resume.",
 })
 
 local function network_settings(name)

@@ -365,7 +365,7 @@ static int ops_row(lua_State *L) {
 }
 
 static const plb_function functions[] = {
-    {"ops", ops_list, "()\nThe names of all ops, in the order of the reference page."},
+    {"ops", ops_list, "()\nThe names of all ops, in the order of the table."},
     {"op", ops_row,
      "(name)\nThe row of an op: name, inputs, attrs, samples, doc, outputs, differentiable."},
     {NULL, NULL, NULL}};

@@ -193,9 +193,8 @@ static const pl_op op_avg_pool2d_grad = {
 static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   (void)need;
   const pl_tensor *x = c->in[0];
-  pl_attr attr[PL_MAX_ATTR] = {
-      c->attr[SIZE], c->attr[STRIDE], c->attr[PADDING], {.ints = pl_list(x->size[2], x->size[3])}};
-  gin[0] = pl_apply(&op_avg_pool2d_grad, 1, gout, attr);
+  gin[0] = pl_avg_pool2d_grad(gout[0], c->attr[SIZE].ints, c->attr[STRIDE].ints,
+                              c->attr[PADDING].ints, pl_list(x->size[2], x->size[3]));
   return gin[0] != NULL;
 }
 
@@ -227,6 +226,14 @@ pl_tensor *pl_max_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints pad
 
 pl_tensor *pl_avg_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints padding) {
   return pool(&op_avg_pool2d, x, size, stride, padding);
+}
+
+pl_tensor *pl_avg_pool2d_grad(pl_tensor *g, pl_ints size, pl_ints stride, pl_ints padding,
+                              pl_ints input) {
+  if (!g) return NULL;
+  return pl_apply(
+      &op_avg_pool2d_grad, 1, &g,
+      (pl_attr[PL_MAX_ATTR]){{.ints = size}, {.ints = stride}, {.ints = padding}, {.ints = input}});
 }
 
 const pl_op *const pl_ops_pool[] = {&op_max_pool2d, &op_avg_pool2d, &op_avg_pool2d_grad, NULL};

@@ -170,7 +170,11 @@ static bool var_compose(pl_args *c) {
 static bool norm_compose(pl_args *c) {
   unsigned mask;
   if (!pl_need_real(c, 0) || !dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
-  c->out[0] = pl_sqrt(pl_sum(pl_square(c->in[0]), c->attr[0].ints, c->attr[1].i));
+  pl_tensor *sum = pl_sum(pl_square(c->in[0]), c->attr[0].ints, c->attr[1].i);
+  /* the root of 0 has no gradient; of the many of the norm there, 0 is one */
+  pl_tensor *zero = pl_full(PL_REAL, (pl_ints){0}, 0), *one = pl_full(PL_REAL, (pl_ints){0}, 1);
+  pl_tensor *nothing = pl_eq(sum, zero);
+  c->out[0] = pl_where(nothing, zero, pl_sqrt(pl_where(nothing, one, sum)));
   return true;
 }
 
@@ -207,7 +211,7 @@ static const pl_op op_norm = {
     .name = "norm",
     .inputs = "x",
     .attrs = "dim:dims? keepdim:bool=false",
-    .doc = "the Euclidean norm over some dims, or over all; its derivative at 0 is infinite",
+    .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
     .samples = REDUCE_SAMPLES,
     .compose = norm_compose};
 static const pl_op op_logsumexp = {.name = "logsumexp",

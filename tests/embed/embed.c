@@ -1,7 +1,7 @@
 /*
 ** embed.c: a C program that uses Perilune through its two public headers: it makes a tensor
-** in C, runs Lua on it, takes the output, and asks for an error. tests/embed/run.sh builds
-** it against an installed copy.
+** in C, runs Lua on it, takes the output, and asks for an error. tests/embed/installed.sh
+** builds it against an installed copy.
 */
 #include <stdio.h>
 #include <string.h>

@@ -174,6 +174,16 @@ for _, name in ipairs(pl.ops()) do
   end
 end
 
+-- Rows of zeros have no slope in a norm, of any order, and leave those of other rows alone.
+function T.test_norm_of_nothing()
+  local x = pl.tensor {{0, 0}, {3, 4}}:requires_grad_()
+  local g = pl.grad(x:norm(2):sum(), {x}, {create_graph = true})[1]
+  lu.assertAlmostEquals(g:totable(), {{0, 0}, {0.6, 0.8}}, 1e-6)
+  local second = pl.grad((g * pl.tensor {{1, 2}, {1, 2}}):sum(), {x})[1]
+  lu.assertAlmostEquals(second:totable(), {{0, 0}, {-0.064, 0.048}}, 1e-6)
+end
+
+
 function T.test_third_order()
   if not double then return end
   local x = pl.tensor({0.3, -0.7, 1.1}):requires_grad_()
