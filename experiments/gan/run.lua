@@ -35,7 +35,7 @@ local options = experiment.options(arg, {
     {"width", type = "integer", default = 64, quick = 16, min = 1,
      help = "maps of the first layer of the critic; the others are in proportion"},
     {"batch-size", type = "integer", default = 50, min = 2, help = "images in a step"},
-    {"lr", type = "number", of = "variant", min = 0, help = "learning rate"},
+    {"lr", type = "number", of = "variant", min = 1e-9, help = "learning rate"},
     {"critic-steps", type = "integer", of = "variant", min = 1,
      help = "steps of the critic for one of the generator"},
     {"average", type = "number", default = 0.998, min = 0, max = 0.99999,

@@ -19,7 +19,7 @@ local options = experiment.options(arg, {
     {"seed", default = {1, 2, 3}, quick = {1}},
     {"epochs", of = "variant", quick = 2, help = "passes over the training images"},
     {"batch-size", type = "integer", of = "variant", min = 1, help = "images in a step"},
-    {"lr", type = "number", of = "variant", help = "highest learning rate"},
+    {"lr", type = "number", of = "variant", min = 1e-9, help = "highest learning rate"},
     {"weight-decay", type = "number", of = "variant", min = 0, help = "decoupled L2"},
     {"dropout", type = "number", of = "variant", min = 0, max = 0.99, help = "probability"},
     {"shift", type = "integer", of = "variant", min = 0, max = 14,

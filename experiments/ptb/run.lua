@@ -321,7 +321,9 @@ local function print_table(run)
   local fields = {"valid_perplexity", "test_perplexity", "train_perplexity", "keep_prob", "epoch",
                   "words_per_second", "seconds"}
   local rows = run:summary(fields)
-  for _, row in ipairs(rows) do row.lr = settings_of(row.variant).lr end
+  for _, row in ipairs(rows) do
+    row.lr = run:records({variant = row.variant, epoch = 1})[1].lr
+  end
   run:table(rows, {
     "variant", {"valid_perplexity", title = "validation", format = "%.2f"},
     {"test_perplexity", title = "test", format = "%.2f"},

@@ -155,13 +155,17 @@ function figures.errors(run, rows, counts)
     x_scale = "log", x_ticks = counts, x_format = "%.0f",
   }
   for i, row in ipairs(rows) do
-    local means, spreads = {}, {}
-    for k, n in ipairs(counts) do
-      means[k], spreads[k] = experiment.mean_spread(row[n])
-      spreads[k] = spreads[k] or 0
+    local labels, means, spreads = {}, {}, {}
+    for _, n in ipairs(counts) do
+      if #row[n] > 0 then
+        local mean, spread = experiment.mean_spread(row[n])
+        table.insert(labels, n)
+        table.insert(means, mean)
+        table.insert(spreads, spread or 0)
+      end
     end
-    panel:line(counts, means, {color = i, label = row.title})
-    panel:errorbar(counts, means, spreads, {color = i})
+    panel:line(labels, means, {color = i, label = row.title})
+    panel:errorbar(labels, means, spreads, {color = i})
   end
   save(run, figure, "errors")
 end

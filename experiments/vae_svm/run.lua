@@ -23,7 +23,7 @@ local TRAIN_SHOWN <const> = 10000 -- training images on which the bound is measu
 local OF_NETWORKS <const> = {
   {"epochs", quick = 2, help = "passes over the training images"},
   {"batch-size", type = "integer", min = 1, help = "images in a step"},
-  {"lr", type = "number", min = 0, help = "learning rate of Adam"},
+  {"lr", type = "number", min = 1e-9, help = "learning rate of Adam"},
   {"beta", type = "number", min = 0, help = "factor of the divergence"},
   {"warmup", type = "integer", min = 0, help = "epochs in which the factor grows to that"},
   {"decay", type = "boolean", help = "whether the learning rate falls to 0 on a cosine"},
@@ -343,9 +343,11 @@ local function write_csv(run, rows)
   local lines = {"method,labels,draws,error_mean,error_std"}
   for _, row in ipairs(rows) do
     for _, n in ipairs(options.labels) do
-      local mean, spread = experiment.mean_spread(row[n])
-      lines[#lines + 1] = ("%s,%d,%d,%.3f,%s"):format(row.method, n, #row[n], mean,
-        spread and ("%.3f"):format(spread) or "")
+      if #row[n] > 0 then
+        local mean, spread = experiment.mean_spread(row[n])
+        lines[#lines + 1] = ("%s,%d,%d,%.3f,%s"):format(row.method, n, #row[n], mean,
+          spread and ("%.3f"):format(spread) or "")
+      end
     end
   end
   run:write("table.csv", table.concat(lines, "\n") .. "\n")

@@ -125,6 +125,7 @@ local function add_tensor_keys(visit)
   for name in next, core.methods do visit(name, true) end
   visit "grad"
   visit "requires_grad"
+  visit "is_leaf"
 end
 
 -- Calls visit(key, is_method) with every string that can be a field of the value; is_method

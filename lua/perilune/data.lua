@@ -256,6 +256,11 @@ function data.batch_count(set, options)
   return options.drop_last and n // size or (n + size - 1) // size
 end
 
+local function transformed(x, ...)
+  if x == nil then error("batches: transform gave nothing; images and labels expected", 0) end
+  return x, ...
+end
+
 --- Goes once through a set in batches: `for x, y in data.batches(set, {...}) do`.
 --
 -- `x` is a real tensor [b, channels, h, w], (pixel / 255 - mean) / std; `y` the int32 labels
@@ -291,7 +296,7 @@ function data.batches(set, options)
     local rows = order:slice(1, first, math.min(size, n - first + 1))
     local x = check.call(2, core.image_batch, set.images, rows, o)
     local y = check.call(2, core.index_select, set.labels, rows, 1)
-    if o.transform then return o.transform(x, y) end
+    if o.transform then return transformed(o.transform(x, y)) end
     return x, y
   end
 end

@@ -29,7 +29,7 @@ local rows <const> = {
   {"Random numbers", [[manual_seed random_state set_random_state]]},
   {"Steps of optimisers", [[sgd_ adam_ rmsprop_ total_norm]]},
   {"Files", [[save_tensors load_tensors json_encode json_decode read_idx read_png write_png
-    mkdir write_file append_file file_size truncate_file image_batch]]},
+    mkdir lock_folder write_file append_file file_size truncate_file image_batch]]},
   {"Drawing", [[canvas]]},
   {"Profiles", [[profile_start profile_stop profile_owner profile_rows]]},
   {"Distances", [[frechet]]},

@@ -61,8 +61,8 @@ local function value_texts(values)
 end
 
 local function count_text(bar)
-  if not bar.total then return ("%d %s"):format(bar.done, bar.unit) end
-  return ("%d/%d %s"):format(bar.done, bar.total, bar.unit)
+  if not bar.total then return ("%.14g %s"):format(bar.done, bar.unit) end
+  return ("%.14g/%.14g %s"):format(bar.done, bar.total, bar.unit)
 end
 
 local function share(bar)

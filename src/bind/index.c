@@ -4,7 +4,7 @@
 **   a table        one entry a dim: an integer, {first, last, step?} or {} for all
 **   uint8 tensor   the elements where it is not 0, as a list
 **   int32 tensor   the rows that it names
-**   a string       a method, or one of the fields grad and requires_grad
+**   a string       a method, or one of the fields grad, requires_grad and is_leaf
 */
 #include <string.h>
 
@@ -110,6 +110,8 @@ static int push_field(lua_State *L, pl_tensor *t) {
     plb_fill(L, plb_newbox(L), pl_grad_of(t));
   } else if (name && strcmp(name, "requires_grad") == 0) {
     lua_pushboolean(L, pl_requires_grad(t));
+  } else if (name && strcmp(name, "is_leaf") == 0) {
+    lua_pushboolean(L, pl_is_leaf(t));
   } else {
     lua_pushnil(L);
   }

@@ -168,6 +168,8 @@ static int io_load_tensors(lua_State *L) {
 
 static int io_mkdir(lua_State *L) { return result(L, pl_folder_make(check_path(L, 1))); }
 
+static int io_lock_folder(lua_State *L) { return result(L, pl_folder_lock(check_path(L, 1))); }
+
 static int io_write_file(lua_State *L) {
   size_t n;
   const char *path = check_path(L, 1), *text = luaL_checklstring(L, 2, &n);
@@ -287,6 +289,9 @@ static const plb_function functions[] = {
     {"mkdir", io_mkdir,
      "(path)\nMakes a folder and those above it, as far as they are missing; true, or nil and a "
      "message."},
+    {"lock_folder", io_lock_folder,
+     "(path)\nKeeps other processes from locking a folder, until this one ends; true, or nil and a "
+     "message if another one has locked it."},
     {"write_file", io_write_file,
      "(path, text)\nWrites a file, whole or not at all; true, or nil and a message."},
     {"append_file", io_append_file,

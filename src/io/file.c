@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,4 +236,13 @@ bool pl_folder_make(const char *path) {
   ok = ok && make_one(part);
   free(part);
   return ok;
+}
+
+bool pl_folder_lock(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail_os("open", path);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true; /* it lasts as long as the descriptor */
+  const bool used = errno == EWOULDBLOCK;
+  close(fd);
+  return !used || pl_fail("%s is in use by another process", path);
 }

@@ -32,6 +32,9 @@ bool pl_file_size(const char *path, int64_t *size);
 bool pl_file_truncate(const char *path, int64_t size);
 /* Makes the folder and those above it; one that exists is fine. */
 bool pl_folder_make(const char *path);
+/* Keeps other processes from locking the folder, until this one ends; where the file system has no
+   locks, nothing is kept. */
+bool pl_folder_lock(const char *path);
 
 /*
 ** A file in the making: nothing is at its path until it is committed. Commit and

@@ -271,6 +271,11 @@ function T.test_transform()
   end
 end
 
+function T.test_transform_that_gives_nothing()
+  local next_batch = data.batches(numbered(3), {transform = function(x) x:mul_(2) end})
+  lu.assertErrorMsgContains("batches: transform gave nothing; images and labels expected", next_batch)
+end
+
 function T.test_flips()
   pl.manual_seed(2)
   local images = pl.zeros({2000, 1, 3}, "uint8")

@@ -175,8 +175,8 @@ function T.test_messages_of_the_command_line()
     ["--cell gruu"] = "--cell: 'gruu' is none of lstm, gru; did you mean gru?",
     ["--variant plain,bset"] = "--variant: 'bset' is none of plain, dropout, best; did you mean best?",
     ["--variant plain,plain"] = "--variant: plain is there twice",
-    ["--seed 1,x"] = "--seed: an integer of at least 0 expected, got 'x'",
-    ["--seed 1,"] = "--seed: an integer of at least 0 expected, got ''",
+    ["--seed 1,x"] = "--seed: an integer from 0 to 4294967295 expected, got 'x'",
+    ["--seed 1,"] = "--seed: an integer from 0 to 4294967295 expected, got ''",
     ["--flip=yes"] = "--flip takes no value",
     ["--lr 1 --lr 2"] = "--lr is given twice",
     ["--resume"] = "--resume needs a folder: --resume DIR, or --resume with --out DIR",
@@ -420,6 +420,21 @@ function T.test_runs_that_are_joined()
   for job in again:jobs(again.options) do error("a job of a joined run: " .. job.key) end
 end
 
+-- A run that is not finished has no result yet, and a joining that was stopped no table.
+function T.test_joining_what_is_unfinished()
+  local one, all = finished_run("one", "plain"), temporary "all"
+  local run = open("--resume " .. one)
+  run:log {variant = "best", seed = 1, epoch = 1, seconds = 1}
+  run:checkpoint("best-1", {})
+  assert_failure(("--join: %s is not finished; --resume %s goes on with it"):format(one, one),
+    open, ("--join %s --out %s"):format(one, all))
+  local two = finished_run("two", "plain")
+  open(("--join %s --out %s"):format(two, all))
+  os.remove(all .. "/checkpoint.safetensors")
+  assert_failure(all .. " was stopped while it was being joined; join the runs in another folder",
+    open, "--resume " .. all)
+end
+
 function T.test_runs_that_cannot_be_joined()
   local one, two = finished_run("one", "plain"), finished_run("two", "plain")
   local all = temporary "all"
@@ -506,6 +521,23 @@ function T.test_errors_of_loops()
       lu.assertEquals(failure.message, "loss is inf at variant plain, seed 1, epoch 1, step 3")
     end
   end
+end
+
+function T.test_batches_in_an_order_of_ones_own()
+  local run, set = open("--variant plain --out " .. temporary "run"), pl.data.synthetic {n = 20}
+  local order, seen = pl.tensor({3, 1, 2}, "int32"), {}
+  for job in run:jobs(run.options) do
+    for _ in job:epochs(1) do
+      lu.assertErrorMsgContains("batches: skip: the job skips what is done already",
+        job.batches, job, set, {skip = 1})
+    end
+    for _ in job:epochs(2) do
+      for _, y in job:batches(set, {order = order, batch_size = 1}) do seen[#seen + 1] = y:item() end
+      lu.assertErrorMsgContains("add: loss: number expected, got a tensor; item() gives its number",
+        job.add, job, "loss", pl.ones(1))
+    end
+  end
+  lu.assertEquals(seen, {set.labels[3], set.labels[1], set.labels[2]})
 end
 
 function T.test_means_of_an_epoch()
@@ -787,6 +819,14 @@ function T.test_interrupted()
   lu.assertEquals(state.finished, {"plain-1", "plain-2"})
   lu.assertTrue((os.execute(command .. " >/dev/null 2>&1")))
   assert_same_as_undisturbed(folder)
+end
+
+function T.test_a_folder_in_use()
+  local folder = temporary "run"
+  open("--variant plain --threads 1 --out " .. folder)
+  local status, _, message = execute("--resume " .. folder)
+  lu.assertEquals(status, 1)
+  lu.assertStrContains(message, folder .. " is in use by another process")
 end
 
 function T.test_finished_run_prints_its_table_again()

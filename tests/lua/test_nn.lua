@@ -385,6 +385,48 @@ function T.test_errors_name_the_layer()
   eq(net[1](pl.ones(1, 4)):size(), {1, 3})
 end
 
+-- A module that failed where the failure was caught is not where the next one happens.
+function T.test_errors_after_one_that_was_caught()
+  local net = nn.module {
+    flaky = nn.Linear(3, 1), lin = nn.Linear(2, 2), name = "Net",
+    forward = function(self, x)
+      pcall(self.flaky, x)
+      return self.lin(self.lin(x):t())
+    end,
+  }
+  lu.assertStrContains(message_of(net, pl.ones(3, 2)), "(in Net.lin Linear(2, 2))")
+end
+
+function T.test_arguments_that_nobody_reads_are_refused()
+  fails("MSELoss: no arguments expected", function() nn.MSELoss {reduction = "sum"} end)
+  fails("Softplus: no arguments expected", function() nn.Softplus(5) end)
+  fails("ReLU: no arguments expected", function() nn.ReLU {} end)
+  fails("Flatten: one argument expected", function() nn.Flatten(2, 3) end)
+  fails("Flatten: from: dimension expected, got 1.5", function() nn.Flatten(1.5) end)
+  fails("Dropout: one argument expected, p", function() nn.Dropout(0.3, {}) end)
+  fails("Sequential: list of modules expected", function() nn.Sequential({}, {}) end)
+end
+
+function T.test_lists_of_layers_have_no_gaps()
+  local a, b = nn.Tanh(), nn.Sigmoid()
+  fails("Sequential: layer 2 is a nil; module expected", function() nn.Sequential {a, nil, b} end)
+  fails("Sequential: layer 'a': a list has no names", function() nn.Sequential {a = a} end)
+end
+
+-- What a forward keeps of its results is neither trained nor saved.
+function T.test_activations_in_fields()
+  local net = nn.module {layer = nn.Linear(2, 2), forward = function(self, x)
+    self.features = self.layer(x)
+    return self.features:sum()
+  end}
+  net(pl.ones(1, 2))
+  eq(names(net:named_parameters()), {"layer.bias", "layer.weight"})
+  eq(#net:buffers(), 0)
+  eq(net:state_dict().features, nil)
+  pl.tidy(function() net(pl.ones(1, 2)) end)
+  fails("the field features holds a tensor that was released", net.state_dict, net)
+end
+
 function T.test_errors_that_are_no_texts_pass()
   local net = nn.module {forward = function() error({code = 5}) end}
   eq(message_of(net).code, 5)

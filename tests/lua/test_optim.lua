@@ -627,6 +627,44 @@ function T.test_lambda_lr()
     function(t, lr) return lr * zaremba(t) end, 8)
 end
 
+-- The rate is a part of the optimiser's state: what set it last, a script or another schedule, counts.
+function T.test_a_restored_schedule_leaves_the_rate_alone()
+  local opt = optim.SGD({parameter()}, {lr = 1})
+  local schedule = optim.StepLR(opt, {step_size = 1, gamma = 0.5})
+  schedule:step()
+  opt.lr = 0.01
+  local states = {opt:state_dict(), schedule:state_dict()}
+  local again = optim.SGD({parameter()}, {lr = 1})
+  local other = optim.StepLR(again, {step_size = 1, gamma = 0.5})
+  again:load_state_dict(states[1])
+  other:load_state_dict(states[2])
+  lu.assertEquals(again.lr, 0.01)
+  other:step()
+  lu.assertEquals(again.lr, 0.25)
+end
+
+function T.test_schedules_of_one_optimiser_begin_with_the_same_rate()
+  local opt = optim.SGD({parameter()}, {lr = 1})
+  local _ = optim.LambdaLR(opt, function(t) return (t + 1) / 6 end)
+  local main = optim.StepLR(opt, {step_size = 1, gamma = 0.5})
+  main:step()
+  lu.assertEquals(opt.lr, 0.5)
+end
+
+function T.test_results_are_not_trained()
+  local w = nn.parameter(pl.ones(2, 3)) * 0.01
+  lu.assertErrorMsgContains("SGD: parameter 1, [2,3], is the result of an op and would not be trained",
+    optim.SGD, {w}, {lr = 1})
+end
+
+function T.test_clipping_refuses_modules()
+  for _, name in ipairs {"clip_grad_norm_", "clip_grad_value_"} do
+    local net = nn.module {layer = nn.Linear(2, 2), forward = function() end}
+    lu.assertErrorMsgContains(name .. ": list of tensors expected, got a module; pass its :parameters()",
+      optim[name], net, 1)
+  end
+end
+
 function T.test_errors_of_schedules()
   local opt = two_rates()
   assert_fails {

@@ -243,7 +243,7 @@ end
 function T.test_odd_data_give_pictures()
   local shapes = {
     {}, {1}, {5, 5, 5}, {0, 0}, {nan, nan}, {inf, -inf}, {1e308, -1e308}, {1e-320, 0},
-    {1, 1 + 1e-12}, {-3, -2}, {nan, 2}, {0, 1e-300, 1e300},
+    {1, 1 + 1e-12}, {-3, -2}, {nan, 2}, {0, 1e-300, 1e300}, {math.mininteger, math.maxinteger},
   }
   for _, scale in ipairs {"linear", "log"} do
     local fig = plot.figure {columns = #shapes, width = 1500, title = "odd"}
@@ -258,6 +258,11 @@ function T.test_odd_data_give_pictures()
     end
     lu.assertEquals(fig:pixels(1):size(3), 3)
   end
+  for _, low in ipairs {1e16, -1e17, 1e299} do
+    plot.line({1, 2, 3}, {y_limits = {low}}):pixels(1)
+    plot.line({1, 2, 3}, {y_limits = {nil, low}}):pixels(1)
+  end
+  plot.figure():panel():hline(1e308):hline(-1e308)
 end
 
 function T.test_empty_figures_and_panels()

@@ -126,6 +126,7 @@ function T.test_messages_of_figures_and_panels()
     {"panel: x_limits: {low, high} expected, got 3", panel {x_limits = 3}},
     {"panel: x_limits[2]: number expected, got 'a'", panel {x_limits = {1, "a"}}},
     {"panel: x_limits[1]: number up to 1e300 expected, got 1e+308", panel {x_limits = {1e308}}},
+    {"panel: x_ticks[2]: number expected, got inf", panel {x_ticks = {0, 1 / 0}}},
     {"panel: y_format: '%y' cannot format a number", panel {y_format = "%y"}},
     {"panel: unknown grid 'both'; known: x, y", panel {grid = "both"}},
     {"save: the name of a file expected", function() plot.figure():save() end},

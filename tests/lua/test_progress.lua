@@ -69,6 +69,13 @@ test("short_work_has_one_line", "file", nil, function()
   lu.assertEquals(output(), "3/3 steps (100%), 6.0 steps/s, took 0:01\n")
 end)
 
+test("fractions", "file", nil, function()
+  local bar = progress.new {total = 2.5}
+  bar:update(0.5)
+  bar:close()
+  lu.assertStrContains(output(), "0.5/2.5 steps (20%)")
+end)
+
 test("unknown_total", "file", nil, function()
   local bar = progress.new {unit = "words", title = "reading"}
   now = now + 4000

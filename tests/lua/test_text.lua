@@ -175,6 +175,12 @@ local function collect(stream)
   return chunks
 end
 
+function T.test_a_loop_over_a_stream_begins_at_the_beginning()
+  local stream = text.stream(pl.arange(1, 41, "int32"), 2, 5)
+  for _ in stream do break end
+  lu.assertEquals(#collect(stream), #stream)
+end
+
 function T.test_one_stream_predicts_every_word_once()
   local stream = text.stream(tokens_up_to(7), 1, 3, {first = 9})
   lu.assertEquals(collect(stream), {

@@ -229,9 +229,9 @@ function Stream:chunk(i)
   return self._x:slice(1, from, n), self._y:slice(1, from, n)
 end
 
--- The next chunk, so that a stream is an iterator; after the last it begins anew.
-function Stream:__call()
-  local i = self._at + 1
+-- The next chunk, so that a stream is an iterator; it begins anew after the last, and in each loop.
+function Stream:__call(_, before)
+  local i = before == nil and 1 or self._at + 1
   self._at = i <= #self and i or 0
   if i <= #self then return self:chunk(i) end
 end

@@ -255,19 +255,20 @@ end
 
 -- The order of the images in this epoch; nil: as they are.
 local function order_of(self, set, options)
-  if options.shuffle == false then return nil end
+  if options.order or options.shuffle == false then return options.order end
   self._order = self._order or pl.keep(pl.randperm(#set.labels))
   return self._order
 end
 
 --- The batches of this epoch that are still to do: `for x, y in job:batches(set) do`.
 -- @param set of images and labels
--- @param[opt] options as for `data.batches`
+-- @param[opt] options as for `data.batches`, but for `skip`
 -- @return iterator over images and labels
 function Job:batches(set, options)
   begin_loop(self, "batches")
   local o = {}
   for name, value in next, options or {} do o[name] = value end
+  if o.skip then error("batches: skip: the job skips what is done already", 2) end
   o.order, o.skip = order_of(self, set, o), self.step
   local next_batch = data.batches(set, o)
   local size, count = o.batch_size or 64, data.batch_count(set, o)
@@ -300,6 +301,10 @@ end
 -- @param[opt=1] weight how much it counts, for instance the size of the batch
 function Job:add(name, value, weight)
   weight = weight or 1
+  if not math.type(value) then
+    error(("add: %s: number expected, got %s"):format(tostring(name),
+      pl.is_tensor(value) and "a tensor; item() gives its number" or type(value)), 2)
+  end
   local where = whereabouts(self)
   if not self.last_iteration then where.step = self.step + 1 end
   self.run:check_finite(name, value, where)

@@ -58,6 +58,15 @@ local function build()
           real = core.real}
 end
 
+-- The folders that this process has locked.
+local locked = {}
+
+-- No other process may use the folder until this one ends, which may open it again.
+local function lock(folder)
+  if not locked[folder] then must(core.lock_folder(folder)) end
+  locked[folder] = true
+end
+
 -- The records in a folder's metrics.jsonl.
 local function read_records(folder)
   local path, list = folder .. "/metrics.jsonl", {}
@@ -67,6 +76,19 @@ local function read_records(folder)
     list[#list + 1] = record
   end
   return list
+end
+
+local function set_of(list)
+  local set = {}
+  for _, value in ipairs(list) do set[value] = true end
+  return set
+end
+
+-- Whether a run was left in the middle of a job. Results that were handed on have no checkpoint.
+local function is_unfinished(folder)
+  local path = folder .. "/checkpoint.safetensors"
+  local saved = exists(path) and must(store.load(path))
+  return saved and (saved.key ~= nil or core.file_size(folder .. "/metrics.jsonl") ~= saved.metrics_bytes)
 end
 
 -- The records of other runs, which --join names; two that trained the same are a mistake.
@@ -84,6 +106,9 @@ local function read_joined(folders, task)
       end
       from[key] = folder
       list[#list + 1] = record
+    end
+    if is_unfinished(folder) then
+      fail("--join: %s is not finished; --resume %s goes on with it", folder, folder)
     end
   end
   return list, from
@@ -103,12 +128,13 @@ end
 local function begin(self, behind)
   local joined, from = read_joined(self.options.join or {}, behind.task)
   self.folder = self.options.out or new_folder(behind.task)
+  must(core.mkdir(self.folder))
+  lock(self.folder)
   for _, name in ipairs {"options.json", "metrics.jsonl", "checkpoint.safetensors"} do
     if exists(self:path(name)) then
       fail("%s holds a run already; --resume %s goes on with it", self.folder, self.folder)
     end
   end
-  must(core.mkdir(self.folder))
   self:write("options.json", core.json_encode {
     task = behind.task, options = options.determining(self.options), build = build(),
   } .. "\n")
@@ -144,11 +170,23 @@ local function read_metrics(self)
   self._records = read_records(self.folder)
 end
 
+local function all_finished(self)
+  local finished = set_of(self._finished)
+  for _, record in ipairs(self._records) do
+    if not finished[job.key_of(record.variant, record.seed)] then return false end
+  end
+  return #self._records > 0
+end
+
 local function go_on(self, behind)
   self.folder = behind.folder
+  lock(self.folder)
   compare_builds(self, behind.saved.build)
   read_checkpoint(self)
   read_metrics(self)
+  if self.options.join and not all_finished(self) then
+    fail("%s was stopped while it was being joined; join the runs in another folder", self.folder)
+  end
 end
 
 --- Opens the folder of a run; see `perilune.experiment.open`.

@@ -321,8 +321,9 @@ end
 layers.Dropout = class "Dropout"
 local Dropout = layers.Dropout
 
-function Dropout:init(p)
+function Dropout:init(p, ...)
   p = p or 0.5
+  if (...) ~= nil then error("Dropout: one argument expected, p", 3) end
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
     error(("Dropout: p: number in [0, 1) expected, got %s"):format(tostring(p)), 3)
   end
@@ -343,7 +344,12 @@ end
 layers.Flatten = class "Flatten"
 local Flatten = layers.Flatten
 
-function Flatten:init(from)
+function Flatten:init(from, ...)
+  if from ~= nil and not math.tointeger(from) then
+    error(("Flatten: from: dimension expected, got %s"):format(tostring(from)), 3)
+  elseif (...) ~= nil then
+    error("Flatten: one argument expected: the dimensions from there on become one", 3)
+  end
   self._from = from or 2
 end
 

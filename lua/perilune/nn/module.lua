@@ -1,8 +1,9 @@
 --- Modules: what all layers and networks are made of.
 --
 -- A module is a table with a `forward`. Parameters are found, not registered: every tensor
--- field that requires a gradient is a parameter, every other tensor field a buffer, and
--- modules and plain tables inside a module are searched too. The search goes through
+-- field that requires a gradient is a parameter, every other tensor field a buffer, but for
+-- results that have a gradient to pass on, which are neither; modules and plain tables inside a
+-- module are searched too. The search goes through
 -- integer keys in order and then through names in alphabetical order, so it is the same in
 -- every run. Fields whose names begin with `_` are private and left out.
 -- @module perilune.nn.module
@@ -62,9 +63,21 @@ local function walk(t, prefix, seen, visit)
   end
 end
 
+-- Whether a tensor is the result of an op that may be differentiated: an activation that a
+-- module has kept, neither a parameter nor a buffer.
+local function is_activation(path, value)
+  local alive, leaf = pcall(function() return value.is_leaf end)
+  if not alive then
+    error(("the field %s holds a tensor that was released; give it a name that begins with _"):format(
+      path), 0)
+  end
+  return not leaf
+end
+
 local function collect(self, wanted)
   local list = {}
   walk(self, "", {[self] = true}, function(path, value)
+    if is_tensor(value) and is_activation(path, value) then return end
     if wanted(value) then list[#list + 1] = {name = path, value = value} end
   end)
   return list
@@ -108,14 +121,15 @@ local function path_of(parent, child)
   end
 end
 
+-- A module that failed inside of a pcall is still on the stack, and contains none of those above.
 local function place_of_error(modules)
-  local path = name_of(modules[1])
-  for i = 2, #modules do
-    local step = path_of(modules[i - 1], modules[i])
-    if step then path = path .. "." .. step end
+  local last, path = modules[#modules], ""
+  local outer = last
+  for i = #modules - 1, 1, -1 do
+    local step = path_of(modules[i], outer)
+    if step then path, outer = "." .. step .. path, modules[i] end
   end
-  local last = modules[#modules]
-  return #modules == 1 and last:signature() or path .. " " .. last:signature()
+  return outer == last and last:signature() or name_of(outer) .. path .. " " .. last:signature()
 end
 
 local library = debug.getinfo(1, "S").source:match("^(.*)nn[/\\]module%.lua$")
@@ -439,7 +453,11 @@ function module.class(name, parent)
     __name = "class " .. name,
     __call = function(_, ...)
       local self = setmetatable({}, class)
-      if self.init then self:init(...) end
+      if self.init then
+        self:init(...)
+      elseif (...) ~= nil then
+        error(("%s: no arguments expected"):format(name), 2)
+      end
       return self
     end,
   })

@@ -10,15 +10,22 @@ local module = require "perilune.nn.module"
 -- @param layers list of modules
 local Sequential = module.class "Sequential"
 
-function Sequential:init(layers)
-  if type(layers) ~= "table" or module.is_module(layers) then
+function Sequential:init(layers, ...)
+  if type(layers) ~= "table" or module.is_module(layers) or (...) ~= nil then
     error("Sequential: list of modules expected: nn.Sequential {a, b, c}", 3)
   end
-  for i, layer in ipairs(layers) do
-    if not module.is_module(layer) then
-      error(("Sequential: layer %d is a %s; module expected"):format(i, type(layer)), 3)
+  local last = 0
+  for key in next, layers do
+    if math.type(key) ~= "integer" or key < 1 then
+      error(("Sequential: layer '%s': a list has no names"):format(tostring(key)), 3)
     end
-    self[i] = layer
+    last = math.max(last, key)
+  end
+  for i = 1, last do
+    if not module.is_module(layers[i]) then
+      error(("Sequential: layer %d is a %s; module expected"):format(i, type(layers[i])), 3)
+    end
+    self[i] = layers[i]
   end
 end
 

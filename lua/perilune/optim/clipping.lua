@@ -3,15 +3,16 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
+local optimizer = require "perilune.optim.optimizer"
 
 local clipping = {}
 
 local function gradients(who, params, bound)
   if type(bound) ~= "number" or not (bound > 0) then
     error(("%s: positive number expected as the bound, got %s"):format(who, tostring(bound)), 3)
-  elseif type(params) ~= "table" then
-    error(("%s: list of tensors expected, got %s"):format(who, type(params)), 3)
   end
+  local problem = optimizer.wrong_kind(params)
+  if problem then error(("%s: %s"):format(who, problem), 3) end
   local list = {}
   for i, p in ipairs(params) do
     if not pl.is_tensor(p) then

@@ -53,10 +53,20 @@ local function wrong_option(group)
   return group.betas ~= nil and wrong_betas(group.betas) or nil
 end
 
-local function wrong_list(params)
+--- What is wrong with the list of parameters: a text, or nil.
+function optimizer.wrong_kind(params)
   local meta = type(params) == "table" and getmetatable(params)
   if type(meta) == "table" and rawget(meta, "is_module") then
     return "list of tensors expected, got a module; pass its :parameters()"
+  elseif type(params) ~= "table" then
+    return ("list of tensors expected, got %s"):format(type(params))
+  end
+end
+
+local function wrong_list(params)
+  local problem = type(params) == "table" and optimizer.wrong_kind(params)
+  if problem then
+    return problem
   elseif type(params) ~= "table" then
     return ("list of tensors or groups expected, got %s"):format(type(params))
   elseif #params == 0 then
@@ -69,6 +79,9 @@ local function wrong_parameter(p, place, seen)
     return ("%s is a %s; tensor expected"):format(place, type(p))
   elseif not p.requires_grad then
     return ("%s, %s, does not require a gradient; nn.parameter(t) makes it do so"):format(
+      place, check.shape(p))
+  elseif not p.is_leaf then
+    return ("%s, %s, is the result of an op and would not be trained; nn.parameter(t:detach()) would"):format(
       place, check.shape(p))
   elseif not p:is_contiguous() then
     return ("%s, %s, is not dense; contiguous() makes a copy that is"):format(place, check.shape(p))

@@ -30,7 +30,7 @@ function Schedule:state_dict()
           initial_lr = table.move(self.initial_lr, 1, #self.initial_lr, 1, {})}
 end
 
---- Takes over what `state_dict` gave, and sets the rates that belong to it.
+--- Takes over what `state_dict` gave. The rates themselves are a part of the optimiser's state.
 -- @param state of the same kind of schedule for as many groups
 -- @return the schedule
 function Schedule:load_state_dict(state)
@@ -43,9 +43,11 @@ function Schedule:load_state_dict(state)
   end
   self.steps = state.steps
   self.initial_lr = table.move(state.initial_lr, 1, #state.initial_lr, 1, {})
-  apply(self)
   return self
 end
+
+-- The rates that groups had before any schedule set them.
+local before = setmetatable({}, {__mode = "k"})
 
 -- rate(t, lr) gives the rate after t steps of a group that began with lr.
 local function new(name, opt, rate)
@@ -54,7 +56,10 @@ local function new(name, opt, rate)
   end
   local self = setmetatable({name = name, optimizer = opt, steps = 0, _rate = rate}, Schedule)
   self.initial_lr = {}
-  for i, group in ipairs(opt.groups) do self.initial_lr[i] = group.lr end
+  for i, group in ipairs(opt.groups) do
+    before[group] = before[group] or group.lr
+    self.initial_lr[i] = before[group]
+  end
   apply(self)
   return self
 end

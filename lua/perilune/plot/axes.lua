@@ -72,7 +72,8 @@ local function limited(given, kind, low, high)
   if not given then return low, high end
   local a, b = given[1] or low, given[2] or high
   if given[1] and given[2] or a < b then return a, b end
-  local step = kind == "log" and 9 * math.abs(given[1] or given[2]) or 1
+  local size = math.abs(given[1] or given[2])
+  local step = kind == "log" and 9 * size or math.max(1, size / 20)
   if given[1] then return a, a + step end
   return kind == "log" and b / 10 or b - step, b
 end

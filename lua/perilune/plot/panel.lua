@@ -38,7 +38,7 @@ local kind_of_scale = read.one_of {"linear", "log"}
 local panel_options = {
   title = read.text, x_label = read.text, y_label = read.text,
   x_limits = read.limits, y_limits = read.limits, x_scale = kind_of_scale,
-  y_scale = kind_of_scale, x_ticks = read.list, y_ticks = read.list, x_format = read.format,
+  y_scale = kind_of_scale, x_ticks = read.places, y_ticks = read.places, x_format = read.format,
   y_format = read.format, legend = read_legend, grid = read_grid, span = read.count,
 }
 

@@ -226,9 +226,11 @@ function read.is_data(value)
   return #value > 0 or next(value) == nil
 end
 
--- Numbers of this size have no place on an axis whose limits differ by even more.
+-- Numbers of this size have no place on an axis whose limits differ by even more, and differences
+-- of large integers no place among the integers.
 local function tame(value)
-  return (value > 1e300 and math.huge) or (value < -1e300 and -math.huge) or value
+  if value > -2^53 and value < 2^53 then return value end
+  return (value > 1e300 and math.huge) or (value < -1e300 and -math.huge) or value + 0.0
 end
 
 --- A list of numbers from a list or a tensor of one dimension; a copy.
@@ -249,6 +251,13 @@ function read.list(who, what, value)
     end
     list[i] = tame(value[i])
   end
+  return list
+end
+
+--- A list of numbers of which none is NaN or infinite.
+function read.places(who, what, value)
+  local list = read.list(who, what, value)
+  for i, place in ipairs(list) do read.number(who, ("%s[%d]"):format(what, i), place) end
   return list
 end
 

@@ -124,6 +124,8 @@ local function writer(largest, step)
 end
 
 local function linear_ticks(low, high, n, integer)
+  local span = high - low
+  if not (span > 0 and span < math.huge) then return {} end
   local step = round_step(high - low, n, integer)
   local write = writer(math.max(math.abs(low), math.abs(high)), step)
   local ticks = {}
