@@ -63,7 +63,9 @@ static bool backward(void *context, pl_tensor *const *gout, unsigned need, pl_te
   if (!lua_checkstack(L, 8)) return pl_fail("custom: stack overflow");
   lua_pushcfunction(L, run_rule);
   lua_pushlightuserdata(L, &f);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return !pl_error();
+  const bool ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  plb_enter(L); /* a coroutine of the rule may have ended */
+  if (ok) return !pl_error();
   const char *message = lua_tostring(L, -1);
   pl_fail("%s", message ? message : "custom: the gradient raised an error that is no text");
   lua_pop(L, 1);
@@ -86,6 +88,8 @@ static call *new_call(lua_State *L, int n_in) {
 static int count_inputs(lua_State *L) {
   int n = 0;
   while (n < PL_MAX_IN && plb_test(L, n + 2)) n++;
+  if (n == PL_MAX_IN && lua_gettop(L) >= n + 2 && plb_test(L, n + 2))
+    luaL_error(L, "custom: more than %d tensors", PL_MAX_IN);
   if (!n) luaL_error(L, "custom: the first argument is a %s; tensor expected", luaL_typename(L, 2));
   return n;
 }
@@ -111,6 +115,7 @@ static int with_history(lua_State *L, int n_in, int n_out) {
 /* Upvalues: forward, backward. The context lies in a table at 1, so that it outlives the call. */
 static int call_custom(lua_State *L) {
   int n_args = lua_gettop(L);
+  luaL_checkstack(L, n_args + LUA_MINSTACK, "custom: too many arguments");
   lua_createtable(L, 1, 0);
   lua_newtable(L);
   lua_rawseti(L, -2, 1);

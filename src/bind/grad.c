@@ -70,7 +70,9 @@ static bool ready(void *context, int m, const int *which) {
   lua_pushcfunction(L, run_report);
   lua_pushlightuserdata(L, r);
   lua_pushvalue(L, r->f);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return !pl_error();
+  const bool ok = lua_pcall(L, 2, 0, 0) == LUA_OK;
+  plb_enter(L);
+  if (ok) return !pl_error();
   const char *message = lua_tostring(L, -1);
   pl_fail("%s", message ? message : "backward_each: the function raised an error that is no text");
   lua_pop(L, 1);

@@ -145,9 +145,8 @@ int plb_index(lua_State *L) {
 ** Assignment
 */
 
-/* Puts the number or tensor at 3 into every element of a view. */
-static bool put(lua_State *L, pl_tensor *view) {
-  pl_tensor *value = plb_test(L, 3);
+/* Puts the tensor, or if it is NULL the number at 3, into every element of a view. */
+static bool put(lua_State *L, pl_tensor *view, pl_tensor *value) {
   if (!view) return false;
   if (value) return pl_copy(view, value);
   return pl_fill(view, lua_tonumber(L, 3));
@@ -171,11 +170,11 @@ static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows) {
   bool each = value && pl_rank(value) == pl_rank(t) && pl_size(value).v[0] == n;
   for (int64_t i = 0; i < n; i++)
     if (!position((int64_t)pl_at(rows, i), pl_size(t).v[0], &at)) return false;
-  if (each && !(value = pl_clone(value))) return false; /* it may be a view of t */
+  if (value && !(value = pl_clone(value))) return false; /* it may be a view of t */
   for (int64_t i = 0; i < n; i++) {
     position((int64_t)pl_at(rows, i), pl_size(t).v[0], &at);
     pl_tensor *row = pl_select(t, 0, at);
-    if (!row || !(each ? pl_copy(row, pl_select(value, 0, i)) : put(L, row))) return false;
+    if (!row || !(each ? pl_copy(row, pl_select(value, 0, i)) : put(L, row, value))) return false;
   }
   return true;
 }
@@ -184,7 +183,7 @@ static bool assign(lua_State *L, pl_tensor *t) {
   pl_tensor *key = plb_test(L, 2);
   if (key && pl_kind_of(key) == PL_UINT8) return put_masked(L, t, key);
   if (key && pl_kind_of(key) == PL_INT32 && pl_rank(t)) return put_rows(L, t, key);
-  return put(L, part(L, t));
+  return put(L, part(L, t), plb_test(L, 3));
 }
 
 /* nil, or a tensor that fits t as its gradient. */

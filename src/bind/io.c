@@ -95,7 +95,10 @@ static pl_named_text *check_texts(lua_State *L, int i, int *n) {
     const char *name = check_name(L, -2, "text");
     if (lua_type(L, -1) != LUA_TSTRING)
       luaL_error(L, "save_tensors: text '%s' is a %s; string expected", name, luaL_typename(L, -1));
-    list[(*n)++] = (pl_named_text){name, lua_tostring(L, -1)};
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    if (strlen(text) != length) luaL_error(L, "save_tensors: text '%s' has a zero byte", name);
+    list[(*n)++] = (pl_named_text){name, text};
   }
   return list;
 }

@@ -253,10 +253,24 @@ static void push_item(lua_State *L, const cJSON *item) {
   }
 }
 
+/* Where a text holds the escape of a zero byte, at which strings of cJSON would end; or NULL. */
+static const char *find_zero(const char *text, const char *end) {
+  for (const char *c = text; (c = memchr(c, '\\', (size_t)(end - c))) != NULL && end - c >= 6;
+       c += 2)
+    if (memcmp(c, "\\u0000", 6) == 0) return c;
+  return NULL;
+}
+
 int plb_json_decode(lua_State *L) {
   size_t n;
   const char *end = NULL, *text = luaL_checklstring(L, 1, &n);
   lua_settop(L, 2);
+  const char *zero = find_zero(text, text + n);
+  if (zero) {
+    pl_fail("json_decode: a string with a zero byte at byte %lld of %zu",
+            (long long)(zero - text) + 1, n);
+    return plb_nil(L);
+  }
   guard *g = new_guard(L);
   g->root = cJSON_ParseWithLengthOpts(text, n + 1, &end, true);
   if (!g->root || end != text + n) {

@@ -103,9 +103,11 @@ void plb_make_room(lua_State *L, size_t want) {
 
 lua_State *plb_running(void) { return releasing ? releasing : last_used; }
 
+/* An allocation failed, perhaps one for which the limit was raised. */
 static void reclaim(size_t bytes) {
   (void)bytes;
   if (last_used) lua_gc(last_used, LUA_GCCOLLECT);
+  limit = SMALLEST_LIMIT;
 }
 
 /* The state ends: its threads must not be used any more. */

@@ -186,11 +186,14 @@ static bool check_node(const pl_node *node) {
   if (node->forgotten)
     return pl_fail("%s: the graph was already swept; pass retain_graph=true to sweep it again",
                    node->op->name);
-  for (int i = 0; i < node->n_in && !(node->op->forget & PL_FORGET_IN); i++)
-    if (node->in[i] && node->in[i]->storage && node->in[i]->storage->version != node->version[i])
-      return pl_fail(
-          "%s: input %d, %s, was changed in place since; its gradient needs the old values",
-          node->op->name, i + 1, PL_DESCRIBE(node->in[i]));
+  for (int i = 0; i < node->n_in; i++) {
+    const pl_tensor *in = node->in[i];
+    if (!in || !in->storage || in->storage->version == node->version[i]) continue;
+    if (in->kind == PL_REAL && node->op->forget & PL_FORGET_IN) continue; /* indices are read */
+    return pl_fail(
+        "%s: input %d, %s, was changed in place since; its gradient needs the old values",
+        node->op->name, i + 1, PL_DESCRIBE(in));
+  }
   for (int i = 0; i < node->n_out && !(node->op->forget & PL_FORGET_OUT); i++)
     if (node->out[i]->storage->version != node->out_version[i])
       return pl_fail(
@@ -249,7 +252,7 @@ static bool call_rule(const sweep *s, pl_args *c, pl_node *node, pl_tensor *cons
 static bool deliver(sweep *s, pl_node *node, unsigned need, pl_tensor **gin) {
   for (int i = 0; i < node->n_in; i++) {
     if (!(need >> (i & 31) & 1) || !gin[i]) continue;
-    if (!pl_same_size(gin[i], node->in[i]))
+    if (gin[i]->kind != PL_REAL || !pl_same_size(gin[i], node->in[i]))
       return pl_fail("%s: the gradient of input %d is %s, the input %s", node->op->name, i + 1,
                      PL_DESCRIBE(gin[i]), PL_DESCRIBE(node->in[i]));
     if (!flow(s, node->in[i], gin[i])) return false;
@@ -328,11 +331,8 @@ static pl_tensor *own_copy(pl_tensor *g) {
 
 static bool add_to_grad(target *x, bool create_graph) {
   pl_tensor *g = x->grad, *old = x->t->grad;
-  if (old) {
-    g = pl_add(old, g);
-  } else if (!create_graph) {
-    g = own_copy(g);
-  }
+  if (old) g = pl_add(old, g);
+  else g = create_graph ? pl_affine(g, 1, 0) : own_copy(g);
   if (!g) return false;
   pl_set_grad(x->t, g);
   return true;
@@ -396,7 +396,7 @@ static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
   if (output->kind != PL_REAL || !output->requires_grad)
     return pl_fail("gradient: the output %s does not depend on a tensor that requires a gradient",
                    PL_DESCRIBE(output));
-  if (given && !pl_same_size(given, output))
+  if (given && (given->kind != PL_REAL || !pl_same_size(given, output)))
     return pl_fail("gradient: the seed is %s, the output %s", PL_DESCRIBE(given),
                    PL_DESCRIBE(output));
   if (!given && pl_numel(output) != 1)

@@ -296,10 +296,11 @@ typedef struct {
 
 static blend blend_of(const pl_args *c, layout l, int64_t k, pl_real mean, pl_real rstd, pl_real gw,
                       pl_real gb) {
-  pl_real n = (pl_real)l.count, training = c->attr[TRAINING].i ? 1 : 0;
+  pl_real n = (pl_real)l.count;
   blend f = {.a = channel_value(c->in[WEIGHT], k, 1) * rstd};
-  f.b = -training * f.a * rstd * gw / n;
-  f.d = -training * f.a * gb / n - f.b * mean;
+  if (!c->attr[TRAINING].i) return f;
+  f.b = -f.a * rstd * gw / n;
+  f.d = -f.a * gb / n - f.b * mean;
   return f;
 }
 
@@ -328,7 +329,8 @@ static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl
   for (int64_t i = 0; gx && i < l.n; i++)
     for (int64_t k = 0; k < l.c; k++) {
       int64_t at = i * l.c + k;
-      gx[at] = f[k].a * gs[at] + f[k].b * xs[at] + f[k].d;
+      gx[at] = f[k].a * gs[at];
+      if (c->attr[TRAINING].i) gx[at] += f[k].b * xs[at] + f[k].d;
     }
   pl_scratch_free(f);
   return true;
@@ -415,11 +417,16 @@ static bool batch_norm_compose(pl_args *c) {
   for (int d = 0; d < x->rank; d++)
     if (d != 1) dims.v[dims.n++] = d;
   bool training = c->attr[TRAINING].i;
-  mean = training ? pl_mean(x, dims, true) : pl_over_channels(c->in[RUNNING_MEAN], x);
+  /* those of the forward pass if they are kept: the running ones may have moved since */
+  const bool kept = !training && c->saved[0] && !pl_requires_grad(c->in[RUNNING_MEAN]) &&
+                    !pl_requires_grad(c->in[RUNNING_VAR]);
+  mean = training ? pl_mean(x, dims, true)
+                  : pl_over_channels(kept ? c->saved[0] : c->in[RUNNING_MEAN], x);
   pl_tensor *centred = pl_sub(x, mean);
   var =
       training ? pl_mean(pl_square(centred), dims, true) : pl_over_channels(c->in[RUNNING_VAR], x);
-  pl_tensor *y = pl_div(centred, pl_sqrt(pl_affine(var, 1, c->attr[EPS].d)));
+  pl_tensor *y = kept ? pl_mul(centred, pl_over_channels(c->saved[1], x))
+                      : pl_div(centred, pl_sqrt(pl_affine(var, 1, c->attr[EPS].d)));
   if (w) y = pl_mul(y, pl_over_channels(w, x));
   if (b) y = pl_add(y, pl_over_channels(b, x));
   if (c->attr[ACTIVATION].i == PL_RELU) y = pl_relu(y);

@@ -129,6 +129,11 @@ static bool binary_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
 ** Rows
 */
 
+/* 1 where a and b are both zero. */
+static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
+  return pl_eq(pl_add(pl_abs(a), pl_abs(b)), pl_zero());
+}
+
 #define G gout[0]
 #define X c->in[0]
 #define A c->in[0]

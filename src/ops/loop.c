@@ -58,6 +58,7 @@ pl_ints pl_without(pl_ints size, int64_t d, bool keepdim) {
 }
 
 pl_tensor *pl_zero(void) { return pl_full(PL_REAL, pl_none, 0); }
+pl_tensor *pl_one(void) { return pl_full(PL_REAL, pl_none, 1); }
 
 double pl_act_slope(int64_t activation, double slope) {
   return activation == PL_NONE ? 1 : activation == PL_RELU ? 0 : slope;

@@ -82,6 +82,7 @@ static void sum_rows(const pl_gemm_job *j) {
 }
 
 bool pl_gemm(const pl_gemm_job *j) {
+  pl_blas_one_thread();
   const int64_t work = j->m * j->n * j->k;
   const int parts = (int)PL_MIN(omp_get_max_threads(), PL_MAX(j->m, j->n) / 16);
   const bool alone = work < SERIAL_LIMIT || omp_in_parallel();
@@ -150,6 +151,7 @@ static bool bmm_shape(pl_args *c) {
 ** and OpenMP starts new threads each time for one that is nested in it.
 */
 static void gemm_stack(pl_gemm_job j, int64_t n, int64_t a_step, int64_t b_step) {
+  pl_blas_one_thread();
 #pragma omp parallel for schedule(static) if (n * j.m * j.n * j.k > SERIAL_LIMIT)
   for (int64_t i = 0; i < n; i++) {
     pl_gemm_job one = j;
@@ -232,13 +234,19 @@ static pl_tensor *stacked(pl_tensor *t, pl_ints stack) {
   return pl_reshape(x, pl_list(pl_count(stack), rows, columns));
 }
 
+/* The product of all sizes but the last. */
+static int64_t rows_in(const pl_tensor *t) {
+  pl_ints s = pl_size(t);
+  s.n--;
+  return pl_count(s);
+}
+
 /* Operands of rank 2 or more. */
 static pl_tensor *product(pl_tensor *a, pl_tensor *b) {
   if (!a || !b) return NULL;
   if (a->rank == 2 && b->rank == 2) return pl_bmm(a, b);
   if (b->rank == 2) { /* one product with all rows of all matrices of a */
-    int64_t k = a->size[a->rank - 1];
-    pl_tensor *flat = pl_reshape(a, pl_list(k ? pl_numel(a) / k : pl_count(stack_size(a)), k));
+    pl_tensor *flat = pl_reshape(a, pl_list(rows_in(a), a->size[a->rank - 1]));
     return pl_reshape(pl_bmm(flat, b), join(stack_size(a), a->size[a->rank - 2], b->size[1]));
   }
   pl_ints stack;
@@ -336,8 +344,8 @@ static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   int64_t n = w->size[0], k = w->size[1];
   if (c->attr[0].i != PL_NONE)
     g = pl_act_grad(g, c->out[0], pl_act_slope(c->attr[0].i, c->attr[1].d));
-  pl_tensor *flat = y->rank == 2 ? g : pl_reshape(g, pl_list(n ? pl_numel(y) / n : 0, n));
-  pl_tensor *rows = x->rank == 2 ? x : pl_reshape(x, pl_list(k ? pl_numel(x) / k : 0, k));
+  pl_tensor *flat = y->rank == 2 ? g : pl_reshape(g, pl_list(rows_in(y), n));
+  pl_tensor *rows = x->rank == 2 ? x : pl_reshape(x, pl_list(rows_in(y), k));
   if (need & 1) gin[0] = pl_reshape(pl_bmm(flat, w), pl_size(x));
   if (need & 2) gin[1] = pl_bmm(pl_transpose(flat, 0, 1), rows);
   if (need & 4) gin[2] = pl_sum(flat, pl_list(0), false);

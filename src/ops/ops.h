@@ -26,8 +26,9 @@ pl_ints pl_without(pl_ints size, int64_t d, bool keepdim);
 pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x);
 /* What flows back to images [n,c,h,w] from their pooling, whose maxima were at these positions. */
 pl_tensor *pl_unpool(pl_tensor *g, pl_tensor *at, int64_t h, int64_t w);
-/* Zero of rank 0. */
+/* Zero and one of rank 0. */
 pl_tensor *pl_zero(void);
+pl_tensor *pl_one(void);
 /* slope of an activation attribute below zero: 1 none, 0 ReLU, else the slope */
 double pl_act_slope(int64_t activation, double slope);
 /* The gradient knows from the result's sign where the input was, so no slope may be negative. */

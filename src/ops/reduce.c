@@ -172,9 +172,8 @@ static bool norm_compose(pl_args *c) {
   if (!pl_need_real(c, 0) || !dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
   pl_tensor *sum = pl_sum(pl_square(c->in[0]), c->attr[0].ints, c->attr[1].i);
   /* the root of 0 has no gradient; of the many of the norm there, 0 is one */
-  pl_tensor *zero = pl_full(PL_REAL, (pl_ints){0}, 0), *one = pl_full(PL_REAL, (pl_ints){0}, 1);
-  pl_tensor *nothing = pl_eq(sum, zero);
-  c->out[0] = pl_where(nothing, zero, pl_sqrt(pl_where(nothing, one, sum)));
+  pl_tensor *nothing = pl_eq(sum, pl_zero());
+  c->out[0] = pl_where(nothing, pl_zero(), pl_sqrt(pl_where(nothing, pl_one(), sum)));
   return true;
 }
 

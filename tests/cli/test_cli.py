@@ -195,6 +195,12 @@ def test_bound_threads_have_all_processors():
         equal(run("-e", count, **binding).out, free)
 
 
+def test_fewer_threads_than_promised():
+    product = "print(pl.bmm(pl.randn(2, 300, 64), pl.randn(2, 64, 300)):size(2))"
+    for less in {"OMP_DYNAMIC": "true"}, {"OMP_THREAD_LIMIT": "1"}, {"OMP_MAX_ACTIVE_LEVELS": "0"}:
+        equal(run("-j", "2", "-e", product, **less).out, "300\n")
+
+
 def test_v_prints_the_version():
     first = run("-v").out
     assert re.match(r"Perilune \d+\.\d+\.\d+, Lua 5\.4", first), first

@@ -80,4 +80,29 @@ function T.test_inside_tidy()
   lu.assertEquals(x.grad:totable(), {72, 72, 72})
 end
 
+function T.test_many_arguments()
+  local f = pl.custom(function(_, x, ...) return x * select("#", ...) end, function(_, g) return g end)
+  local numbers = {}
+  for i = 1, 1000 do numbers[i] = i end
+  lu.assertEquals(f(pl.ones(2), table.unpack(numbers)):totable(), {1000, 1000})
+  local tensors = {}
+  for i = 1, 9 do tensors[i] = pl.ones(1) end
+  lu.assertErrorMsgContains("custom: more than 8 tensors", f, table.unpack(tensors))
+end
+
+function T.test_a_rule_with_a_coroutine()
+  local id = pl.custom(function(_, x) return x * 1 end, function(_, g) return g end)
+  local stop = pl.custom(function(_, x) return x * 1 end, function()
+    coroutine.wrap(function() local _ = pl.ones(1) end)()
+    collectgarbage()
+    collectgarbage()
+    local junk = {}
+    for i = 1, 2000 do junk[i] = string.rep("x", 150 + i % 120) .. i end
+    return nil
+  end)
+  local x = pl.ones(3):requires_grad_()
+  for _ = 1, 5 do (id(x) + stop(x)):sum():backward() end
+  lu.assertEquals(x.grad:totable(), {5, 5, 5})
+end
+
 return T

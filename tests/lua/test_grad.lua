@@ -444,4 +444,37 @@ function T.test_a_nan_is_passed_on()
   eq(y:item() ~= y:item(), true)
 end
 
+--
+-- What a sweep refuses, and what it leaves
+--
+
+function T.test_seeds_are_real()
+  local x = pl.zeros(4):requires_grad_()
+  local ones = pl.ones({4}, "uint8")
+  fails("gradient: the seed is uint8[4], the output real[4]", function() x:exp():backward(ones) end)
+  local wrong = pl.custom(function(_, a) return a * 2 end, function() return ones end)
+  fails("custom: the gradient of input 1 is uint8[4], the input real[4]",
+        function() wrong(x):sum():backward() end)
+end
+
+function T.test_indices_that_were_changed_since()
+  local w, c = pl.randn(4, 2):requires_grad_(), pl.ones({4, 2}, "uint8")
+  local i = pl.tensor({1, 2}, "int32")
+  local y, z = pl.embedding(i, w), pl.where(c, w, pl.zeros(4, 2))
+  i:fill_(3)
+  c:fill_(0)
+  for _, result in ipairs {y, z} do
+    fails("was changed in place since", function() result:sum():backward() end)
+  end
+end
+
+-- Also with a graph of the gradients each leaf has a gradient of its own.
+function T.test_gradients_are_not_shared()
+  local a, b, c = leaf {1, 1}, leaf {1, 1}, leaf {1, 1}
+  ;((a + b):square():sum() + c:sum()):backward {create_graph = true}
+  pl.no_grad(function() a.grad:mul_(2) c.grad:mul_(2) end)
+  eq({list(a.grad), list(b.grad), list(c.grad)}, {{8, 8}, {4, 4}, {2, 2}})
+  a.grad, b.grad, c.grad = nil, nil, nil -- their graphs hold the leaves
+end
+
 return T

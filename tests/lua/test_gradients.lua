@@ -196,4 +196,68 @@ function T.test_third_order()
   end
 end
 
+-- 0 to the power 0 is 1, and so are all derivatives of a power at 0 finite.
+function T.test_powers_of_nothing()
+  local x = pl.zeros(3):requires_grad_()
+  local y, e = nil, pl.tensor {0, 1, 2}
+  local wanted = {{1, 1, 0}, {0, 1, 0}, {0, 0, 2}, {0, 0, 0}, {0, 0, 0}}
+  y = x ^ e
+  for order = 2, 5 do
+    y = pl.grad(y:sum(), {x}, {create_graph = true})[1]
+    lu.assertEquals(y:totable(), wanted[order])
+  end
+end
+
+-- Where the slope of an activation is 0 an infinite gradient has no effect, fused or not.
+function T.test_infinite_gradients_end_at_dead_units()
+  pl.manual_seed(1)
+  local x = pl.randn(2, 3, 4, 4)
+  local make = {
+    linear = function(a) return pl.linear(x:flatten(2), pl.full({2, 48}, -0.01), nil, a) end,
+    conv = function(a) return pl.conv2d(x, pl.ones(2, 3, 3, 3), nil, a) end,
+    norm = function(a) return pl.batch_norm(x, pl.ones(3), pl.zeros(3), nil, nil,
+      {training = true, activation = a.activation}) end,
+  }
+  for name, f in next, make do
+    for _, create in ipairs {false, true} do
+      x = x:detach():requires_grad_()
+      local fused = pl.grad(f({activation = "relu"}):sqrt():sum(), {x}, {create_graph = create})[1]
+      local apart = pl.grad(pl.relu(f {}):sqrt():sum(), {x}, {create_graph = create})[1]
+      lu.assertEquals(fused:isnan():any():item(), 0, name)
+      lu.assertTrue((fused - apart):abs():amax():item() <= 1e-4 * apart:abs():amax():item() + 1e-4, name)
+    end
+  end
+end
+
+-- Outside of training an image's gradient is its own affair.
+function T.test_batch_norm_keeps_a_bad_number_to_itself()
+  for _, size in ipairs {{2, 3}, {2, 3, 2, 2}} do
+    local x = pl.zeros(size)
+    x:flatten()[4] = 1 / 0
+    x:requires_grad_()
+    local y = pl.batch_norm(x, nil, nil, pl.zeros(3), pl.ones(3))
+    lu.assertEquals(pl.grad(y:sum(), {x})[1]:isnan():any():item(), 0)
+  end
+end
+
+-- The gradient is that of the statistics which were used, wherever they have gone since.
+function T.test_batch_norm_after_its_statistics_moved()
+  pl.manual_seed(1)
+  local x, mean, var = pl.randn(4, 3, 2, 2):requires_grad_(), pl.zeros(3), pl.ones(3)
+  local y = pl.batch_norm(x, nil, nil, mean, var):sum()
+  pl.batch_norm(pl.randn(4, 3, 2, 2) * 5, nil, nil, mean, var, {training = true, momentum = 1})
+  local fast = pl.grad(y, {x}, {retain_graph = true})[1]
+  local slow = pl.grad(y, {x}, {create_graph = true})[1]
+  lu.assertTrue((fast - slow):abs():amax():item() < 1e-6)
+end
+
+function T.test_products_of_empty_matrices()
+  lu.assertEquals(pl.zeros(2, 3, 0):matmul(pl.zeros(0, 4)):size(), {2, 3, 4})
+  for _, sizes in ipairs {{{2, 3, 0}, {4, 0}}, {{2, 3, 4}, {0, 4}}, {{0}, {4, 0}}} do
+    local x, w = pl.zeros(sizes[1]):requires_grad_(), pl.zeros(sizes[2]):requires_grad_()
+    pl.linear(x, w):sum():backward()
+    lu.assertEquals({x.grad:size(), w.grad:size()}, sizes)
+  end
+end
+
 return T

@@ -195,4 +195,10 @@ function T.test_set_counts_as_a_change()
   end
 end
 
+function T.test_rows_of_itself()
+  local t = pl.tensor {{1, 2}, {3, 4}}
+  t[pl.tensor({2, 1}, "int32")] = t:select(2, 1)
+  lu.assertEquals(t:totable(), {{1, 3}, {1, 3}})
+end
+
 return T

@@ -276,4 +276,15 @@ function T.test_batches()
   end)
 end
 
+-- A request that nobody can meet leaves the limit where it was.
+function T.test_refused_requests_do_not_raise_the_limit()
+  pcall(pl.zeros, 100000, 100000, 1000)
+  local most = 0
+  for _ = 1, 300 do
+    local _ = pl.empty(1024, 1024)
+    most = math.max(most, pl.memory().live_bytes)
+  end
+  lu.assertTrue(most < 512 << 20)
+end
+
 return T

@@ -367,4 +367,12 @@ function T.test_json()
   end
 end
 
+function T.test_texts_with_zero_bytes_are_refused()
+  lu.assertErrorMsgContains("save_tensors: text 'note' has a zero byte",
+    pl.save_tensors, folder .. "/zero", {}, {note = "a\0b"})
+  lu.assertEquals({pl.json_decode '"a\\u0000b"'},
+    {nil, "json_decode: a string with a zero byte at byte 3 of 10"})
+  lu.assertEquals(pl.json_decode '"a\\\\u0000b"', "a\\u0000b")
+end
+
 return T

@@ -94,10 +94,12 @@ void k_channel_scale(pl_channel c, const pl_real *x, pl_real scale, pl_real shif
 
 /* g through the activation, whose argument was x scale + shift. */
 INLINE vec through(const pl_channel_back *b, vec g, vec x) {
-  return b->slope == 1 ? g : choose(x * b->scale + b->shift > 0, g, g * b->slope);
+  if (b->slope == 1) return g;
+  return choose(x * b->scale + b->shift > 0, g, b->slope == 0 ? (vec){0} : g * b->slope);
 }
 INLINE pl_real through_one(const pl_channel_back *b, pl_real g, pl_real x) {
-  return b->slope == 1 || x * b->scale + b->shift > 0 ? g : g * b->slope;
+  if (b->slope == 1 || x * b->scale + b->shift > 0) return g;
+  return b->slope == 0 ? 0 : g * b->slope;
 }
 
 typedef struct {
@@ -184,16 +186,19 @@ void k_channel_dots(pl_channel c, const pl_channel_back *back, double *sum, doub
   *dot += add_lanes(s.dot) + s.rest_dot;
 }
 
-/* to = by_g g' + by_x x + plus; a g of NULL is 0. */
+/* to = by_g g' + by_x x + plus; a g of NULL is 0, and so are the others together, whatever x is. */
 INLINE void blend_run(int64_t n, const pl_channel_back *b, const pl_real *g, const pl_real *x,
                       pl_real by_g, pl_real by_x, pl_real plus, pl_real *to) {
   int64_t j = 0, last = n - LANES;
   for (; j < n && n >= LANES; j += LANES) {
     int64_t at = PL_MIN(j, last);
-    vec v = load(x + at), sum = by_x * v + plus;
+    vec v = load(x + at), sum = by_x == 0 && plus == 0 ? (vec){0} : by_x * v + plus;
     store(to + at, g ? sum + by_g * through(b, load(g + at), v) : sum);
   }
-  for (; j < n; j++) to[j] = by_x * x[j] + plus + (g ? by_g * through_one(b, g[j], x[j]) : 0);
+  for (; j < n; j++) {
+    const pl_real sum = by_x == 0 && plus == 0 ? 0 : by_x * x[j] + plus;
+    to[j] = g ? sum + by_g * through_one(b, g[j], x[j]) : sum;
+  }
 }
 
 /* to += by_g g' where the winners were. */

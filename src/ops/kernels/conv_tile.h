@@ -40,10 +40,12 @@ INLINE flow flow_at(const flow *f, int64_t at) {
 }
 INLINE vec flow_load(const flow *f, int64_t at) {
   vec g = load(f->g + at);
-  return f->y ? choose(load(f->y + at) > 0, g, g * f->slope) : g;
+  if (!f->y) return g;
+  return choose(load(f->y + at) > 0, g, f->slope == 0 ? (vec){0} : g * f->slope); /* inf * 0 */
 }
 INLINE pl_real flow_one(const flow *f, int64_t at) {
-  return !f->y || f->y[at] > 0 ? f->g[at] : f->slope * f->g[at];
+  if (!f->y || f->y[at] > 0) return f->g[at];
+  return f->slope == 0 ? 0 : f->slope * f->g[at];
 }
 
 /*
