@@ -100,8 +100,7 @@ typedef struct {
 
 /*
 ** The first part of each parameter comes first, then the second, of so many: a thread changes those
-** numbers whose gradients it is likely to have made. Of parameters that take turns there is one
-*part.
+** numbers whose gradients it is likely to have made. There is one part where parameters take turns.
 */
 static void cut_pieces(int n, const slot *slots, int parts, piece *pieces) {
   for (int part = 0; part < parts; part++)
