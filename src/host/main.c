@@ -258,7 +258,8 @@ static int run(program *p) {
 
 /*
 ** Lets this thread run where OpenMP's threads may. Where the environment asks for bound threads,
-** OpenMP has bound this one when it was loaded, and a program started by it would find one processor.
+** OpenMP has bound this one when it was loaded, and a program started by it would find one
+** processor.
 */
 static void unbind(void) {
   cpu_set_t all;
