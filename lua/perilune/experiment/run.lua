@@ -12,7 +12,7 @@
 -- The checkpoint is replaced as a whole, so it is the one truth about the run: a run that
 -- goes on cuts the metrics back to what the checkpoint knows of. A record is in its file as
 -- soon as it is logged, but only a checkpoint waits for the disk to have it: waiting takes
--- milliseconds, which is too long for a record of every step.
+-- milliseconds, which is too long for a record of every step. One process at a time has the folder.
 -- @module perilune.experiment.run
 
 local pl = require "perilune"
