@@ -77,7 +77,8 @@ PL_API bool pl_fail(const char *format, ...) PL_PRINTF(1, 2);
 PL_API void pl_interrupt(void);
 PL_API bool pl_interrupted(void);
 PL_API void pl_interrupt_clear(void);
-/* Number of OpenMP threads of the kernels; n < 1 only asks. Returns the number in use. */
+/* Number of OpenMP threads of the kernels; n < 1 only asks. Returns the number in use,
+   at most what the environment allows (OMP_THREAD_LIMIT). */
 PL_API int pl_threads(int n);
 /* "avx512", "avx2" or "generic": the kernels in use (environment variable PERILUNE_ISA overrides).
  */

@@ -183,7 +183,6 @@ function T.test_norm_of_nothing()
   lu.assertAlmostEquals(second:totable(), {{0, 0}, {-0.064, 0.048}}, 1e-6)
 end
 
-
 function T.test_third_order()
   if not double then return end
   local x = pl.tensor({0.3, -0.7, 1.1}):requires_grad_()

@@ -262,7 +262,9 @@ function T.test_odd_data_give_pictures()
     plot.line({1, 2, 3}, {y_limits = {low}}):pixels(1)
     plot.line({1, 2, 3}, {y_limits = {nil, low}}):pixels(1)
   end
-  plot.figure():panel():hline(1e308):hline(-1e308)
+  local fig = plot.figure()
+  fig:panel():hline(1e308):hline(-1e308)
+  lu.assertEquals(fig:pixels(1):size(3), 3)
 end
 
 function T.test_empty_figures_and_panels()

@@ -53,7 +53,9 @@ local function wrong_option(group)
   return group.betas ~= nil and wrong_betas(group.betas) or nil
 end
 
---- What is wrong with the list of parameters: a text, or nil.
+--- What is wrong with what should be a list of parameters.
+-- @param params anything
+-- @return a text, or nil
 function optimizer.wrong_kind(params)
   local meta = type(params) == "table" and getmetatable(params)
   if type(meta) == "table" and rawget(meta, "is_module") then

@@ -126,7 +126,7 @@ end
 local function linear_ticks(low, high, n, integer)
   local span = high - low
   if not (span > 0 and span < math.huge) then return {} end
-  local step = round_step(high - low, n, integer)
+  local step = round_step(span, n, integer)
   local write = writer(math.max(math.abs(low), math.abs(high)), step)
   local ticks = {}
   local first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
