@@ -7,7 +7,8 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local samples = require "perilune.samples"
+package.path = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../tests/lua/?.lua;" .. package.path
+local samples = require "samples" -- beside the tests, which walk them too
 
 local MOST <const> = 4 * 1024 * 1024
 local SLOW <const> = 0.003

@@ -1,10 +1,10 @@
 -- Writes the reference page: perilune scripts/reference.lua > docs/reference.md
 -- All that it says comes from the table of ops and from the doc comments of the Lua library.
-local check = require "perilune.check"
-local doc = require "perilune.doc"
-local entries = require "perilune.entries"
-local groups = require "perilune.groups"
-local names = require "perilune.names"
+local check = require "perilune.internal.check"
+local doc = require "perilune.help.doc"
+local entries = require "perilune.help.entries"
+local groups = require "perilune.help.groups"
+local names = require "perilune.help.names"
 local sources = require "perilune.sources"
 
 local function say(...)

@@ -9,7 +9,7 @@
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local core = require "perilune.core"
 
 -- Fields that are loaded when they are first used, and the modules behind them.

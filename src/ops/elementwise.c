@@ -217,7 +217,7 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
   static const family name_##_family = {offsetof(pl_math_kernels, name_),                \
                                         {offsetof(pl_math_kernels, name_##_grad_a), 0}}; \
   BINARY_ROW(name_, forget_, attrs_, samples_, doc_)
-#include "elementwise.def"
+#include "../kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
@@ -231,7 +231,7 @@ const pl_op *const pl_ops_elementwise[] = {
 #define LINEAR(name, ...) &op_##name,
 #define BINARY(name, ...) &op_##name,
 #define HALF(name, ...)   &op_##name,
-#include "elementwise.def"
+#include "../kernels/math/elementwise.def"
     NULL};
 
 /*

@@ -5,8 +5,8 @@
 #ifndef PERILUNE_OPS_PRIVATE_H
 #define PERILUNE_OPS_PRIVATE_H
 
-#include "../graph/graph.h"
-#include "dispatch.h"
+#include "../autograd/autograd.h"
+#include "../kernels/dispatch.h"
 
 /* Up to three tensors of the same shape. */
 pl_loop pl_loop_over(int n, pl_tensor *const *t);

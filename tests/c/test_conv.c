@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "ops/kernels/kernels.h"
+#include "kernels/kernels.h"
 
 #ifdef PL_REAL_IS_DOUBLE
 #define EPSILON DBL_EPSILON

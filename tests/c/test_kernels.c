@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops/dispatch.h"
-#include "ops/kernels/deal.h"
+#include "kernels/dispatch.h"
+#include "kernels/deal.h"
 
 typedef struct {
   const char *name;
@@ -104,7 +104,7 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
   BODY_2(name, f) BODY_GRAD(name##_a, ga)
 #define BINARY(name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
   BODY_2(name, f) BODY_GRAD(name##_a, ga) BODY_GRAD(name##_b, gb)
-#include "ops/elementwise.def"
+#include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
@@ -148,7 +148,7 @@ static void test_elementwise(void **state) {
 #define LINEAR(name, ...) try_2(s, #name, s.math->name, want_##name);
 #define BINARY(name, ...) try_2(s, #name, s.math->name, want_##name);
 #define HALF(name, ...)   try_2(s, #name, s.math->name, want_##name);
-#include "ops/elementwise.def"
+#include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR
@@ -200,7 +200,7 @@ static void test_elementwise_gradients(void **state) {
 #define BINARY(name, ...) \
   HALF(name)              \
   try_grad_2(s, #name, s.math->name, want_##name, s.math->name##_grad_b, want_##name##_b);
-#include "ops/elementwise.def"
+#include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
 #undef LINEAR

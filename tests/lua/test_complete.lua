@@ -1,7 +1,7 @@
 -- What Tab offers at the prompt.
 local lu = require "luaunit"
 local pl = require "perilune"
-local complete = require "perilune.complete".complete
+local complete = require "perilune.help.complete".complete
 
 local T = {}
 

@@ -7,7 +7,7 @@
 
 local lu = require "luaunit"
 local pl = require "perilune"
-local samples = require "perilune.samples"
+local samples = require "samples"
 
 local T = {}
 local double = pl.real == "double"

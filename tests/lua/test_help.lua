@@ -2,11 +2,11 @@
 local lu = require "luaunit"
 local pl = require "perilune"
 local core = require "perilune.core"
-local doc = require "perilune.doc"
-local entries = require "perilune.entries"
-local groups = require "perilune.groups"
+local doc = require "perilune.help.doc"
+local entries = require "perilune.help.entries"
+local groups = require "perilune.help.groups"
 local help = require "perilune.help"
-local names = require "perilune.names"
+local names = require "perilune.help.names"
 local sources = require "perilune.sources"
 
 local T = {}

@@ -1,7 +1,7 @@
 -- How values look at the prompt.
 local lu = require "luaunit"
 local pl = require "perilune"
-local inspect = require "perilune.inspect"
+local inspect = require "perilune.help.inspect"
 
 local T = {}
 local text = inspect.text

@@ -2,7 +2,7 @@
 -- time (internal; use `perilune.data.cycle`).
 -- @module perilune.data.cycle
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local core = require "perilune.core"
 
 local cycle = {}

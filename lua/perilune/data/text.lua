@@ -12,7 +12,7 @@
 --     end
 -- @module perilune.data.text
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local grammar = require "perilune.data.grammar"
 

@@ -9,7 +9,7 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local data = require "perilune.data"
 local progress = require "perilune.progress"
 

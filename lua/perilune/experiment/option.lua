@@ -4,7 +4,7 @@
 -- the fields are those of FIELDS below. Its value is under the name with `_` for `-`.
 -- @module perilune.experiment.option
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local failure = require "perilune.experiment.failure"
 
 local fail = failure.fail

@@ -2,7 +2,7 @@
 -- @module perilune.experiment.options
 
 local core = require "perilune.core"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local failure = require "perilune.experiment.failure"
 local option = require "perilune.experiment.option"
 local usage = require "perilune.experiment.usage"

@@ -2,7 +2,7 @@
 -- `perilune.experiment.mean_spread` and `perilune.experiment.table`).
 -- @module perilune.experiment.report
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 
 local report = {}
 

@@ -18,7 +18,7 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local store = require "perilune.store"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local failure = require "perilune.experiment.failure"
 local job = require "perilune.experiment.job"
 local options = require "perilune.experiment.options"

@@ -2,7 +2,7 @@
 -- @module perilune.learn.frechet
 
 local core = require "perilune.core"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 
 --- The squared Fréchet distance between the normal distributions that have the means and the
 -- covariances (divided by n - 1) of the rows of two sets of features:

@@ -8,7 +8,7 @@
 -- @module perilune.learn.model
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local store = require "perilune.store"
 

@@ -11,7 +11,7 @@
 -- @module perilune.learn.svm
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local folds = require "perilune.learn.folds"
 local models = require "perilune.learn.model"

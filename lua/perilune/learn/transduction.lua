@@ -28,7 +28,7 @@
 -- @module perilune.learn.transduction
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local models = require "perilune.learn.model"
 

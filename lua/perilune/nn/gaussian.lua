@@ -3,7 +3,7 @@
 -- @module perilune.nn.gaussian
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 
 local gaussian = {}
 

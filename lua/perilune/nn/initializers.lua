@@ -4,7 +4,7 @@
 -- @module perilune.nn.init
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 
 local init = {}
 

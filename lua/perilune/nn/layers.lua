@@ -3,7 +3,7 @@
 -- @module perilune.nn.layers
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local init = require "perilune.nn.initializers"
 local module = require "perilune.nn.module"
 

@@ -2,7 +2,7 @@
 -- @module perilune.nn.losses
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local module = require "perilune.nn.module"
 
 local losses = {}

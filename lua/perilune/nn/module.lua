@@ -9,7 +9,7 @@
 -- @module perilune.nn.module
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 
 local is_tensor = pl.is_tensor
 local module = {}

@@ -14,7 +14,7 @@
 -- @module perilune.nn.recurrent
 
 local pl = require "perilune"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local module = require "perilune.nn.module"
 
 local class, parameter = module.class, module.parameter

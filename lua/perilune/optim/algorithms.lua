@@ -4,7 +4,7 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local optimizer = require "perilune.optim.optimizer"
 
 local algorithms = {}

@@ -7,7 +7,7 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 
 local is_tensor = pl.is_tensor
 local optimizer = {}

@@ -3,7 +3,7 @@
 -- does not add up and a restored schedule gives the same bits.
 -- @module perilune.optim.schedules
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local optimizer = require "perilune.optim.optimizer"
 
 local schedules = {}

@@ -17,7 +17,7 @@
 --     plot.line(losses, {title = "Loss", x_label = "epoch"}):save("loss.png")
 -- @module perilune.plot
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local Figure = require "perilune.plot.figure"
 local Panel = require "perilune.plot.panel"
 local read = require "perilune.plot.read"

@@ -1,7 +1,7 @@
 --- Reading what a script passes to a plot: data, options and their errors (internal).
 -- @module perilune.plot.read
 
-local check = require "perilune.check"
+local check = require "perilune.internal.check"
 local theme = require "perilune.plot.theme"
 
 local read = {}

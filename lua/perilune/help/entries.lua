@@ -1,0 +1,107 @@
+--- What is known of public things, in one form: functions of C from the texts of the binding,
+-- functions and classes of Lua from their doc comments (internal).
+-- @module perilune.help.entries
+
+local core = require "perilune.core"
+local check = require "perilune.internal.check"
+local doc = require "perilune.help.doc"
+local names = require "perilune.help.names"
+local perilune = require "perilune"
+local sources = require "perilune.sources"
+local sources = require "perilune.sources"
+
+local entries = {}
+
+--- The functions and methods of the engine.
+-- @return sorted list of names
+function entries.bound_names()
+  local set = {}
+  for key in next, core.docs do set[key:match("[%w_]+$")] = true end
+  return check.names(set)
+end
+
+--- The entry of a function or method of the engine.
+-- @param name as `entries.bound_names` lists it
+-- @return entry as `doc.parse` makes them, with `signature`; nil for an unknown name
+function entries.bound(name)
+  local text = core.docs[name] or core.docs["tensor:" .. name]
+  if not text then return nil end
+  local signature, description = (text .. "\n"):match("^(.-)\n(.-)%s*$")
+  return {
+    kind = "function", name = name, signature = signature, text = description,
+    summary = description:match("^[^\n]*"), params = {}, returns = {},
+  }
+end
+
+local bound_name = {} -- function of C -> its name
+for _, owner in ipairs {core.methods, core} do
+  for name, f in next, owner do
+    if core.docs[name] or core.docs["tensor:" .. name] then bound_name[f] = name end
+  end
+end
+
+-- The comment of a field that is no function written there, in the file of the module that
+-- has the field.
+local function field_entry(path)
+  local parent, name = path:match("^pl%.?(.-)[.:]?([%w_]+)$")
+  local owner = perilune
+  for part in (parent or ""):gmatch("[%w_]+") do
+    owner = type(owner) == "table" and rawget(owner, part)
+  end
+  local module = names.module(owner)
+  for _, entry in ipairs(module and doc.module(module) or {}) do
+    if entry.name == name and entry.kind == "value" then return entry end
+  end
+end
+
+-- A function that a module has from elsewhere may have a comment in both places.
+local function function_entry(f, path)
+  if bound_name[f] then return entries.bound(bound_name[f]) end
+  local field, own = path and field_entry(path), doc.of(f)
+  if not field or not own then return own end
+  local entry = {}
+  for key, value in next, field do entry[key] = value end
+  entry.kind, entry.arguments = "function", doc.arguments(f)
+  return entry
+end
+
+--- The documented methods of the library's objects.
+-- @return list of entries, in the order of the modules
+function entries.methods()
+  local list = {}
+  for _, module in ipairs(sources.modules) do
+    for _, entry in ipairs(doc.module(module)) do
+      if entry.kind == "method" and entry.name:byte() ~= 95 then list[#list + 1] = entry end
+    end
+  end
+  return list
+end
+
+--- The documented methods of the library's objects.
+-- @return list of entries, in the order of the modules
+function entries.methods()
+  local list = {}
+  for _, module in ipairs(sources.modules) do
+    for _, entry in ipairs(doc.module(module)) do
+      if entry.kind == "method" and entry.name:byte() ~= 95 then list[#list + 1] = entry end
+    end
+  end
+  return list
+end
+
+--- The entry of a value.
+-- @param value function, class, module of the library or plain value
+-- @param[opt] path its public name, "pl.nn.Linear"
+-- @return entry as `doc.parse` makes them, with `signature` if it is a function of C; or nil
+function entries.of(value, path)
+  if type(value) == "function" then
+    return function_entry(value, path)
+  elseif names.is_class(value) then
+    return doc.class(value)
+  end
+  local module = names.module(value)
+  if module then return doc.overview(module) end
+  return path and field_entry(path)
+end
+
+return entries

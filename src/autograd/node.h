@@ -1,0 +1,29 @@
+/*
+** node.h: the memory of one call, private to the graph floor.
+*/
+#ifndef PERILUNE_NODE_H
+#define PERILUNE_NODE_H
+
+#include "autograd.h"
+
+typedef struct pl_node {
+  int refs; /* one for each output tensor that lives, one for each input slot that names it */
+  uint64_t serial; /* order of creation is topological order */
+  struct pl_node *next;
+  const pl_op *op;
+  int owner; /* in a profile: of the gradient, as it was of the call */
+  int n_in, n_out;
+  bool forgotten; /* its buffers were released by a sweep */
+  pl_attr attr[PL_MAX_ATTR];
+  pl_tensor *out[PL_MAX_OUT]; /* values without history, or ghosts: no cycle */
+  unsigned out_version[PL_MAX_OUT];
+  pl_tensor *saved[PL_MAX_SAVED];
+  pl_custom *custom;
+  unsigned *version; /* of each input's storage when the call was made */
+  pl_tensor *in[];
+} pl_node;
+
+void pl_node_forget(pl_node *node);
+void pl_node_release(pl_node *node);
+
+#endif
