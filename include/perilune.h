@@ -251,19 +251,26 @@ PL_API int pl_profile_owner(int owner);
 PL_API const pl_profile_row *pl_profile_rows(size_t *n);
 
 /*
-** Ops: a table of rows. perilune_ops.h, included below, has one C function a row.
+** Ops: a table of rows. perilune_ops.h, included below and written from the rows when the library
+** is built, has one C function a row.
 */
 
+/* What an attribute can be: its word in a row, its C type, its member in pl_attr. */
+#define PL_ATTR_TYPES(X)                                               \
+  X(INT, int, int64_t, i)                                              \
+  X(REAL, real, double, d)                                             \
+  X(BOOL, bool, bool, i)                                               \
+  X(DIM, dim, int, i)          /* a dimension, from 0 */               \
+  X(INDEX, index, int64_t, i)  /* a position in a dimension, from 0 */ \
+  X(DIMS, dims, pl_ints, ints) /* a list of dimensions; empty: all */  \
+  X(INTS, ints, pl_ints, ints) /* a list of integers; may be empty */  \
+  X(PAIR, pair, pl_ints, ints) /* two integers: height and width */    \
+  X(CHOICE, choice, int, i)    /* one of some words: its place among them */
+
 typedef enum {
-  PL_ATTR_INT,
-  PL_ATTR_REAL,
-  PL_ATTR_BOOL,
-  PL_ATTR_DIM,    /* a dimension */
-  PL_ATTR_INDEX,  /* a position in a dimension */
-  PL_ATTR_DIMS,   /* a list of dimensions; empty: all */
-  PL_ATTR_INTS,   /* a list of integers; may be empty */
-  PL_ATTR_PAIR,   /* two integers: height and width */
-  PL_ATTR_CHOICE, /* one of some words; its position is stored in i */
+#define PL_ATTR_ENUM(type, ...) PL_ATTR_##type,
+  PL_ATTR_TYPES(PL_ATTR_ENUM)
+#undef PL_ATTR_ENUM
 } pl_attr_type;
 
 typedef union {
@@ -273,23 +280,36 @@ typedef union {
 } pl_attr;
 
 typedef struct {
-  char name[24];
+  const char *name;
+  bool optional;
+} pl_input_spec;
+
+typedef struct {
+  const char *name;
   pl_attr_type type;
   bool optional; /* `fallback` is used when it is not given */
   pl_attr fallback;
-  char text[64]; /* as written: default or the words of a choice */
+  const char *text; /* as written: default, or the words of a choice: "mean|sum" */
 } pl_attr_spec;
 
 enum { PL_MAX_IN = 8, PL_MAX_OUT = 4, PL_MAX_ATTR = 8 };
+
+/* What a row takes. */
+typedef struct {
+  int n_in, n_attr;
+  bool variadic; /* any number of tensors stand for the one input */
+  pl_input_spec in[PL_MAX_IN];
+  pl_attr_spec attr[PL_MAX_ATTR];
+} pl_signature;
 
 /* The table, row by row; NULL past the end. */
 PL_API const pl_op *pl_op_at(int i);
 PL_API const pl_op *pl_op_find(const char *name);
 PL_API const char *pl_op_name(const pl_op *op);
+/* What the row is for, as a heading: "Reductions". */
+PL_API const char *pl_op_group(const pl_op *op);
 PL_API const char *pl_op_doc(const pl_op *op);
-/* "x weight bias?": names of the inputs, those with ? optional; "xs..." takes any number. */
-PL_API const char *pl_op_inputs(const pl_op *op);
-PL_API int pl_op_attrs(const pl_op *op, const pl_attr_spec **specs);
+PL_API const pl_signature *pl_op_signature(const pl_op *op);
 /* Argument lists that the gradient tests use; see docs/ops.md for the notation. */
 PL_API const char *pl_op_samples(const pl_op *op);
 PL_API bool pl_op_differentiable(const pl_op *op);
@@ -298,8 +318,23 @@ PL_API int pl_op_outputs(const pl_op *op);
  * defaults. */
 PL_API bool pl_call(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attrs,
                     pl_tensor **out);
+/*
+** The same by name, for the functions of perilune_ops.h: the caller gives the inputs, attributes
+** and outputs that it knows of; what the row has more gets its defaults, and is not returned.
+*/
+PL_API bool pl_op_call(const char *name, int n_in, pl_tensor *const *in, int n_attr,
+                       const pl_attr *attr, int n_out, pl_tensor **out);
 
+/* What an op applies to its result. */
+typedef enum { PL_NONE, PL_RELU, PL_LEAKY_RELU } pl_activation;
+
+#ifdef PL_SCAN_ROWS /* scripts/ops.py is reading */
+#define PL_SCAN_TYPE(type, word, c_type, member) @attr type #word #c_type member @
+PL_ATTR_TYPES(PL_SCAN_TYPE)
+#else
 #include "perilune_ops.h"
+#endif
+#include "perilune_optim.h"
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Compiles the Lua library in: writes one C file with the text of every lua/**/*.lua.
 
-usage: embed.py OUTPUT.c FOLDER FILE.lua...
+usage: embed.py OUTPUT.c FOLDER
 
-FILEs lie below FOLDER (the source tree's lua/). The table that the output defines is
-declared in src/host/module.h. Tracebacks name the chunks perilune/nn.lua and so on.
+FOLDER is the source tree's lua/. The output is left alone if it would say the same, so that each
+build can look for new files. The table that it defines is declared in src/host/module.h. Tracebacks name the chunks perilune/nn.lua and so on.
 """
 
 import os
@@ -25,10 +25,16 @@ def byte_array(name, data):
     return f"static const unsigned char {name}[] = {{\n{body or '  0'}}};\n"
 
 
-def embed(folder, files):
-    paths = sorted((os.path.relpath(f, folder).replace(os.sep, "/") for f in files), key=module_name)
+def lua_files(folder):
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".lua"):
+                yield os.path.relpath(os.path.join(place, name), folder).replace(os.sep, "/")
+
+
+def embed(folder):
     arrays, rows = [], []
-    for i, path in enumerate(paths):
+    for i, path in enumerate(sorted(lua_files(folder), key=module_name)):
         with open(os.path.join(folder, path), "rb") as f:
             data = f.read()
         arrays.append(byte_array(f"text_{i}", data))
@@ -39,12 +45,21 @@ def embed(folder, files):
     return HEAD + "\n".join(arrays) + "\n" + table
 
 
+def says(path, content):
+    try:
+        with open(path, encoding="ascii") as f:
+            return f.read() == content
+    except FileNotFoundError:
+        return False
+
+
 def main():
-    if len(sys.argv) < 3:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    output, folder, *files = sys.argv[1:]
-    with open(output, "w", encoding="ascii") as f:
-        f.write(embed(folder, files))
+    output, content = sys.argv[1], embed(sys.argv[2])
+    if not says(output, content):
+        with open(output, "w", encoding="ascii") as f:
+            f.write(content)
 
 
 if __name__ == "__main__":

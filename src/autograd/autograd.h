@@ -7,6 +7,10 @@
 **             itself) or `compose` must be there, or `nograd` set
 ** `fast` is an optional gradient of first order that may work on bare values; it is taken
 ** when no graph of the gradient is asked for.
+**
+** A row is written with PL_OP(name, .group = ..., .inputs = ..., ...). When the library is built,
+** scripts/ops.py reads all rows and writes from their texts the C functions, the parsed inputs and
+** attributes, and the list of rows; so nothing is parsed, and no row is looked for, on a call.
 */
 #ifndef PERILUNE_AUTOGRAD_H
 #define PERILUNE_AUTOGRAD_H
@@ -14,6 +18,19 @@
 #include "../tensor/tensor.h"
 
 enum { PL_MAX_SAVED = 4 };
+
+/* What a row is for: headings of help and the reference. */
+#define PL_ARITHMETIC  "Arithmetic of two tensors"
+#define PL_ELEMENTWISE "Functions of each element"
+#define PL_COMPARISON  "Comparison"
+#define PL_SHAPES      "Shapes"
+#define PL_REDUCTIONS  "Reductions"
+#define PL_INDEXING    "Indexing"
+#define PL_PRODUCTS    "Products"
+#define PL_ACTIVATIONS "Activations"
+#define PL_LAYERS      "Layers"
+#define PL_LOSSES      "Losses"
+#define PL_ADJOINTS    "Adjoints, which gradients are made of"
 
 /* One call of an op: what a row's functions see. */
 typedef struct {
@@ -30,10 +47,11 @@ typedef struct {
 typedef enum { PL_FORGET_IN = 1, PL_FORGET_OUT = 2, PL_FORGET_ALL = 3 } pl_forget;
 
 struct pl_op {
-  const char *name, *inputs, *attrs, *doc, *samples;
-  int outputs;     /* 0 stands for 1 */
-  unsigned forget; /* of pl_forget */
-  bool view;       /* shares storage with input 0, and `forward` makes the output itself */
+  const char *name, *group, *inputs, *attrs, *doc, *samples;
+  const pl_signature *signature; /* inputs and attributes, parsed */
+  int outputs;                   /* 0 stands for 1 */
+  unsigned forget;               /* of pl_forget */
+  bool view; /* shares storage with input 0, and `forward` makes the output itself */
   bool nograd;
   /* may put other tensors in the place of the inputs (broadcast them, say), before all else */
   bool (*prepare)(const pl_args *c, pl_tensor **in);
@@ -49,13 +67,26 @@ struct pl_op {
   const void *data; /* a family's kernel */
 };
 
-/* The value of a row's attributes when nothing is given. */
-void pl_attr_defaults(const pl_op *op, pl_attr *attr);
+#ifdef PL_SCAN_ROWS /* scripts/ops.py is reading */
+#define PL_OP(name_, ...) @row name_ @__VA_ARGS__ @end
+#else
+#define PL_OP(name_, ...)                         \
+  extern const pl_signature pl_signature_##name_; \
+  const pl_op pl_row_##name_ = {.name = #name_, .signature = &pl_signature_##name_, __VA_ARGS__}
+#endif
 
-/* Calls a row from its builder: variadic attributes are filled by the builder. */
-pl_tensor *pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr);
-bool pl_apply_all(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
-                  pl_tensor **out);
+/* Calls a row with all its inputs and attributes (NULL: it has none); see perilune_ops.h. */
+bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
+              pl_tensor **out);
+
+/* What the backward pass needs of the ops; handed down once, at start, by the floor that has them.
+ */
+typedef struct {
+  pl_tensor *(*add)(pl_tensor *a, pl_tensor *b);
+  pl_tensor *(*copy)(pl_tensor *x); /* the same values, with a history of their own */
+  pl_tensor *(*view)(pl_tensor *x); /* the same, on the same memory */
+} pl_backward_ops;
+void pl_backward_start(const pl_backward_ops *ops);
 
 bool pl_apply_custom(const pl_op *op, int n_in, pl_tensor *const *in, pl_custom *custom,
                      pl_tensor **out);
@@ -76,6 +107,6 @@ bool pl_op_fail(const pl_args *c, const char *format, ...) PL_PRINTF(2, 3);
 /* False with a message unless input i is real. */
 bool pl_need_real(const pl_args *c, int i);
 bool pl_need_rank(const pl_args *c, int i, int rank);
-const char *pl_input_name(const pl_op *op, int i, char *buf, size_t n);
+const char *pl_input_name(const pl_op *op, int i);
 
 #endif

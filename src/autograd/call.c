@@ -72,8 +72,9 @@ static pl_tensor *kept_input(const pl_op *op, pl_tensor *t) {
 }
 
 static pl_node *node_new(const pl_args *c, int n_out) {
-  size_t bytes = sizeof(pl_node) + (size_t)c->n_in * (sizeof(pl_tensor *) + sizeof(unsigned));
-  pl_node *node = pl_new_object(bytes);
+  const size_t n_in = (size_t)c->n_in, n_attr = (size_t)c->op->signature->n_attr;
+  pl_node *node = pl_new_object(sizeof(pl_node) + n_in * sizeof(pl_tensor *) +
+                                n_attr * sizeof(pl_attr) + n_in * sizeof(unsigned));
   if (!node) return NULL;
   node->refs = 1; /* the builder's, until the outputs hold it */
   node->serial = ++serial;
@@ -81,8 +82,9 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   node->owner = pl_span_owner();
   node->n_in = c->n_in;
   node->n_out = n_out;
-  node->version = (unsigned *)(node->in + c->n_in);
-  memcpy(node->attr, c->attr, sizeof node->attr);
+  node->attr = (pl_attr *)(node->in + n_in);
+  node->version = (unsigned *)(node->attr + n_attr);
+  if (n_attr) memcpy(node->attr, c->attr, n_attr * sizeof *node->attr);
   for (int i = 0; i < c->n_in; i++) {
     node->in[i] = kept_input(c->op, c->in[i]);
     if (node->in[i] && node->in[i]->storage) node->version[i] = node->in[i]->storage->version;
@@ -134,14 +136,10 @@ bool pl_save(pl_args *c, int i, pl_tensor *t) {
 
 /* A missing required input is a caller's mistake, or the NULL of an expression that failed. */
 static bool check_inputs(const pl_args *c) {
-  const char *at = c->op->inputs;
-  for (int i = 0; i < c->n_in; i++) {
-    size_t n = strcspn(at, " ");
-    bool optional = at[n - 1] == '?';
-    if (!c->in[i] && !optional)
-      return pl_op_fail(c, "%s is missing", pl_input_name(c->op, i, (char[32]){0}, 32));
-    if (at[n] && at[n - 1] != '.') at += n + 1;
-  }
+  const pl_signature *s = c->op->signature;
+  for (int i = 0; i < c->n_in; i++)
+    if (!c->in[i] && !(i < s->n_in && s->in[i].optional))
+      return pl_op_fail(c, "%s is missing", pl_input_name(c->op, i));
   return true;
 }
 
@@ -176,25 +174,18 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   return ok && !pl_error();
 }
 
-static const pl_attr no_attr[PL_MAX_ATTR];
-
-bool pl_apply_all(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
-                  pl_tensor **out) {
-  pl_args c = {.op = op, .n_in = n_in, .in = in, .attr = attr ? attr : no_attr};
+bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
+              pl_tensor **out) {
+  pl_args c = {.op = op, .n_in = n_in, .in = in, .attr = attr};
   return apply(&c, pl_op_outputs(op), out);
 }
 
 bool pl_apply_custom(const pl_op *op, int n_in, pl_tensor *const *in, pl_custom *custom,
                      pl_tensor **out) {
-  pl_args c = {.op = op, .n_in = n_in, .in = in, .attr = no_attr, .custom = custom};
+  pl_args c = {.op = op, .n_in = n_in, .in = in, .custom = custom};
   int n_out = 0;
   while (n_out < PL_MAX_OUT && custom->values[n_out]) n_out++;
   return apply(&c, n_out, out);
-}
-
-pl_tensor *pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr) {
-  pl_tensor *out[PL_MAX_OUT];
-  return pl_apply_all(op, n_in, in, attr, out) ? out[0] : NULL;
 }
 
 /*
@@ -210,21 +201,19 @@ bool pl_op_fail(const pl_args *c, const char *format, ...) {
   return pl_fail("%s: %s", c->op->name, text);
 }
 
-const char *pl_input_name(const pl_op *op, int i, char *buf, size_t n) {
-  const char *at = op->inputs;
-  for (; i > 0 && strchr(at, ' '); i--) at = strchr(at, ' ') + 1;
-  snprintf(buf, n, "%.*s", (int)strcspn(at, " ?."), at);
-  return buf;
+const char *pl_input_name(const pl_op *op, int i) {
+  const pl_signature *s = op->signature;
+  return s->in[PL_MIN(i, s->n_in - 1)].name;
 }
 
 bool pl_need_real(const pl_args *c, int i) {
   if (c->in[i]->kind == PL_REAL) return true;
   return pl_op_fail(c, "%s is %s, expected a real tensor; convert it with to(\"real\")",
-                    pl_input_name(c->op, i, (char[32]){0}, 32), PL_DESCRIBE(c->in[i]));
+                    pl_input_name(c->op, i), PL_DESCRIBE(c->in[i]));
 }
 
 bool pl_need_rank(const pl_args *c, int i, int rank) {
   if (c->in[i]->rank == rank) return true;
-  return pl_op_fail(c, "%s is %s, expected %d dims", pl_input_name(c->op, i, (char[32]){0}, 32),
-                    PL_DESCRIBE(c->in[i]), rank);
+  return pl_op_fail(c, "%s is %s, expected %d dims", pl_input_name(c->op, i), PL_DESCRIBE(c->in[i]),
+                    rank);
 }

@@ -18,11 +18,11 @@ static bool custom_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
          !pl_fail("custom: the gradient failed");
 }
 
+static const pl_signature signature = {.n_in = 1, .variadic = true, .in = {{"xs", false}}};
+
 /* The number of its outputs is the call's, at most PL_MAX_OUT. */
 static const pl_op op_custom = {.name = "custom",
-                                .inputs = "xs...",
-                                .doc = "a function with a gradient of its own",
-                                .samples = "",
+                                .signature = &signature,
                                 .outputs = PL_MAX_OUT,
                                 .forward = custom_forward,
                                 .gradient = custom_rule};

@@ -13,8 +13,8 @@ typedef struct pl_node {
   const pl_op *op;
   int owner; /* in a profile: of the gradient, as it was of the call */
   int n_in, n_out;
-  bool forgotten; /* its buffers were released by a sweep */
-  pl_attr attr[PL_MAX_ATTR];
+  bool forgotten;             /* its buffers were released by a sweep */
+  pl_attr *attr;              /* as many as the row has */
   pl_tensor *out[PL_MAX_OUT]; /* values without history, or ghosts: no cycle */
   unsigned out_version[PL_MAX_OUT];
   pl_tensor *saved[PL_MAX_SAVED];

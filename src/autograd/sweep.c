@@ -1,12 +1,16 @@
 /*
 ** sweep.c: gradients. The nodes that outputs depend on are collected with a work list,
 ** sorted by creation and visited from the newest to the oldest; nothing recurses. The
-** sweep itself uses two ops only, add and full. It knows no other by name.
+** few ops that the sweep itself uses are handed down to it.
 */
 #include <stdlib.h>
 #include <string.h>
 
 #include "node.h"
+
+static const pl_backward_ops *ops;
+
+void pl_backward_start(const pl_backward_ops *handed) { ops = handed; }
 
 /* One visited node and what has flowed back to its outputs. */
 typedef struct {
@@ -160,7 +164,7 @@ static void mark_useful(sweep *s) {
 
 static bool accumulate(pl_tensor **sum, pl_tensor *g) {
   pl_scope_begin();
-  pl_tensor *total = pl_retain(*sum ? pl_add(*sum, g) : g);
+  pl_tensor *total = pl_retain(*sum ? ops->add(*sum, g) : g);
   pl_scope_end();
   if (!total) return false;
   pl_release(*sum);
@@ -225,7 +229,7 @@ static bool by_composition(const pl_args *c, pl_tensor *const *gout, unsigned ne
   int n_wanted = 0, n_outs = 0, n_out = pl_op_outputs(c->op);
   bool was = pl_grad_mode(true);
   for (int i = 0; i < c->n_in; i++) {
-    in[i] = need >> i & 1 ? pl_reshape(c->in[i], pl_size(c->in[i])) : c->in[i];
+    in[i] = need >> i & 1 ? ops->view(c->in[i]) : c->in[i];
     if (need >> i & 1) wanted[n_wanted++] = in[i];
   }
   pl_args again = {.op = c->op, .n_in = c->n_in, .in = in, .attr = c->attr};
@@ -331,8 +335,8 @@ static pl_tensor *own_copy(pl_tensor *g) {
 
 static bool add_to_grad(target *x, bool create_graph) {
   pl_tensor *g = x->grad, *old = x->t->grad;
-  if (old) g = pl_add(old, g);
-  else g = create_graph ? pl_affine(g, 1, 0) : own_copy(g);
+  if (old) g = ops->add(old, g);
+  else g = create_graph ? ops->copy(g) : own_copy(g);
   if (!g) return false;
   pl_set_grad(x->t, g);
   return true;

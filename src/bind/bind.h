@@ -16,10 +16,15 @@
 
 #define PLB_TENSOR "perilune.tensor"
 
+/*
+** box.c: boxes, their life and the modes in which functions run
+*/
+
 /* A box is this userdata; most code sees its tensor alone. */
 typedef struct {
-  pl_tensor *tensor;
-  bool kept; /* tidy leaves it alone */
+  const void *magic; /* tells a box from other userdata */
+  pl_tensor *tensor; /* NULL: released */
+  bool kept;         /* tidy leaves it alone */
 } plb_box;
 
 /* Pushes an empty box. */
@@ -28,6 +33,8 @@ pl_tensor **plb_newbox(lua_State *L);
 void plb_let_go(lua_State *L, pl_tensor **box);
 /* Puts a tensor (retained here) into the box; NULL leaves it empty. */
 void plb_fill(lua_State *L, pl_tensor **box, pl_tensor *t);
+/* The box that argument i is, or NULL. */
+plb_box *plb_box_at(lua_State *L, int i);
 /* The tensor of argument i, or an error that says what was there instead. */
 pl_tensor *plb_check(lua_State *L, int i);
 /* The same, or NULL if the value is not a tensor; an error if it was released. Not inside a scope.
@@ -37,14 +44,25 @@ pl_tensor *plb_test(lua_State *L, int i);
 int plb_raise(lua_State *L);
 /* Pushes nil and the message in the error slot, and clears the slot: for expected failures. */
 int plb_nil(lua_State *L);
+/* Pushes true, or as plb_nil does. */
+int plb_result(lua_State *L, bool ok);
 /* 1 if the box on top was filled, else raises. */
 int plb_done(lua_State *L, pl_tensor **box);
 /* Collects garbage if live tensor bytes plus `want` pass the limit; call before an op. */
 void plb_make_room(lua_State *L, size_t want);
+/* Notes which thread calls; functions that test for a tensor or make a box have done so. */
+void plb_enter(lua_State *L);
 /* The Lua thread that called the engine last, for what the engine calls back. */
 lua_State *plb_running(void);
+
+/*
+** arg.c: reading arguments
+*/
+
 /* What stands at i, for messages: numbers and strings themselves, else the type. */
 const char *plb_shown(lua_State *L, int i);
+/* The integer at i. */
+int64_t plb_integer(lua_State *L, int i, const char *what);
 /* Reads a list of integers at i: an integer, or a table of them. */
 pl_ints plb_ints(lua_State *L, int i, const char *what);
 /* Pushes a list of integers. */
@@ -53,8 +71,16 @@ void plb_push_ints(lua_State *L, pl_ints ints);
 pl_kind plb_kind(lua_State *L, int i, pl_kind fallback);
 /* An option of a table at i, or the fallback; an option of the wrong type is an error that names
  * it. */
-double plb_number_option(lua_State *L, int i, const char *name, double fallback);
+double plb_number_option(lua_State *L, int i, const char *who, const char *name, double fallback);
 bool plb_bool_option(lua_State *L, int i, const char *name, bool fallback);
+/* An option that is not known is an error, so that a misspelt one is not silently left out. */
+void plb_check_options(lua_State *L, int i, const char *who, const char *const *known);
+/* The name of a file at i. */
+const char *plb_path(lua_State *L, int i);
+
+/*
+** core.c: the module
+*/
 
 /* A function of the module, with the text that help() shows: its arguments, a newline, what it
  * does. */
@@ -63,35 +89,39 @@ typedef struct {
   lua_CFunction f;
   const char *doc;
 } plb_function;
-/* Adds rows to the module table at 1 and to the methods of tensors at 2, either may be NULL. */
-void plb_add(lua_State *L, const plb_function *functions, const plb_function *methods);
+/* Adds rows, which help and the reference list under the title of their group, to the module table
+ * at 1 and to the methods of tensors at 2; either may be NULL. */
+void plb_add(lua_State *L, const char *group, const plb_function *functions,
+             const plb_function *methods);
+void plb_add_to_group(lua_State *L, const char *group, const char *name);
 
 /*
-** Each opener gets the module table at 1, the method table of tensors at 2 and the table of
-** texts at 3.
+** Each opener gets the module table at 1, the method table of tensors at 2, the table of texts at 3
+** and the list of groups at 4.
 */
-void plb_open_tensor(lua_State *L);  /* tensor userdata, creation */
-void plb_open_inplace(lua_State *L); /* changes in place, optimiser steps */
-void plb_open_ops(lua_State *L);     /* ops, by walking the table */
-void plb_open_grad(lua_State *L);    /* gradients, modes, tidy, keep */
-void plb_open_custom(lua_State *L);  /* functions with gradients written in Lua */
-void plb_open_profile(lua_State *L); /* where time goes */
-void plb_open_io(lua_State *L);      /* IDX, PNG, safetensors, JSON */
-void plb_open_canvas(lua_State *L);  /* drawing */
-void plb_open_frechet(lua_State *L); /* a distance between sets of features */
-void plb_open_learn(lua_State *L);   /* support vector machines */
+void plb_open_box(lua_State *L);      /* tensor userdata, modes, tidy, keep */
+void plb_open_tensor(lua_State *L);   /* making tensors, asking them */
+void plb_open_rows(lua_State *L);     /* ops, by walking the table */
+void plb_open_inplace(lua_State *L);  /* changes in place */
+void plb_open_optim(lua_State *L);    /* optimisers' steps */
+void plb_open_grad(lua_State *L);     /* gradients */
+void plb_open_custom(lua_State *L);   /* functions with gradients written in Lua */
+void plb_open_random(lua_State *L);   /* the stream of random numbers */
+void plb_open_profile(lua_State *L);  /* where time goes */
+void plb_open_archive(lua_State *L);  /* safetensors */
+void plb_open_json(lua_State *L);     /* JSON */
+void plb_open_images(lua_State *L);   /* IDX, PNG, batches */
+void plb_open_files(lua_State *L);    /* files and folders */
+void plb_open_terminal(lua_State *L); /* terminal, clock */
+void plb_open_canvas(lua_State *L);   /* drawing */
+void plb_open_frechet(lua_State *L);  /* a distance between sets of features */
+void plb_open_learn(lua_State *L);    /* support vector machines */
 
+/* Calls the row of the op table that its upvalue is. */
+int plb_call_op(lua_State *L);
 /* The metamethods __index and __newindex of tensors; both have the method table as upvalue. */
 int plb_index(lua_State *L);
 int plb_newindex(lua_State *L);
-/* Tensor boxes made from now on are listed, to be released by tidy; see grad.c. */
-void plb_note_box(lua_State *L);
-/* Notes which thread calls; functions that test for a tensor or make a box have done so. */
-void plb_enter(lua_State *L);
-/* Ends the modes of coroutines that died of an error, when another thread calls; see grad.c. */
-void plb_end_dead(lua_State *L);
-/* The state ended. */
-void plb_forget_modes(void);
 
 /* The module: pushes one table with all of the above. */
 LUAMOD_API int luaopen_perilune_core(lua_State *L);

@@ -242,5 +242,5 @@ void plb_open_canvas(lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1); /* metatable */
-  plb_add(L, functions, NULL);
+  plb_add(L, "Drawing", functions, NULL);
 }

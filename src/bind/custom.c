@@ -156,4 +156,4 @@ static const plb_function functions[] = {
      "ops of tensors, the function has gradients of any order."},
     {NULL, NULL, NULL}};
 
-void plb_open_custom(lua_State *L) { plb_add(L, functions, NULL); }
+void plb_open_custom(lua_State *L) { plb_add(L, "Gradients", functions, NULL); }

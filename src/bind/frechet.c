@@ -24,4 +24,4 @@ static const plb_function functions[] = {
      "- 2 (S_a S_b)^(1/2))."},
     {NULL, NULL, NULL}};
 
-void plb_open_frechet(lua_State *L) { plb_add(L, functions, NULL); }
+void plb_open_frechet(lua_State *L) { plb_add(L, "Distances", functions, NULL); }

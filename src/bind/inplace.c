@@ -1,6 +1,6 @@
 /*
-** inplace.c: methods whose names end in _ change the tensor and return it, and the
-** optimisers' steps. None of them is recorded for gradients.
+** inplace.c: methods whose names end in _ change the tensor and return it. None of
+** them is recorded for gradients.
 */
 #include "bind.h"
 
@@ -80,133 +80,6 @@ static int scale(lua_State *L, bool divides) {
 static int tensor_mul(lua_State *L) { return scale(L, false); }
 static int tensor_div(lua_State *L) { return scale(L, true); }
 
-/*
-** Optimiser steps
-*/
-
-/*
-** The list of tensors at index i; they and it live as long as the call. They are kept by a list of
-** our own, for Lua may run before they are used, and change the one given.
-*/
-static pl_tensor **tensors(lua_State *L, int i, const char *what, int *n) {
-  luaL_checktype(L, i, LUA_TTABLE);
-  *n = (int)lua_rawlen(L, i);
-  lua_createtable(L, *n, 0);
-  pl_tensor **list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
-  for (int k = 0; k < *n; k++) {
-    lua_rawgeti(L, i, k + 1);
-    if (!(list[k] = plb_test(L, -1)))
-      luaL_error(L, "%s: element %d of list %d is a %s; tensor expected", what, k + 1, i,
-                 luaL_typename(L, -1));
-    lua_rawseti(L, -3, k + 1);
-  }
-  return list;
-}
-
-static int uneven(lua_State *L, const char *what, int i, int m, int n) {
-  return luaL_error(L, "%s: %d parameters, but %d entries in list %d", what, n, m, i);
-}
-
-/* The same of as many tensors as there are parameters. */
-static pl_tensor **companions(lua_State *L, int i, const char *what, int n) {
-  int m;
-  pl_tensor **list = tensors(L, i, what, &m);
-  if (m != n) uneven(L, what, i, m, n);
-  return list;
-}
-
-static pl_tensor **optional(lua_State *L, int i, const char *what, int n) {
-  return lua_isnil(L, i) ? NULL : companions(L, i, what, n);
-}
-
-static void check_length(lua_State *L, int i, const char *what, int n) {
-  luaL_checktype(L, i, LUA_TTABLE);
-  if ((int)lua_rawlen(L, i) != n) uneven(L, what, i, (int)lua_rawlen(L, i), n);
-}
-
-static int64_t *step_numbers(lua_State *L, int i, const char *what, int n) {
-  check_length(L, i, what, n);
-  int64_t *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
-  for (int k = 0; k < n; k++) {
-    int exact;
-    lua_rawgeti(L, i, k + 1);
-    list[k] = lua_tointegerx(L, -1, &exact);
-    if (!exact)
-      luaL_error(L, "%s: step %d is a %s; integer expected", what, k + 1, luaL_typename(L, -1));
-    lua_pop(L, 1);
-  }
-  return list;
-}
-
-static bool *flags(lua_State *L, int i, const char *what, int n) {
-  if (lua_isnil(L, i)) return NULL;
-  check_length(L, i, what, n);
-  bool *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
-  for (int k = 0; k < n; k++) {
-    lua_rawgeti(L, i, k + 1);
-    list[k] = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-  }
-  return list;
-}
-
-static double number(lua_State *L, int options, const char *name) {
-  return plb_number_option(L, options, name, 0);
-}
-
-static int finish_step(lua_State *L, bool ok) {
-  pl_scope_end();
-  return ok ? 0 : plb_raise(L);
-}
-
-static int step_sgd(lua_State *L) {
-  int n;
-  lua_settop(L, 5);
-  pl_tensor **p = tensors(L, 1, "sgd", &n), **g = companions(L, 2, "sgd", n);
-  pl_tensor **buf = optional(L, 3, "sgd", n);
-  bool *first = flags(L, 4, "sgd", n);
-  pl_sgd_step o = {number(L, 5, "lr"), number(L, 5, "momentum"), number(L, 5, "dampening"),
-                   number(L, 5, "weight_decay"), plb_bool_option(L, 5, "nesterov", false)};
-  pl_scope_begin();
-  return finish_step(L, pl_sgd(n, p, g, buf, first, &o));
-}
-
-static int step_adam(lua_State *L) {
-  int n;
-  lua_settop(L, 6);
-  pl_tensor **p = tensors(L, 1, "adam", &n), **g = companions(L, 2, "adam", n);
-  pl_tensor **m = companions(L, 3, "adam", n), **v = companions(L, 4, "adam", n);
-  int64_t *steps = step_numbers(L, 5, "adam", n);
-  pl_adam_step o = {number(L, 6, "lr"),           number(L, 6, "beta1"),
-                    number(L, 6, "beta2"),        number(L, 6, "eps"),
-                    number(L, 6, "weight_decay"), plb_bool_option(L, 6, "decoupled", false)};
-  pl_scope_begin();
-  return finish_step(L, pl_adam(n, p, g, m, v, steps, &o));
-}
-
-static int step_rmsprop(lua_State *L) {
-  int n;
-  lua_settop(L, 5);
-  pl_tensor **p = tensors(L, 1, "rmsprop", &n), **g = companions(L, 2, "rmsprop", n);
-  pl_tensor **square = companions(L, 3, "rmsprop", n), **buf = optional(L, 4, "rmsprop", n);
-  pl_rmsprop_step o = {number(L, 5, "lr"), number(L, 5, "alpha"), number(L, 5, "eps"),
-                       number(L, 5, "weight_decay"), number(L, 5, "momentum")};
-  pl_scope_begin();
-  return finish_step(L, pl_rmsprop(n, p, g, square, buf, &o));
-}
-
-static int total_norm(lua_State *L) {
-  int n;
-  double norm = 0;
-  pl_tensor **list = tensors(L, 1, "total_norm", &n);
-  pl_scope_begin();
-  bool ok = pl_total_norm(n, list, &norm);
-  pl_scope_end();
-  if (!ok) return plb_raise(L);
-  lua_pushnumber(L, norm);
-  return 1;
-}
-
 static const plb_function methods[] = {
     {"zero_", tensor_zero, "()\nSets all elements to 0, in place."},
     {"fill_", tensor_fill, "(value)\nSets all elements to a number, in place."},
@@ -225,26 +98,4 @@ static const plb_function methods[] = {
      "(p=0.5)\nFills with 1 with probability p and else 0, in place."},
     {NULL, NULL, NULL}};
 
-static const plb_function functions[] = {
-    {"sgd_", step_sgd,
-     "(params, grads, buffers, first, options)\nOne step of SGD of a list of tensors, in place; "
-     "the "
-     "formulas are PyTorch's. buffers is such a list too, or nil; first, a list of booleans or "
-     "nil, "
-     "says which of them have no history yet. The options are lr, momentum, dampening, "
-     "weight_decay, nesterov. perilune.optim calls it."},
-    {"adam_", step_adam,
-     "(params, grads, ms, vs, steps, options)\nOne step of Adam (Kingma and Ba 2014), or AdamW "
-     "with decoupled=true (Loshchilov and Hutter 2017), of a list of tensors, in place; steps has "
-     "the number of each one's step, from 1. The options are lr, beta1, beta2, eps, weight_decay, "
-     "decoupled. perilune.optim calls it."},
-    {"rmsprop_", step_rmsprop,
-     "(params, grads, squares, buffers, options)\nOne step of RMSprop of a list of tensors, in "
-     "place; buffers may be nil. The options are lr, alpha, eps, weight_decay, momentum. "
-     "perilune.optim calls it."},
-    {"total_norm", total_norm,
-     "(tensors)\nThe Euclidean norm of all elements of a list of tensors, summed in double "
-     "precision."},
-    {NULL, NULL, NULL}};
-
-void plb_open_inplace(lua_State *L) { plb_add(L, functions, methods); }
+void plb_open_inplace(lua_State *L) { plb_add(L, "In place", NULL, methods); }

@@ -8,7 +8,6 @@
 ** Lua may raise an error at any time, so what cJSON allocates hangs on a guard, a
 ** userdata which frees it, from the moment it exists.
 */
-#include "json.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -209,7 +208,12 @@ static bool nan_option(lua_State *L, int i) {
   return true;
 }
 
-int plb_json_encode(lua_State *L) {
+/*
+** json_encode(value[, {nan="null"}]) -> string. Tables with the keys 1..n are arrays, all others,
+** and empty ones, objects with their keys in order. Raises an error that names the place of what
+** JSON cannot hold, for instance `options.sizes[3]`.
+*/
+static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   const encoder e = {L, nan_option(L, 2)};
   lua_settop(L, 1);
@@ -261,7 +265,8 @@ static const char *find_zero(const char *text, const char *end) {
   return NULL;
 }
 
-int plb_json_decode(lua_State *L) {
+/* json_decode(text[, null]) -> value | nil, message. `null`, nil if absent, stands for null. */
+static int json_decode(lua_State *L) {
   size_t n;
   const char *end = NULL, *text = luaL_checklstring(L, 1, &n);
   lua_settop(L, 2);
@@ -280,3 +285,12 @@ int plb_json_decode(lua_State *L) {
   push_item(L, g->root);
   return 1;
 }
+
+static const plb_function functions[] = {
+    {"json_encode", json_encode,
+     "(value, {nan=\"null\"}?)\nA plain value as JSON text. Infinities and NaN, which JSON does "
+     "not have, raise an error; with the option they become null."},
+    {"json_decode", json_decode, "(text)\nThe value of a JSON text, or nil and a message."},
+    {NULL, NULL, NULL}};
+
+void plb_open_json(lua_State *L) { plb_add(L, "Files", functions, NULL); }

@@ -110,11 +110,11 @@ static int learn_train(lua_State *L) {
   luaL_checktype(L, 4, LUA_TTABLE);
   lua_getfield(L, 4, "kernel");
   pl_svm_options o = {.kernel = check_kernel(L, -1),
-                      .cost = plb_number_option(L, 4, "C", 1),
-                      .gamma = plb_number_option(L, 4, "gamma", 1),
-                      .tolerance = plb_number_option(L, 4, "tolerance", 1e-3),
+                      .cost = plb_number_option(L, 4, "svm_train", "C", 1),
+                      .gamma = plb_number_option(L, 4, "svm_train", "gamma", 1),
+                      .tolerance = plb_number_option(L, 4, "svm_train", "tolerance", 1e-3),
                       .pairs = plb_bool_option(L, 4, "pairs", true),
-                      .memory = plb_number_option(L, 4, "memory", 1024) * 1048576};
+                      .memory = plb_number_option(L, 4, "svm_train", "memory", 1024) * 1048576};
   luaL_argcheck(L, o.kernel != PL_MAP_FOURIER, 4, "kernel must be linear or rbf");
   pl_tensor **weights = plb_newbox(L), **bias = plb_newbox(L), **points = plb_newbox(L);
   const int top = lua_gettop(L);
@@ -215,4 +215,4 @@ static const plb_function functions[] = {
      "a graph of neighbours, D the sums of its rows: what spreads from the sources."},
     {NULL, NULL, NULL}};
 
-void plb_open_learn(lua_State *L) { plb_add(L, functions, NULL); }
+void plb_open_learn(lua_State *L) { plb_add(L, "Support vector machines", functions, NULL); }

@@ -1,6 +1,6 @@
 /*
-** ops.c: every row of the op table as a function and a method, bound by one C function that
-** reads its arguments as the row says: first the inputs, then the attributes by position,
+** ops.c: calling a row of the op table: one C function, the row being its upvalue, reads the
+** arguments as the row says: first the inputs, then the attributes by position,
 ** then a table with attributes by name.
 */
 #include <math.h>
@@ -16,7 +16,7 @@
 typedef struct {
   lua_State *L;
   const pl_op *op;
-  const pl_attr_spec *spec;
+  const pl_attr_spec *spec; /* n of them */
   int n;
   pl_attr attr[PL_MAX_ATTR];
   bool given[PL_MAX_ATTR];
@@ -146,7 +146,7 @@ static int read_spread(reader *r, int i, int top) {
 static void read_attributes(reader *r, int i, int top) {
   bool spread = r->n == 1 && (r->spec[0].type == PL_ATTR_INTS || r->spec[0].type == PL_ATTR_DIMS);
   if (spread && i <= top && lua_type(r->L, i) == LUA_TNUMBER) i = read_spread(r, i, top);
-  for (int k = r->given[0] ? 1 : 0; i <= top; i++, k++) {
+  for (int k = r->n && r->given[0] ? 1 : 0; i <= top; i++, k++) {
     if (is_named(r, k, i)) {
       read_named(r, i);
       if (i < top)
@@ -178,6 +178,7 @@ typedef struct {
 /* A list of tensors, or tensors side by side. */
 static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
   int next = 2;
+  in->n = 0;
   if (lua_istable(L, 1)) {
     in->n = (int)lua_rawlen(L, 1);
     luaL_checkstack(L, in->n + LUA_MINSTACK, pl_op_name(op));
@@ -196,30 +197,27 @@ static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
   return next;
 }
 
-static void bad_input(lua_State *L, const pl_op *op, const char *name, int i) {
-  const char *got = luaL_typename(L, i);
-  lua_pushlstring(L, name, strcspn(name, " ?."));
-  luaL_error(L, "%s: %s: tensor expected, got %s", pl_op_name(op), lua_tostring(L, -1), got);
+static int bad_input(lua_State *L, const pl_op *op, int k, int i) {
+  return luaL_error(L, "%s: %s: tensor expected, got %s", pl_op_name(op),
+                    pl_op_signature(op)->in[k].name, luaL_typename(L, i));
 }
 
 /* Returns the index of the first argument that is no input. */
 static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
-  const char *at = pl_op_inputs(op);
+  const pl_signature *s = pl_op_signature(op);
   int i = 1;
   in->t = in->few;
-  if (strstr(at, "..."))
+  if (s->variadic)
     return luaL_checkstack(L, top + LUA_MINSTACK, pl_op_name(op)), read_many(L, op, in, top);
-  for (; *at; in->n++) {
-    size_t n = strcspn(at, " ");
-    bool optional = at[n - 1] == '?';
-    int k = in->n;
+  for (int k = 0; k < s->n_in; k++) {
+    const bool optional = s->in[k].optional;
     in->few[k] = i <= top ? plb_test(L, i) : NULL;
     in->is_number[k] = !in->few[k] && !optional && lua_type(L, i) == LUA_TNUMBER;
     if (in->is_number[k]) in->number[k] = lua_tonumber(L, i);
     if (in->few[k] || in->is_number[k] || (optional && i <= top && lua_isnil(L, i))) i++;
-    else if (!optional) bad_input(L, op, at, i);
-    at += n + (at[n] == ' ');
+    else if (!optional) bad_input(L, op, k, i);
   }
+  in->n = s->n_in;
   return i;
 }
 
@@ -235,14 +233,16 @@ static pl_tensor *number(const inputs *in, int k) {
   return pl_full(whole && among_ints ? PL_INT32 : PL_REAL, pl_none, v);
 }
 
-static int call_op(lua_State *L) {
+int plb_call_op(lua_State *L) {
   const pl_op *op = lua_touserdata(L, lua_upvalueindex(1));
-  reader r = {.L = L, .op = op};
-  inputs in = {0};
+  reader r;
+  inputs in;
   pl_tensor *out[PL_MAX_OUT], **box[PL_MAX_OUT];
   int top = lua_gettop(L), n_out = pl_op_outputs(op);
-  r.n = pl_op_attrs(op, &r.spec);
-  for (int k = 0; k < r.n; k++) r.attr[k] = r.spec[k].fallback;
+  r.L = L, r.op = op;
+  r.spec = pl_op_signature(op)->attr;
+  r.n = pl_op_signature(op)->n_attr;
+  for (int k = 0; k < r.n; k++) r.attr[k] = r.spec[k].fallback, r.given[k] = false;
   read_attributes(&r, read_inputs(L, op, &in, top), top);
   plb_make_room(L, 0);
   for (int k = 0; k < n_out; k++) box[k] = plb_newbox(L);
@@ -253,158 +253,4 @@ static int call_op(lua_State *L) {
   for (int k = 0; ok && k < n_out; k++) plb_fill(L, box[k], out[k]);
   pl_scope_end();
   return ok ? n_out : plb_raise(L);
-}
-
-/*
-** Texts
-*/
-
-static void add_default(luaL_Buffer *b, const pl_attr_spec *s) {
-  char text[48];
-  if (s->type == PL_ATTR_CHOICE) {
-    luaL_addstring(b, "=\"");
-    for (const char *p = s->text; *p; p++) {
-      if (*p == '|') luaL_addstring(b, "\"|\"");
-      else luaL_addchar(b, *p);
-    }
-    luaL_addstring(b, "\"");
-  } else if (!s->text[0]) {
-    luaL_addstring(b, s->optional ? "?" : "");
-  } else if (s->type == PL_ATTR_DIM && s->fallback.i >= 0) {
-    snprintf(text, sizeof text, "=%d", (int)s->fallback.i + 1);
-    luaL_addstring(b, text);
-  } else {
-    luaL_addstring(b, "=");
-    luaL_addstring(b, s->text);
-  }
-}
-
-/* Pushes "conv2d(x, weight, bias?, stride=1, ...)\nwhat it does". */
-static void push_doc(lua_State *L, const pl_op *op) {
-  const pl_attr_spec *spec;
-  int n = pl_op_attrs(op, &spec);
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, pl_op_name(op));
-  luaL_addchar(&b, '(');
-  for (const char *p = pl_op_inputs(op); *p; p++) {
-    if (*p == ' ') luaL_addchar(&b, ',');
-    luaL_addchar(&b, *p);
-  }
-  for (int k = 0; k < n; k++) {
-    luaL_addstring(&b, ", ");
-    luaL_addstring(&b, spec[k].name);
-    add_default(&b, &spec[k]);
-  }
-  luaL_addstring(&b, ")\n");
-  luaL_addstring(&b, pl_op_doc(op));
-  luaL_pushresult(&b);
-}
-
-static int ops_list(lua_State *L) {
-  lua_newtable(L);
-  for (int i = 0; pl_op_at(i); i++) {
-    lua_pushstring(L, pl_op_name(pl_op_at(i)));
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 1;
-}
-
-static void push_default(lua_State *L, const pl_attr_spec *s) {
-  switch (s->type) {
-    case PL_ATTR_REAL: lua_pushnumber(L, s->fallback.d); break;
-    case PL_ATTR_BOOL: lua_pushboolean(L, (int)s->fallback.i); break;
-    case PL_ATTR_DIM:
-    case PL_ATTR_INDEX: lua_pushinteger(L, s->fallback.i + (s->fallback.i >= 0)); break;
-    case PL_ATTR_INT: lua_pushinteger(L, s->fallback.i); break;
-    case PL_ATTR_CHOICE: lua_pushstring(L, s->text); break;
-    default: plb_push_ints(L, s->fallback.ints);
-  }
-}
-
-static void push_attrs(lua_State *L, const pl_op *op) {
-  static const char *const types[] = {"int",  "real", "bool", "dim",   "index",
-                                      "dims", "ints", "pair", "choice"}; /* as pl_attr_type */
-  const pl_attr_spec *spec;
-  int n = pl_op_attrs(op, &spec);
-  lua_createtable(L, n, 0);
-  for (int k = 0; k < n; k++) {
-    lua_createtable(L, 0, 3);
-    lua_pushstring(L, spec[k].name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, types[spec[k].type]);
-    lua_setfield(L, -2, "type");
-    if (spec[k].optional) {
-      push_default(L, &spec[k]);
-      lua_setfield(L, -2, "default");
-    }
-    lua_rawseti(L, -2, k + 1);
-  }
-}
-
-/* op(name) -> {name=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or nil */
-static int ops_row(lua_State *L) {
-  const pl_op *op = pl_op_find(luaL_checkstring(L, 1));
-  if (!op) return lua_pushnil(L), 1;
-  const char *const texts[][2] = {{"name", pl_op_name(op)},
-                                  {"inputs", pl_op_inputs(op)},
-                                  {"samples", pl_op_samples(op)},
-                                  {"doc", pl_op_doc(op)}};
-  lua_newtable(L);
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    lua_pushstring(L, texts[i][1]);
-    lua_setfield(L, -2, texts[i][0]);
-  }
-  push_attrs(L, op);
-  lua_setfield(L, -2, "attrs");
-  lua_pushinteger(L, pl_op_outputs(op));
-  lua_setfield(L, -2, "outputs");
-  lua_pushboolean(L, pl_op_differentiable(op));
-  lua_setfield(L, -2, "differentiable");
-  return 1;
-}
-
-static const plb_function functions[] = {
-    {"ops", ops_list, "()\nThe names of all ops, in the order of the table."},
-    {"op", ops_row,
-     "(name)\nThe row of an op: name, inputs, attrs, samples, doc, outputs, differentiable."},
-    {NULL, NULL, NULL}};
-
-static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"},
-                                           {"div", "__div"}, {"pow", "__pow"}, {"neg", "__unm"}};
-
-/* -x passes its operand twice. */
-static int negate(lua_State *L) {
-  lua_settop(L, 1);
-  return call_op(L);
-}
-
-static void set_operator(lua_State *L, const pl_op *op) {
-  for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-    if (strcmp(operators[i][0], pl_op_name(op)) != 0) continue;
-    luaL_getmetatable(L, PLB_TENSOR);
-    lua_pushlightuserdata(L, (void *)op);
-    lua_pushcclosure(L, strcmp(operators[i][1], "__unm") == 0 ? negate : call_op, 1);
-    lua_setfield(L, -2, operators[i][1]);
-    lua_pop(L, 1);
-  }
-}
-
-void plb_open_ops(lua_State *L) {
-  const pl_op *op;
-  for (int i = 0; (op = pl_op_at(i)) != NULL; i++) {
-    lua_pushlightuserdata(L, (void *)op);
-    lua_pushcclosure(L, call_op, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, 1, pl_op_name(op));
-    if (!strstr(pl_op_inputs(op), "...")) {
-      lua_pushvalue(L, -1);
-      lua_setfield(L, 2, pl_op_name(op));
-    }
-    lua_pop(L, 1);
-    push_doc(L, op);
-    lua_setfield(L, 3, pl_op_name(op));
-    set_operator(L, op);
-  }
-  plb_add(L, functions, NULL);
 }

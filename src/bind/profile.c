@@ -64,4 +64,4 @@ static const plb_function functions[] = {
      "out."},
     {NULL, NULL, NULL}};
 
-void plb_open_profile(lua_State *L) { plb_add(L, functions, NULL); }
+void plb_open_profile(lua_State *L) { plb_add(L, "Profiles", functions, NULL); }

@@ -1,193 +1,10 @@
 /*
-** tensor.c: the tensor userdata: its box, creation, and what can be asked of it.
+** tensor.c: making tensors, and what can be asked of them.
 */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bind.h"
-
-/*
-** Boxes
-*/
-
-static lua_State *last_used; /* a thread whose stack is in use, for the engine's call back */
-
-static lua_State *releasing; /* the thread in which a box ends; last_used may be dead by then */
-
-void plb_enter(lua_State *L) {
-  if (L == last_used) return;
-  last_used = L;
-  plb_end_dead(L);
-}
-
-pl_tensor **plb_newbox(lua_State *L) {
-  plb_enter(L);
-  plb_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (plb_box){NULL, false};
-  luaL_setmetatable(L, PLB_TENSOR);
-  plb_note_box(L);
-  return &box->tensor;
-}
-
-void plb_fill(lua_State *L, pl_tensor **box, pl_tensor *t) {
-  (void)L;
-  *box = pl_retain(t);
-}
-
-#define RELEASED "this tensor was released (return it from tidy, or keep it)"
-
-pl_tensor *plb_test(lua_State *L, int i) {
-  plb_enter(L);
-  pl_tensor **box = luaL_testudata(L, i, PLB_TENSOR);
-  if (box && !*box) luaL_error(L, RELEASED);
-  return box ? *box : NULL;
-}
-
-pl_tensor *plb_check(lua_State *L, int i) {
-  plb_enter(L);
-  pl_tensor **box = luaL_testudata(L, i, PLB_TENSOR);
-  if (!box) luaL_typeerror(L, i, "tensor");
-  if (!*box) luaL_argerror(L, i, RELEASED);
-  return *box;
-}
-
-void plb_let_go(lua_State *L, pl_tensor **box) {
-  lua_State *outer = releasing;
-  releasing = L;
-  pl_release(*box);
-  *box = NULL;
-  releasing = outer;
-}
-
-static int tensor_gc(lua_State *L) {
-  plb_let_go(L, luaL_checkudata(L, 1, PLB_TENSOR));
-  return 0;
-}
-
-/*
-** Errors
-*/
-
-int plb_raise(lua_State *L) {
-  const char *message = pl_error();
-  luaL_where(L, 1);
-  lua_pushstring(L, message ? message : "unknown error");
-  pl_error_clear();
-  lua_concat(L, 2);
-  return lua_error(L);
-}
-
-int plb_nil(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushstring(L, pl_error() ? pl_error() : "unknown error");
-  pl_error_clear();
-  return 2;
-}
-
-int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : plb_raise(L); }
-
-/*
-** Memory. Lua's collector sees boxes of 8 bytes, so it is run when the tensors that are alive
-** pass a limit, which then becomes twice of what is left.
-*/
-
-enum { SMALLEST_LIMIT = 64 << 20 };
-static int64_t limit = SMALLEST_LIMIT;
-
-void plb_make_room(lua_State *L, size_t want) {
-  if (pl_memory_now().live_bytes + (int64_t)want <= limit) return;
-  lua_gc(L, LUA_GCCOLLECT);
-  int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
-  limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
-}
-
-lua_State *plb_running(void) { return releasing ? releasing : last_used; }
-
-/* An allocation failed, perhaps one for which the limit was raised. */
-static void reclaim(size_t bytes) {
-  (void)bytes;
-  if (last_used) lua_gc(last_used, LUA_GCCOLLECT);
-  limit = SMALLEST_LIMIT;
-}
-
-/* The state ends: its threads must not be used any more. */
-static int forget_state(lua_State *L) {
-  (void)L;
-  last_used = NULL;
-  plb_forget_modes();
-  return 0;
-}
-
-/*
-** Reading arguments
-*/
-
-const char *plb_shown(lua_State *L, int i) {
-  if (lua_type(L, i) == LUA_TNUMBER) return luaL_tolstring(L, i, NULL);
-  if (lua_type(L, i) != LUA_TSTRING) return luaL_typename(L, i);
-  return lua_pushfstring(L, "'%s'", lua_tostring(L, i));
-}
-
-static int64_t integer_of(lua_State *L, int i, const char *what) {
-  int exact;
-  lua_Integer v = lua_tointegerx(L, i, &exact);
-  if (!exact || lua_type(L, i) != LUA_TNUMBER)
-    luaL_error(L, "%s: integer expected, got %s", what, plb_shown(L, i));
-  return v;
-}
-
-pl_ints plb_ints(lua_State *L, int i, const char *what) {
-  pl_ints list = {0};
-  if (lua_type(L, i) != LUA_TTABLE) {
-    list.v[list.n++] = integer_of(L, i, what);
-    return list;
-  }
-  lua_Unsigned n = lua_rawlen(L, i);
-  if (n > PL_MAX_RANK)
-    luaL_error(L, "%s: at most %d integers expected, got %d", what, PL_MAX_RANK, (int)n);
-  for (lua_Unsigned k = 1; k <= n; k++) {
-    lua_rawgeti(L, i, (lua_Integer)k);
-    list.v[list.n++] = integer_of(L, -1, what);
-    lua_pop(L, 1);
-  }
-  return list;
-}
-
-void plb_push_ints(lua_State *L, pl_ints ints) {
-  lua_createtable(L, ints.n, 0);
-  for (int d = 0; d < ints.n; d++) {
-    lua_pushinteger(L, ints.v[d]);
-    lua_rawseti(L, -2, d + 1);
-  }
-}
-
-pl_kind plb_kind(lua_State *L, int i, pl_kind fallback) {
-  if (lua_isnoneornil(L, i)) return fallback;
-  const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "";
-  for (int k = PL_REAL; k <= PL_UINT8; k++)
-    if (strcmp(name, pl_kind_name((pl_kind)k)) == 0) return (pl_kind)k;
-  luaL_error(L, "kind: 'real', 'int32' or 'uint8' expected, got %s", plb_shown(L, i));
-  return fallback;
-}
-
-double plb_number_option(lua_State *L, int i, const char *name, double fallback) {
-  if (lua_isnoneornil(L, i)) return fallback;
-  luaL_checktype(L, i, LUA_TTABLE);
-  int type = lua_getfield(L, i, name);
-  if (type != LUA_TNIL && type != LUA_TNUMBER)
-    luaL_error(L, "option %s: number expected, got %s", name, luaL_typename(L, -1));
-  double v = type == LUA_TNIL ? fallback : lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  return v;
-}
-
-bool plb_bool_option(lua_State *L, int i, const char *name, bool fallback) {
-  if (lua_isnoneornil(L, i)) return fallback;
-  luaL_checktype(L, i, LUA_TTABLE);
-  bool v = lua_getfield(L, i, name) == LUA_TNIL ? fallback : lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return v;
-}
 
 /*
 ** Creation. Sizes are integers or one table of them; a kind may follow.
@@ -201,7 +18,7 @@ static pl_ints read_sizes(lua_State *L, const char *what, pl_kind *kind) {
   } else {
     for (; i <= top && lua_type(L, i) != LUA_TSTRING && !lua_isnil(L, i); i++) {
       if (size.n == PL_MAX_RANK) luaL_error(L, "%s: at most %d sizes expected", what, PL_MAX_RANK);
-      size.v[size.n++] = integer_of(L, i, what);
+      size.v[size.n++] = plb_integer(L, i, what);
     }
   }
   *kind = plb_kind(L, i, PL_REAL);
@@ -449,19 +266,20 @@ static int tensor_totable(lua_State *L) {
 }
 
 static int tensor_tostring(lua_State *L) {
-  pl_tensor **box = luaL_checkudata(L, 1, PLB_TENSOR);
-  if (!*box) return lua_pushliteral(L, "tensor (released)"), 1;
+  const plb_box *box = plb_box_at(L, 1);
+  if (!box) return luaL_typeerror(L, 1, "tensor");
+  if (!box->tensor) return lua_pushliteral(L, "tensor (released)"), 1;
   luaL_Buffer b;
-  size_t n = pl_print(*box, NULL, 0);
+  size_t n = pl_print(box->tensor, NULL, 0);
   char *text = luaL_buffinitsize(L, &b, n + 1);
-  pl_print(*box, text, n + 1);
+  pl_print(box->tensor, text, n + 1);
   luaL_pushresultsize(&b, n);
   return 1;
 }
 
 static int tensor_equal(lua_State *L) {
-  pl_tensor **a = luaL_testudata(L, 1, PLB_TENSOR), **b = luaL_testudata(L, 2, PLB_TENSOR);
-  lua_pushboolean(L, a && b && *a && *a == *b);
+  const plb_box *a = plb_box_at(L, 1), *b = plb_box_at(L, 2);
+  lua_pushboolean(L, a && b && a->tensor && a->tensor == b->tensor);
   return 1;
 }
 
@@ -578,34 +396,19 @@ static const plb_function methods[] = {
     {"clone", tensor_clone, "()\nA copy; gradients flow through it."},
     {"contiguous", tensor_contiguous,
      "()\nThe tensor itself if it is contiguous, else a copy that is."},
+    {NULL, NULL, NULL}};
+
+static const plb_function shapes[] = {
     {"t", tensor_t, "()\nThe transposed matrix, without copying."},
     {"flatten", tensor_flatten, "(from=1)\nAll dims from one on joined into one."},
     {NULL, NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", tensor_gc},
-                                       {"__close", tensor_gc},
-                                       {"__tostring", tensor_tostring},
+static const luaL_Reg metamethods[] = {{"__tostring", tensor_tostring},
                                        {"__len", tensor_length},
                                        {"__eq", tensor_equal},
                                        {"__lt", no_order},
                                        {"__le", no_order},
                                        {NULL, NULL}};
-
-/* Sets the rows as fields of the table at `to`, and their texts under prefix .. name at 3. */
-static void add_rows(lua_State *L, const plb_function *rows, int to, const char *prefix) {
-  for (; rows && rows->name; rows++) {
-    lua_pushcfunction(L, rows->f);
-    lua_setfield(L, to, rows->name);
-    lua_pushfstring(L, "%s%s", prefix, rows->name);
-    lua_pushfstring(L, "%s%s%s", prefix, rows->name, rows->doc);
-    lua_rawset(L, 3);
-  }
-}
-
-void plb_add(lua_State *L, const plb_function *functions_, const plb_function *methods_) {
-  add_rows(L, functions_, 1, "");
-  add_rows(L, methods_, 2, "tensor:");
-}
 
 static void set_indexers(lua_State *L) {
   lua_pushvalue(L, 2);
@@ -616,23 +419,12 @@ static void set_indexers(lua_State *L) {
   lua_setfield(L, -2, "__newindex");
 }
 
-/* A value in the registry whose end is the state's end. */
-static void watch_state(lua_State *L) {
-  static const char key = 0;
-  lua_newtable(L);
-  lua_newtable(L);
-  lua_pushcfunction(L, forget_state);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-}
-
 void plb_open_tensor(lua_State *L) {
-  luaL_newmetatable(L, PLB_TENSOR);
+  luaL_getmetatable(L, PLB_TENSOR);
   luaL_setfuncs(L, metamethods, 0);
   set_indexers(L);
   lua_pop(L, 1);
-  plb_add(L, functions, methods);
-  watch_state(L);
-  pl_memory_on_shortage(reclaim);
+  plb_add(L, "Making tensors", functions, NULL);
+  plb_add(L, "Asking and converting", NULL, methods);
+  plb_add(L, "Shapes", NULL, shapes);
 }

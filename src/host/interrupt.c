@@ -8,7 +8,7 @@
 
 #include <lualib.h>
 
-#include "perilune.h"
+#include "bind/bind.h"
 
 /* Instructions that close handlers may run between the first and the second error. */
 enum { GRACE = 10000 };
@@ -149,24 +149,19 @@ static int clear_interrupt(lua_State *L) {
   return 0;
 }
 
-static const struct {
-  const char *name;
-  lua_CFunction f;
-  const char *doc;
-} functions[] = {
+static const plb_function functions[] = {
     {"handle_interrupts", handle_interrupts,
-     "handle_interrupts(on=true)\nWhether Ctrl-C only tells the script, which asks interrupted() "
-     "and ends by itself, instead of stopping it; returns what held before."},
-    {"interrupted", interrupted, "interrupted()\nWhether Ctrl-C was pressed."},
-    {"clear_interrupt", clear_interrupt, "clear_interrupt()\nForgets that Ctrl-C was pressed."}};
+     "(on=true)\nWhether Ctrl-C only tells the script, which asks interrupted() and ends by "
+     "itself, "
+     "instead of stopping it; returns what held before."},
+    {"interrupted", interrupted, "()\nWhether Ctrl-C was pressed."},
+    {"clear_interrupt", clear_interrupt, "()\nForgets that Ctrl-C was pressed."},
+    {NULL, NULL, NULL}};
 
 void pl_stop_install(lua_State *L) {
-  lua_getfield(L, -1, "docs");
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    lua_pushcfunction(L, functions[i].f);
-    lua_setfield(L, -3, functions[i].name);
-    lua_pushstring(L, functions[i].doc);
-    lua_setfield(L, -2, functions[i].name);
-  }
-  lua_pop(L, 1); /* docs */
+  lua_newtable(L); /* no methods */
+  lua_getfield(L, 1, "docs");
+  lua_getfield(L, 1, "groups");
+  plb_add(L, "The program and the computer", functions, NULL);
+  lua_settop(L, 1);
 }

@@ -23,7 +23,8 @@ void pl_stop_watch(lua_State *L);
 lua_State *pl_stop_enter(lua_State *L);
 bool pl_stop_leave(lua_State *L, lua_State *before);
 
-/* Adds handle_interrupts, interrupted and clear_interrupt to the module perilune.core on top. */
+/* Adds handle_interrupts, interrupted and clear_interrupt to the module perilune.core, which is at
+ * 1 and alone. */
 void pl_stop_install(lua_State *L);
 
 #endif

@@ -30,9 +30,8 @@ static layout layout_of(const pl_tensor *x) {
 static bool check_channels(const pl_args *c, int i) {
   const pl_tensor *t = c->in[i], *x = c->in[X];
   if (!t || (t->kind == PL_REAL && t->rank == 1 && t->size[0] == x->size[1])) return true;
-  return pl_op_fail(c, "%s is %s, expected real[%lld] for x %s",
-                    pl_input_name(c->op, i, (char[32]){0}, 32), PL_DESCRIBE(t),
-                    (long long)x->size[1], PL_DESCRIBE(x));
+  return pl_op_fail(c, "%s is %s, expected real[%lld] for x %s", pl_input_name(c->op, i),
+                    PL_DESCRIBE(t), (long long)x->size[1], PL_DESCRIBE(x));
 }
 
 static bool batch_norm_shape(pl_args *c) {
@@ -438,9 +437,8 @@ static bool batch_norm_compose(pl_args *c) {
 }
 
 #define BN_IN "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
-static const pl_op op_batch_norm = {
-    .name = "batch_norm",
-    .inputs = "x weight? bias? running_mean? running_var?",
+PL_OP(
+    batch_norm, .group = PL_LAYERS, .inputs = "x weight? bias? running_mean? running_var?",
     .attrs =
         "training:bool=false momentum:real=0.1 eps:real=1e-5 "
         "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
@@ -456,22 +454,5 @@ static const pl_op op_batch_norm = {
                      "any[3,2,4] training=true; "
                      "any[2,2,4,5] any[2] any[2] training=true activation=relu max_pool=2; "
                      "any[2,2,4,5] any[2] any[2] const[2] constpos[2] max_pool=3",
-    .shape = batch_norm_shape,
-    .forward = batch_norm_forward,
-    .compose = batch_norm_compose,
-    .fast = batch_norm_fast};
-
-pl_tensor *pl_batch_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_tensor *running_mean,
-                         pl_tensor *running_var, bool training, double momentum, double eps,
-                         int activation, double slope, int64_t max_pool) {
-  if (!x) return NULL;
-  return pl_apply(&op_batch_norm, 5, (pl_tensor *[]){x, weight, bias, running_mean, running_var},
-                  (pl_attr[PL_MAX_ATTR]){{.i = training},
-                                         {.d = momentum},
-                                         {.d = eps},
-                                         {.i = activation},
-                                         {.d = slope},
-                                         {.i = max_pool}});
-}
-
-const pl_op *const pl_ops_batch_norm[] = {&op_batch_norm, NULL};
+    .shape = batch_norm_shape, .forward = batch_norm_forward, .compose = batch_norm_compose,
+    .fast = batch_norm_fast);

@@ -63,20 +63,12 @@ static bool compare_forward(pl_args *c) {
   return true;
 }
 
-#define COMPARE(name_, which, doc_)                                                 \
-  static const int which_##name_ = which;                                           \
-  static const pl_op op_##name_ = {.name = #name_,                                  \
-                                   .inputs = "a b",                                 \
-                                   .doc = doc_,                                     \
-                                   .samples = "any[3,4] any[3,4]; any[2,3] any[3]", \
-                                   .nograd = true,                                  \
-                                   .prepare = pl_prepare_broadcast,                 \
-                                   .shape = compare_shape,                          \
-                                   .forward = compare_forward,                      \
-                                   .data = &which_##name_};                         \
-  pl_tensor *pl_##name_(pl_tensor *a, pl_tensor *b) {                               \
-    return a && b ? pl_apply(&op_##name_, 2, (pl_tensor *[]){a, b}, NULL) : NULL;   \
-  }
+#define COMPARE(name_, which, doc_)                                                          \
+  static const int which_##name_ = which;                                                    \
+  PL_OP(name_, .group = PL_COMPARISON, .inputs = "a b", .doc = doc_,                         \
+        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                     \
+        .prepare = pl_prepare_broadcast, .shape = compare_shape, .forward = compare_forward, \
+        .data = &which_##name_);
 COMPARE(eq, EQ, "1 where a equals b, else 0 (uint8)")
 COMPARE(ne, NE, "1 where a differs from b, else 0 (uint8); x:ne(x) finds NaN")
 COMPARE(lt, LT, "1 where a < b, else 0 (uint8)")
@@ -106,14 +98,9 @@ static bool some_forward(pl_args *c) {
   return true;
 }
 
-#define TEST_ROW(name_, doc_, ...)                         \
-  static const pl_op op_##name_ = {.name = #name_,         \
-                                   .inputs = "x",          \
-                                   .doc = doc_,            \
-                                   .samples = "bool[3,4]", \
-                                   .nograd = true,         \
-                                   __VA_ARGS__};           \
-  pl_tensor *pl_##name_(pl_tensor *x) { return x ? pl_apply(&op_##name_, 1, &x, NULL) : NULL; }
+#define TEST_ROW(name_, doc_, ...)                                                         \
+  PL_OP(name_, .group = PL_COMPARISON, .inputs = "x", .doc = doc_, .samples = "bool[3,4]", \
+        .nograd = true, __VA_ARGS__);
 TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .compose = isnan_compose)
 TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
          .forward = some_forward)
@@ -155,21 +142,8 @@ static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, 
   return !pl_error();
 }
 
-static const pl_op op_where = {
-    .name = "where",
-    .inputs = "condition a b",
-    .doc = "a where condition (uint8) is not 0, b elsewhere; all broadcast",
-    .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
-    .prepare = pl_prepare_broadcast,
-    .shape = where_shape,
-    .forward = where_forward,
-    .gradient = where_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_where(pl_tensor *condition, pl_tensor *a, pl_tensor *b) {
-  if (!condition || !a || !b) return NULL;
-  return pl_apply(&op_where, 3, (pl_tensor *[]){condition, a, b}, NULL);
-}
-
-const pl_op *const pl_ops_compare[] = {&op_eq,    &op_ne,  &op_lt,  &op_le,    &op_gt, &op_ge,
-                                       &op_isnan, &op_any, &op_all, &op_where, NULL};
+PL_OP(where, .group = PL_ARITHMETIC, .inputs = "condition a b",
+      .doc = "a where condition (uint8) is not 0, b elsewhere; all broadcast",
+      .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
+      .prepare = pl_prepare_broadcast, .shape = where_shape, .forward = where_forward,
+      .gradient = where_rule, .forget = PL_FORGET_ALL);

@@ -384,9 +384,8 @@ static double transpose_flops(const pl_args *c) { return products(c->in[0], c->i
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
 #define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
-static const pl_op op_conv2d = {
-    .name = "conv2d",
-    .inputs = "x weight bias?",
+PL_OP(
+    conv2d, .group = PL_LAYERS, .inputs = "x weight bias?",
     .attrs = CONV_ATTRS "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
     .doc =
         "activation(x * weight + bias), * being the correlation of images [n,c,h,w] with windows "
@@ -407,18 +406,14 @@ static const pl_op op_conv2d = {
     "any[2,2,5,5] any[3,2,5,5] any[3] padding=2 activation=relu max_pool=2; "
     "any[2,2,9,9] any[2,2,3,3] stride=1,2 activation=leaky_relu slope=0.2 max_pool=3; "
     "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2",
-    .shape = conv2d_shape,
-    .forward = conv2d_forward,
-    .gradient = conv2d_rule,
-    .fast = conv2d_fast,
-    .flops = conv2d_flops};
+    .shape = conv2d_shape, .forward = conv2d_forward, .gradient = conv2d_rule, .fast = conv2d_fast,
+    .flops = conv2d_flops);
 
 #define TWO_SOURCES "any[1,3,3,3] any[3,2,3,3] any[2]"
-static const pl_op op_conv_transpose2d = {
-    .name = "conv_transpose2d",
-    .inputs = "x weight bias?",
-    .attrs =
-        CONV_ATTRS "output_padding:pair=0 activation:choice(none|relu|leaky_relu) slope:real=0.01",
+PL_OP(
+    conv_transpose2d, .group = PL_LAYERS, .inputs = "x weight bias?",
+    .attrs = CONV_ATTRS
+    "output_padding:pair=0 activation:choice(none|relu|leaky_relu) slope:real=0.01",
     .doc =
         "activation(x * weight + bias), * being the adjoint of conv2d with the same weight: each "
         "number of images [n,c,h,w] is spread over a window, [c,k,r,s]; the result is [n,k,oh,ow] "
@@ -430,86 +425,27 @@ static const pl_op op_conv_transpose2d = {
     "any[1,2,3,2] any[2,1,2,3] any[1] padding=1 dilation=2,1; " TWO_SOURCES
     " activation=relu; " TWO_SOURCES
     " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2",
-    .shape = transpose_shape,
-    .forward = transpose_forward,
-    .gradient = transpose_rule,
-    .flops = transpose_flops};
+    .shape = transpose_shape, .forward = transpose_forward, .gradient = transpose_rule,
+    .flops = transpose_flops);
 
-static const pl_op op_conv2d_input_grad = {
-    .name = "conv2d_input_grad",
-    .inputs = "g weight",
-    .attrs = CONV_ATTRS "size:ints",
+PL_OP(
+    conv2d_input_grad, .group = PL_ADJOINTS, .inputs = "g weight", .attrs = CONV_ATTRS "size:ints",
     .doc =
         "the gradient of conv2d for its images, of the given height and width, where g is that of "
         "its result; conv_transpose2d is the same with a bias and an activation",
     .samples =
         "any[1,3,3,3] any[3,2,3,3] size=5,5; any[2,3,2,4] any[3,2,3,2] stride=3,1 padding=1,0 "
         "size=2,2,5,5; any[1,2,3,4] any[2,1,2,2] stride=2 dilation=1,2 size=7,9",
-    .forget = PL_FORGET_OUT,
-    .shape = input_grad_shape,
-    .forward = input_grad_forward,
-    .gradient = input_grad_rule,
-    .flops = transpose_flops};
+    .forget = PL_FORGET_OUT, .shape = input_grad_shape, .forward = input_grad_forward,
+    .gradient = input_grad_rule, .flops = transpose_flops);
 
-static const pl_op op_conv2d_weight_grad = {
-    .name = "conv2d_weight_grad",
-    .inputs = "g x",
-    .attrs = CONV_ATTRS "size:ints",
+PL_OP(
+    conv2d_weight_grad, .group = PL_ADJOINTS, .inputs = "g x", .attrs = CONV_ATTRS "size:ints",
     .doc =
         "the gradient of conv2d for its windows, of the given height and width, where g is that of "
         "its result",
     .samples =
         "any[1,3,3,3] any[1,2,5,5] size=3,3; any[2,3,2,4] any[2,2,5,5] stride=3,1 padding=1,0 "
         "size=3,2,3,2; any[1,2,3,4] any[1,1,6,9] stride=2 dilation=1,2 size=2,2",
-    .forget = PL_FORGET_OUT,
-    .shape = weight_grad_shape,
-    .forward = weight_grad_forward,
-    .gradient = weight_grad_rule,
-    .flops = weight_grad_flops};
-
-pl_tensor *pl_conv2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
-                     pl_ints padding, pl_ints dilation, int activation, double slope,
-                     int64_t max_pool) {
-  if (!x || !weight) return NULL;
-  return pl_apply(&op_conv2d, 3, (pl_tensor *[]){x, weight, bias},
-                  (pl_attr[PL_MAX_ATTR]){{.ints = stride},
-                                         {.ints = padding},
-                                         {.ints = dilation},
-                                         {.i = activation},
-                                         {.d = slope},
-                                         {.i = max_pool}});
-}
-
-pl_tensor *pl_conv_transpose2d(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints stride,
-                               pl_ints padding, pl_ints output_padding, pl_ints dilation,
-                               int activation, double slope) {
-  if (!x || !weight) return NULL;
-  return pl_apply(&op_conv_transpose2d, 3, (pl_tensor *[]){x, weight, bias},
-                  (pl_attr[PL_MAX_ATTR]){{.ints = stride},
-                                         {.ints = padding},
-                                         {.ints = dilation},
-                                         {.ints = output_padding},
-                                         {.i = activation},
-                                         {.d = slope}});
-}
-
-static pl_tensor *adjoint(const pl_op *op, pl_tensor *g, pl_tensor *other, pl_ints stride,
-                          pl_ints padding, pl_ints dilation, pl_ints size) {
-  if (!g || !other) return NULL;
-  return pl_apply(op, 2, (pl_tensor *[]){g, other},
-                  (pl_attr[PL_MAX_ATTR]){
-                      {.ints = stride}, {.ints = padding}, {.ints = dilation}, {.ints = size}});
-}
-
-pl_tensor *pl_conv2d_input_grad(pl_tensor *g, pl_tensor *weight, pl_ints stride, pl_ints padding,
-                                pl_ints dilation, pl_ints size) {
-  return adjoint(&op_conv2d_input_grad, g, weight, stride, padding, dilation, size);
-}
-
-pl_tensor *pl_conv2d_weight_grad(pl_tensor *g, pl_tensor *x, pl_ints stride, pl_ints padding,
-                                 pl_ints dilation, pl_ints size) {
-  return adjoint(&op_conv2d_weight_grad, g, x, stride, padding, dilation, size);
-}
-
-const pl_op *const pl_ops_conv[] = {&op_conv2d, &op_conv_transpose2d, &op_conv2d_input_grad,
-                                    &op_conv2d_weight_grad, NULL};
+    .forget = PL_FORGET_OUT, .shape = weight_grad_shape, .forward = weight_grad_forward,
+    .gradient = weight_grad_rule, .flops = weight_grad_flops);

@@ -20,19 +20,9 @@ static bool dropout_compose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-static const pl_op op_dropout = {
-    .name = "dropout",
-    .inputs = "x",
-    .attrs = "p:real=0.5 training:bool=true",
+PL_OP(
+    dropout, .group = PL_LAYERS, .inputs = "x", .attrs = "p:real=0.5 training:bool=true",
     .doc =
         "in training, x with elements set to 0 with probability p and the others divided by 1 - p "
         "(Srivastava et al. 2014); else x",
-    .samples = "any[3,4] p=0.5; any[3,4] training=false",
-    .compose = dropout_compose};
-
-pl_tensor *pl_dropout(pl_tensor *x, double p, bool training) {
-  if (!x) return NULL;
-  return pl_apply(&op_dropout, 1, &x, (pl_attr[PL_MAX_ATTR]){{.d = p}, {.i = training}});
-}
-
-const pl_op *const pl_ops_dropout[] = {&op_dropout, NULL};
+    .samples = "any[3,4] p=0.5; any[3,4] training=false", .compose = dropout_compose);

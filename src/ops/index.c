@@ -67,21 +67,10 @@ static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return true;
 }
 
-static const pl_op op_gather = {
-    .name = "gather",
-    .inputs = "x index",
-    .attrs = "dim:dim",
-    .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
-    .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1",
-    .shape = gather_shape,
-    .forward = gather_forward,
-    .gradient = gather_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_gather(pl_tensor *x, pl_tensor *index, int dim) {
-  if (!x || !index) return NULL;
-  return pl_apply(&op_gather, 2, (pl_tensor *[]){x, index}, (pl_attr[PL_MAX_ATTR]){{.i = dim}});
-}
+PL_OP(gather, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim",
+      .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
+      .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1", .shape = gather_shape,
+      .forward = gather_forward, .gradient = gather_rule, .forget = PL_FORGET_ALL);
 
 static bool scatter_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
@@ -121,22 +110,10 @@ static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-static const pl_op op_scatter_add = {
-    .name = "scatter_add",
-    .inputs = "x index",
-    .attrs = "dim:dim size:int",
-    .doc = "zeros, of `size` along the dim, with x added where gather would read it",
-    .samples = "any[3,2] index4[3,2] dim=2 size=4",
-    .shape = scatter_shape,
-    .forward = scatter_forward,
-    .gradient = scatter_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_scatter_add(pl_tensor *x, pl_tensor *index, int dim, int64_t size) {
-  if (!x || !index) return NULL;
-  return pl_apply(&op_scatter_add, 2, (pl_tensor *[]){x, index},
-                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = size}});
-}
+PL_OP(scatter_add, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
+      .doc = "zeros, of `size` along the dim, with x added where gather would read it",
+      .samples = "any[3,2] index4[3,2] dim=2 size=4", .shape = scatter_shape,
+      .forward = scatter_forward, .gradient = scatter_rule, .forget = PL_FORGET_ALL);
 
 /*
 ** index_select, index_add
@@ -180,22 +157,10 @@ static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned
   return true;
 }
 
-static const pl_op op_index_select = {
-    .name = "index_select",
-    .inputs = "x index",
-    .attrs = "dim:dim",
-    .doc = "the positions of a dim that index (int32 [n]) names, of any kind",
-    .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2",
-    .shape = index_select_shape,
-    .forward = index_select_forward,
-    .gradient = index_select_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_index_select(pl_tensor *x, pl_tensor *index, int dim) {
-  if (!x || !index) return NULL;
-  return pl_apply(&op_index_select, 2, (pl_tensor *[]){x, index},
-                  (pl_attr[PL_MAX_ATTR]){{.i = dim}});
-}
+PL_OP(index_select, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim",
+      .doc = "the positions of a dim that index (int32 [n]) names, of any kind",
+      .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2", .shape = index_select_shape,
+      .forward = index_select_forward, .gradient = index_select_rule, .forget = PL_FORGET_ALL);
 
 static bool index_add_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
@@ -231,22 +196,11 @@ static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned ne
   return true;
 }
 
-static const pl_op op_index_add = {
-    .name = "index_add",
-    .inputs = "x index",
-    .attrs = "dim:dim size:int",
-    .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
-    .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
-    .shape = index_add_shape,
-    .forward = index_add_forward,
-    .gradient = index_add_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_index_add(pl_tensor *x, pl_tensor *index, int dim, int64_t size) {
-  if (!x || !index) return NULL;
-  return pl_apply(&op_index_add, 2, (pl_tensor *[]){x, index},
-                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = size}});
-}
+PL_OP(index_add, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
+      .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
+      .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
+      .shape = index_add_shape, .forward = index_add_forward, .gradient = index_add_rule,
+      .forget = PL_FORGET_ALL);
 
 /*
 ** embedding
@@ -262,17 +216,9 @@ static bool embedding_compose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-static const pl_op op_embedding = {
-    .name = "embedding",
-    .inputs = "index weight",
-    .doc = "the rows of weight [words,n] that index (int32, from 1, any shape) names: [...,n]",
-    .samples = "index5[2,3] any[5,4]",
-    .compose = embedding_compose};
-
-pl_tensor *pl_embedding(pl_tensor *index, pl_tensor *weight) {
-  if (!index || !weight) return NULL;
-  return pl_apply(&op_embedding, 2, (pl_tensor *[]){index, weight}, NULL);
-}
+PL_OP(embedding, .group = PL_LAYERS, .inputs = "index weight",
+      .doc = "the rows of weight [words,n] that index (int32, from 1, any shape) names: [...,n]",
+      .samples = "index5[2,3] any[5,4]", .compose = embedding_compose);
 
 /*
 ** one_hot
@@ -297,19 +243,10 @@ static bool one_hot_forward(pl_args *c) {
   return true;
 }
 
-static const pl_op op_one_hot = {
-    .name = "one_hot",
-    .inputs = "index",
-    .attrs = "classes:int",
-    .doc = "real [..., classes]: 1 at the index (int32, from 1), else 0",
-    .samples = "index4[3] classes=4",
-    .nograd = true,
-    .shape = one_hot_shape,
-    .forward = one_hot_forward};
-
-pl_tensor *pl_one_hot(pl_tensor *index, int64_t classes) {
-  return index ? pl_apply(&op_one_hot, 1, &index, (pl_attr[PL_MAX_ATTR]){{.i = classes}}) : NULL;
-}
+PL_OP(one_hot, .group = PL_LAYERS, .inputs = "index", .attrs = "classes:int",
+      .doc = "real [..., classes]: 1 at the index (int32, from 1), else 0",
+      .samples = "index4[3] classes=4", .nograd = true, .shape = one_hot_shape,
+      .forward = one_hot_forward);
 
 /*
 ** sort
@@ -370,24 +307,12 @@ static bool sort_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, p
   return true;
 }
 
-static const pl_op op_sort = {.name = "sort",
-                              .inputs = "x",
-                              .attrs = "dim:dim=-1 descending:bool=false",
-                              .doc =
-                                  "the values in order along a dim, and where they were (int32, "
-                                  "from 1); equal values keep their order",
-                              .samples = "any[3,4] dim=2; any[4,2] dim=1 descending=true",
-                              .outputs = 2,
-                              .shape = sort_shape,
-                              .forward = sort_forward,
-                              .gradient = sort_rule,
-                              .forget = PL_FORGET_IN};
-
-bool pl_sort(pl_tensor *x, int dim, bool descending_, pl_tensor *out[2]) {
-  out[0] = out[1] = NULL;
-  return x &&
-         pl_apply_all(&op_sort, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = descending_}}, out);
-}
+PL_OP(sort, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 descending:bool=false",
+      .doc =
+          "the values in order along a dim, and where they were (int32, "
+          "from 1); equal values keep their order",
+      .samples = "any[3,4] dim=2; any[4,2] dim=1 descending=true", .outputs = 2,
+      .shape = sort_shape, .forward = sort_forward, .gradient = sort_rule, .forget = PL_FORGET_IN);
 
 /*
 ** nonzero, topk
@@ -404,15 +329,9 @@ static bool nonzero_forward(pl_args *c) {
   return true;
 }
 
-static const pl_op op_nonzero = {
-    .name = "nonzero",
-    .inputs = "x",
-    .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
-    .samples = "bool[3,4]",
-    .nograd = true,
-    .forward = nonzero_forward};
-
-pl_tensor *pl_nonzero(pl_tensor *x) { return x ? pl_apply(&op_nonzero, 1, &x, NULL) : NULL; }
+PL_OP(nonzero, .group = PL_INDEXING, .inputs = "x",
+      .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
+      .samples = "bool[3,4]", .nograd = true, .forward = nonzero_forward);
 
 static bool topk_compose(pl_args *c) {
   int64_t k = c->attr[0].i, dim = c->attr[1].i;
@@ -427,21 +346,7 @@ static bool topk_compose(pl_args *c) {
   return !pl_error();
 }
 
-static const pl_op op_topk = {
-    .name = "topk",
-    .inputs = "x",
-    .attrs = "k:int dim:dim=-1 largest:bool=true",
-    .doc = "the k largest (or smallest) values along a dim in order, and where they were",
-    .samples = "any[3,4] k=2 dim=2; any[4,2] k=3 dim=1 largest=false",
-    .outputs = 2,
-    .compose = topk_compose};
-
-bool pl_topk(pl_tensor *x, int64_t k, int dim, bool largest, pl_tensor *out[2]) {
-  out[0] = out[1] = NULL;
-  return x && pl_apply_all(&op_topk, 1, &x,
-                           (pl_attr[PL_MAX_ATTR]){{.i = k}, {.i = dim}, {.i = largest}}, out);
-}
-
-const pl_op *const pl_ops_index[] = {
-    &op_gather,  &op_scatter_add, &op_index_select, &op_index_add, &op_embedding,
-    &op_one_hot, &op_sort,        &op_nonzero,      &op_topk,      NULL};
+PL_OP(topk, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "k:int dim:dim=-1 largest:bool=true",
+      .doc = "the k largest (or smallest) values along a dim in order, and where they were",
+      .samples = "any[3,4] k=2 dim=2; any[4,2] k=3 dim=1 largest=false", .outputs = 2,
+      .compose = topk_compose);

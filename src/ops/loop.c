@@ -34,7 +34,7 @@ bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in) {
     if (!pl_broadcast(c->op->name, i == 1 ? in[0] : &so_far, in[i], &size)) return false;
   }
   for (int i = 0; !same && i < c->n_in; i++)
-    if (!(in[i] = pl_expand(in[i], size))) return false;
+    if (!(in[i] = pl_expand_to(in[i], size))) return false;
   return true;
 }
 
@@ -68,9 +68,3 @@ bool pl_check_slope(const pl_args *c, int64_t activation, double slope) {
   if (activation != PL_LEAKY_RELU || slope >= 0) return true;
   return pl_op_fail(c, "slope is %g, expected 0 or more", slope);
 }
-
-extern const pl_op *const *const pl_op_lists[];
-const pl_op *const *const pl_op_lists[] = {
-    pl_ops_elementwise, pl_ops_compare, pl_ops_shape,     pl_ops_reduce,     pl_ops_index,
-    pl_ops_matmul,      pl_ops_conv,    pl_ops_pool,      pl_ops_batch_norm, pl_ops_dropout,
-    pl_ops_row_norm,    pl_ops_softmax, pl_ops_recurrent, pl_ops_loss,       NULL};

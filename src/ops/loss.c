@@ -84,26 +84,15 @@ static bool cross_entropy_compose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-static const pl_op op_cross_entropy = {
-    .name = "cross_entropy",
-    .inputs = "logits labels",
-    .attrs = "label_smoothing:real=0",
+PL_OP(
+    cross_entropy, .group = PL_LOSSES, .inputs = "logits labels", .attrs = "label_smoothing:real=0",
     .doc =
         "the mean over the batch of -log softmax(logits) at the labels; logits [n,c], labels int32 "
         "[n] "
         "from 1. label_smoothing s takes s/c from each class (Szegedy et al. 2016)",
     .samples = "any[3,4] index4[3]; any[3,4] index4[3] label_smoothing=0.1",
-    .shape = cross_entropy_shape,
-    .forward = cross_entropy_forward,
-    .compose = cross_entropy_compose,
-    .fast = cross_entropy_fast,
-    .forget = PL_FORGET_OUT};
-
-pl_tensor *pl_cross_entropy(pl_tensor *logits, pl_tensor *labels, double label_smoothing) {
-  if (!logits || !labels) return NULL;
-  return pl_apply(&op_cross_entropy, 2, (pl_tensor *[]){logits, labels},
-                  (pl_attr[PL_MAX_ATTR]){{.d = label_smoothing}});
-}
+    .shape = cross_entropy_shape, .forward = cross_entropy_forward,
+    .compose = cross_entropy_compose, .fast = cross_entropy_fast, .forget = PL_FORGET_OUT);
 
 /*
 ** mse_loss
@@ -118,15 +107,8 @@ static bool mse_compose(pl_args *c) {
   return true;
 }
 
-static const pl_op op_mse_loss = {.name = "mse_loss",
-                                  .inputs = "x y",
-                                  .doc = "the mean of (x - y)^2",
-                                  .samples = "any[3,4] any[3,4]",
-                                  .compose = mse_compose};
-
-pl_tensor *pl_mse_loss(pl_tensor *x, pl_tensor *y) {
-  return x && y ? pl_apply(&op_mse_loss, 2, (pl_tensor *[]){x, y}, NULL) : NULL;
-}
+PL_OP(mse_loss, .group = PL_LOSSES, .inputs = "x y", .doc = "the mean of (x - y)^2",
+      .samples = "any[3,4] any[3,4]", .compose = mse_compose);
 
 /*
 ** binary_cross_entropy_with_logits: softplus(x) - x y, computed as max(x, 0) - x y +
@@ -229,9 +211,8 @@ static bool bce_compose(pl_args *c) {
   return (c->out[0] = loss) != NULL;
 }
 
-static const pl_op op_binary_cross_entropy_with_logits = {
-    .name = "binary_cross_entropy_with_logits",
-    .inputs = "logits target",
+PL_OP(
+    binary_cross_entropy_with_logits, .group = PL_LOSSES, .inputs = "logits target",
     .attrs = "reduction:choice(mean|sum|rows|none)",
     .doc =
         "-target log p - (1 - target) log(1 - p) with p = sigmoid(logits), both of one shape, also "
@@ -240,18 +221,5 @@ static const pl_op op_binary_cross_entropy_with_logits = {
     .samples =
         "any[3,4] any[3,4]; any[3,4] any[3,4] reduction=sum; any[3,2,2] any[3,2,2] reduction=rows; "
         "any[4] any[4] reduction=rows; any[3,4] any[3,4] reduction=none",
-    .shape = bce_shape,
-    .forward = bce_forward,
-    .compose = bce_compose,
-    .fast = bce_fast,
-    .forget = PL_FORGET_OUT};
-
-pl_tensor *pl_binary_cross_entropy_with_logits(pl_tensor *logits, pl_tensor *target,
-                                               int reduction) {
-  if (!logits || !target) return NULL;
-  return pl_apply(&op_binary_cross_entropy_with_logits, 2, (pl_tensor *[]){logits, target},
-                  (pl_attr[PL_MAX_ATTR]){{.i = reduction}});
-}
-
-const pl_op *const pl_ops_loss[] = {&op_cross_entropy, &op_mse_loss,
-                                    &op_binary_cross_entropy_with_logits, NULL};
+    .shape = bce_shape, .forward = bce_forward, .compose = bce_compose, .fast = bce_fast,
+    .forget = PL_FORGET_OUT);

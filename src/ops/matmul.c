@@ -194,21 +194,12 @@ static double bmm_flops(const pl_args *c) {
   return 2.0 * (double)pl_numel(c->out[0]) * (double)a->size[a->rank - 1];
 }
 
-static const pl_op op_bmm = {
-    .name = "bmm",
-    .inputs = "a b",
+PL_OP(
+    bmm, .group = PL_PRODUCTS, .inputs = "a b",
     .doc =
         "the matrix product of a [m,k] and b [k,n], or of each pair of stacks [s,m,k] and [s,k,n]",
-    .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]",
-    .shape = bmm_shape,
-    .forward = bmm_forward,
-    .gradient = bmm_rule,
-    .flops = bmm_flops,
-    .forget = PL_FORGET_OUT};
-
-pl_tensor *pl_bmm(pl_tensor *a, pl_tensor *b) {
-  return a && b ? pl_apply(&op_bmm, 2, (pl_tensor *[]){a, b}, NULL) : NULL;
-}
+    .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]", .shape = bmm_shape,
+    .forward = bmm_forward, .gradient = bmm_rule, .flops = bmm_flops, .forget = PL_FORGET_OUT);
 
 /*
 ** matmul: any ranks, brought to bmm
@@ -230,7 +221,7 @@ static pl_ints join(pl_ints stack, int64_t rows, int64_t columns) {
 /* One operand with its stack expanded and flattened: [s, rows, columns]. */
 static pl_tensor *stacked(pl_tensor *t, pl_ints stack) {
   int64_t rows = t->size[t->rank - 2], columns = t->size[t->rank - 1];
-  pl_tensor *x = pl_expand(t, join(stack, rows, columns));
+  pl_tensor *x = pl_expand_to(t, join(stack, rows, columns));
   return pl_reshape(x, pl_list(pl_count(stack), rows, columns));
 }
 
@@ -283,19 +274,14 @@ static bool matmul_compose(pl_args *c) {
   return true;
 }
 
-static const pl_op op_matmul = {.name = "matmul",
-                                .inputs = "a b",
-                                .doc =
-                                    "the matrix product of the last two dims; the dims before "
-                                    "broadcast, a missing dim counts as 1",
-                                .samples =
-                                    "any[2,3] any[3,4]; any[3,2,3] any[3,2]; any[2,1,2,3] "
-                                    "any[3,3,2]; any[3] any[3]; any[2,3] any[3]; any[3] any[3,2]",
-                                .compose = matmul_compose};
-
-pl_tensor *pl_matmul(pl_tensor *a, pl_tensor *b) {
-  return a && b ? pl_apply(&op_matmul, 2, (pl_tensor *[]){a, b}, NULL) : NULL;
-}
+PL_OP(matmul, .group = PL_PRODUCTS, .inputs = "a b",
+      .doc =
+          "the matrix product of the last two dims; the dims before "
+          "broadcast, a missing dim counts as 1",
+      .samples =
+          "any[2,3] any[3,4]; any[3,2,3] any[3,2]; any[2,1,2,3] "
+          "any[3,3,2]; any[3] any[3]; any[2,3] any[3]; any[3] any[3,2]",
+      .compose = matmul_compose);
 
 /*
 ** linear: y = act(x W' + bias), the bias and the activation applied while y is in registers
@@ -387,25 +373,12 @@ static double linear_flops(const pl_args *c) {
   return 2.0 * (double)pl_numel(c->out[0]) * (double)c->in[1]->size[1];
 }
 
-static const pl_op op_linear = {
-    .name = "linear",
-    .inputs = "x weight bias?",
+PL_OP(
+    linear, .group = PL_LAYERS, .inputs = "x weight bias?",
     .attrs = "activation:choice(none|relu|leaky_relu) slope:real=0.01",
     .doc = "activation(x W' + bias): x [...,k], weight [n,k], bias [n], result [...,n]",
     .samples =
         "any[3,4] any[2,4] any[2]; any[2,2,4] any[3,4]; any[3,4] any[5,4] any[5] activation=relu; "
         "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] any[2]",
-    .shape = linear_shape,
-    .forward = linear_forward,
-    .gradient = linear_rule,
-    .fast = linear_fast,
-    .flops = linear_flops};
-
-pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, int activation,
-                     double slope) {
-  if (!x || !weight) return NULL;
-  return pl_apply(&op_linear, 3, (pl_tensor *[]){x, weight, bias},
-                  (pl_attr[PL_MAX_ATTR]){{.i = activation}, {.d = slope}});
-}
-
-const pl_op *const pl_ops_matmul[] = {&op_bmm, &op_matmul, &op_linear, NULL};
+    .shape = linear_shape, .forward = linear_forward, .gradient = linear_rule, .fast = linear_fast,
+    .flops = linear_flops);

@@ -1,6 +1,6 @@
 /*
 ** ops.h: shared by the files of this floor: the loop over strided operands, matrix
-** products, and the lists of rows.
+** products.
 */
 #ifndef PERILUNE_OPS_PRIVATE_H
 #define PERILUNE_OPS_PRIVATE_H
@@ -13,6 +13,8 @@ pl_loop pl_loop_over(int n, pl_tensor *const *t);
 
 /* The shape both broadcast to; false with a message that names the op. */
 bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_ints *size);
+/* x itself if it has this size, else expanded to it. */
+pl_tensor *pl_expand_to(pl_tensor *x, pl_ints size);
 /* Expands all inputs to their common shape. */
 bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in);
 /* [a, r, b]: how a contiguous tensor looks from one dimension. */
@@ -38,19 +40,5 @@ bool pl_check_slope(const pl_args *c, int64_t activation, double slope);
 bool pl_gemm(const pl_gemm_job *job);
 /* On this thread only; for use inside a parallel region. */
 void pl_gemm_serial(const pl_gemm_job *job);
-
-extern const pl_op *const pl_ops_elementwise[],
-    *const pl_ops_compare[], *const pl_ops_shape[],
-                                 *const pl_ops_reduce[],
-                                     *const pl_ops_index[],
-                                         *const pl_ops_matmul[],
-                                             *const pl_ops_conv[],
-                                                 *const pl_ops_pool[],
-                                                     *const pl_ops_batch_norm[],
-                                                         *const pl_ops_dropout[],
-                                                             *const pl_ops_row_norm[],
-                                                                 *const pl_ops_softmax[],
-                                                                     *const pl_ops_loss[],
-                                                                         *const pl_ops_recurrent[];
 
 #endif

@@ -122,17 +122,12 @@ static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return true;
 }
 
-static const pl_op op_max_pool2d = {
-    .name = "max_pool2d",
-    .inputs = "x",
-    .attrs = POOL_ATTRS,
+PL_OP(
+    max_pool2d, .group = PL_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
     .doc = "the largest value of each window of images [n,c,h,w]; NaN counts as largest" POOL_WORDS,
     .samples = "any[1,2,4,4] size=2; any[2,1,5,6] size=3,2 stride=2,1 padding=1,0",
-    .forget = PL_FORGET_ALL,
-    .shape = pool_shape,
-    .forward = max_forward,
-    .gradient = max_rule,
-    .fast = max_fast};
+    .forget = PL_FORGET_ALL, .shape = pool_shape, .forward = max_forward, .gradient = max_rule,
+    .fast = max_fast);
 
 /*
 ** avg_pool2d and its adjoint
@@ -178,17 +173,11 @@ static bool back_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, p
   return gin[0] != NULL;
 }
 
-static const pl_op op_avg_pool2d_grad = {
-    .name = "avg_pool2d_grad",
-    .inputs = "g",
-    .attrs = POOL_ATTRS " input:ints",
-    .doc = "the gradient of avg_pool2d for its images, of the given height and width",
-    .samples =
-        "any[1,2,2,2] size=2 input=4,4; any[1,2,3,6] size=3,2 stride=2,1 padding=1 input=5,5",
-    .forget = PL_FORGET_ALL,
-    .shape = back_shape,
-    .forward = back_forward,
-    .gradient = back_rule};
+PL_OP(avg_pool2d_grad, .group = PL_ADJOINTS, .inputs = "g", .attrs = POOL_ATTRS " input:ints",
+      .doc = "the gradient of avg_pool2d for its images, of the given height and width",
+      .samples =
+          "any[1,2,2,2] size=2 input=4,4; any[1,2,3,6] size=3,2 stride=2,1 padding=1 input=5,5",
+      .forget = PL_FORGET_ALL, .shape = back_shape, .forward = back_forward, .gradient = back_rule);
 
 static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   (void)need;
@@ -198,42 +187,7 @@ static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return gin[0] != NULL;
 }
 
-static const pl_op op_avg_pool2d = {
-    .name = "avg_pool2d",
-    .inputs = "x",
-    .attrs = POOL_ATTRS,
-    .doc = "the mean of each window of images [n,c,h,w], padding counted as zeros" POOL_WORDS,
-    .samples = "any[1,2,4,4] size=2; any[1,2,5,5] size=3,2 stride=2,1 padding=1",
-    .forget = PL_FORGET_ALL,
-    .shape = pool_shape,
-    .forward = avg_forward,
-    .gradient = avg_rule};
-
-/*
-** Builders
-*/
-
-static pl_tensor *pool(const pl_op *op, pl_tensor *x, pl_ints size, pl_ints stride,
-                       pl_ints padding) {
-  if (!x) return NULL;
-  return pl_apply(op, 1, &x,
-                  (pl_attr[PL_MAX_ATTR]){{.ints = size}, {.ints = stride}, {.ints = padding}});
-}
-
-pl_tensor *pl_max_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints padding) {
-  return pool(&op_max_pool2d, x, size, stride, padding);
-}
-
-pl_tensor *pl_avg_pool2d(pl_tensor *x, pl_ints size, pl_ints stride, pl_ints padding) {
-  return pool(&op_avg_pool2d, x, size, stride, padding);
-}
-
-pl_tensor *pl_avg_pool2d_grad(pl_tensor *g, pl_ints size, pl_ints stride, pl_ints padding,
-                              pl_ints input) {
-  if (!g) return NULL;
-  return pl_apply(
-      &op_avg_pool2d_grad, 1, &g,
-      (pl_attr[PL_MAX_ATTR]){{.ints = size}, {.ints = stride}, {.ints = padding}, {.ints = input}});
-}
-
-const pl_op *const pl_ops_pool[] = {&op_max_pool2d, &op_avg_pool2d, &op_avg_pool2d_grad, NULL};
+PL_OP(avg_pool2d, .group = PL_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
+      .doc = "the mean of each window of images [n,c,h,w], padding counted as zeros" POOL_WORDS,
+      .samples = "any[1,2,4,4] size=2; any[1,2,5,5] size=3,2 stride=2,1 padding=1",
+      .forget = PL_FORGET_ALL, .shape = pool_shape, .forward = avg_forward, .gradient = avg_rule);

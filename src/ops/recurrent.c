@@ -30,8 +30,8 @@ static bool expect(const pl_args *c, int i, pl_ints size) {
   bool fits = t->kind == PL_REAL && t->rank == size.n &&
               !memcmp(t->size, size.v, (size_t)size.n * sizeof *size.v);
   if (fits) return true;
-  return pl_op_fail(c, "%s is %s, expected real[%s]", pl_input_name(c->op, i, (char[32]){0}, 32),
-                    PL_DESCRIBE(t), pl_size_text(size, text, sizeof text));
+  return pl_op_fail(c, "%s is %s, expected real[%s]", pl_input_name(c->op, i), PL_DESCRIBE(t),
+                    pl_size_text(size, text, sizeof text));
 }
 
 /* Checks everything but c0 and creates y [t,b,h]. */
@@ -253,9 +253,8 @@ static bool lstm_compose(pl_args *c) {
 }
 
 #define RECURRENT_INPUTS "x weight_ih weight_hh bias_ih? bias_hh? h0?"
-static const pl_op op_lstm = {
-    .name = "lstm",
-    .inputs = RECURRENT_INPUTS " c0?",
+PL_OP(
+    lstm, .group = PL_LAYERS, .inputs = RECURRENT_INPUTS " c0?",
     .doc =
         "one LSTM layer over a sequence x [t,b,i]: the states of all steps [t,b,h], the last state "
         "and the last cell [b,h]. weight_ih [4h,i], weight_hh [4h,h] and the biases [4h] hold the "
@@ -263,20 +262,8 @@ static const pl_op op_lstm = {
     .samples =
         "any[3,2,4] any[12,4] any[12,3] any[12] any[12] any[2,3] any[2,3]; any[1,1,2] any[8,2] "
         "any[8,2]",
-    .outputs = 3,
-    .shape = lstm_shape,
-    .forward = lstm_forward,
-    .compose = lstm_compose,
-    .fast = lstm_fast,
-    .flops = layer_flops};
-
-bool pl_lstm(pl_tensor *x, pl_tensor *weight_ih, pl_tensor *weight_hh, pl_tensor *bias_ih,
-             pl_tensor *bias_hh, pl_tensor *h0, pl_tensor *c0, pl_tensor *out[3]) {
-  out[0] = out[1] = out[2] = NULL;
-  return x && pl_apply_all(&op_lstm, 7,
-                           (pl_tensor *[]){x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0}, NULL,
-                           out);
-}
+    .outputs = 3, .shape = lstm_shape, .forward = lstm_forward, .compose = lstm_compose,
+    .fast = lstm_fast, .flops = layer_flops);
 
 /*
 ** GRU (Cho et al. 2014) as PyTorch has it: gates r, z, n
@@ -364,9 +351,8 @@ static bool gru_compose(pl_args *c) {
   return !pl_error();
 }
 
-static const pl_op op_gru = {
-    .name = "gru",
-    .inputs = RECURRENT_INPUTS,
+PL_OP(
+    gru, .group = PL_LAYERS, .inputs = RECURRENT_INPUTS,
     .doc =
         "one GRU layer over a sequence x [t,b,i]: the states of all steps [t,b,h] and the last "
         "state [b,h]. "
@@ -374,19 +360,5 @@ static const pl_op op_gru = {
         "in this "
         "order; h0 [b,h] is zeros if absent",
     .samples = "any[3,2,4] any[9,4] any[9,3] any[9] any[9] any[2,3]; any[1,1,2] any[6,2] any[6,2]",
-    .outputs = 2,
-    .shape = gru_shape,
-    .forward = gru_forward,
-    .compose = gru_compose,
-    .fast = gru_fast,
-    .flops = layer_flops};
-
-bool pl_gru(pl_tensor *x, pl_tensor *weight_ih, pl_tensor *weight_hh, pl_tensor *bias_ih,
-            pl_tensor *bias_hh, pl_tensor *h0, pl_tensor *out[2]) {
-  out[0] = out[1] = NULL;
-  return x &&
-         pl_apply_all(&op_gru, 6, (pl_tensor *[]){x, weight_ih, weight_hh, bias_ih, bias_hh, h0},
-                      NULL, out);
-}
-
-const pl_op *const pl_ops_recurrent[] = {&op_lstm, &op_gru, NULL};
+    .outputs = 2, .shape = gru_shape, .forward = gru_forward, .compose = gru_compose,
+    .fast = gru_fast, .flops = layer_flops);

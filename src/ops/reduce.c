@@ -109,7 +109,7 @@ static bool sum_forward(pl_args *c) {
 
 /* g with the reduced dims back, as ones, then repeated to the shape of x. */
 static pl_tensor *spread(const pl_tensor *x, unsigned mask, pl_tensor *g) {
-  return pl_expand(pl_reshape(g, reduced_size(x, mask, true)), pl_size(x));
+  return pl_expand_to(pl_reshape(g, reduced_size(x, mask, true)), pl_size(x));
 }
 
 static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
@@ -120,21 +120,10 @@ static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return true;
 }
 
-static const pl_op op_sum = {
-    .name = "sum",
-    .inputs = "x",
-    .attrs = "dim:dims? keepdim:bool=false",
-    .doc = "the sum over some dims, or over all; of any kind, the result is real",
-    .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true",
-    .shape = sum_shape,
-    .forward = sum_forward,
-    .gradient = sum_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_sum(pl_tensor *x, pl_ints dims, bool keepdim) {
-  return x ? pl_apply(&op_sum, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = dims}, {.i = keepdim}})
-           : NULL;
-}
+PL_OP(sum, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the sum over some dims, or over all; of any kind, the result is real",
+      .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true", .shape = sum_shape,
+      .forward = sum_forward, .gradient = sum_rule, .forget = PL_FORGET_ALL);
 
 /*
 ** mean, var, norm: built from sums
@@ -194,51 +183,19 @@ static bool logsumexp_compose(pl_args *c) {
 }
 
 #define REDUCE_SAMPLES "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true"
-static const pl_op op_mean = {.name = "mean",
-                              .inputs = "x",
-                              .attrs = "dim:dims? keepdim:bool=false",
-                              .doc = "the mean over some dims, or over all",
-                              .samples = REDUCE_SAMPLES,
-                              .compose = mean_compose};
-static const pl_op op_var = {.name = "var",
-                             .inputs = "x",
-                             .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
-                             .doc = "the variance over some dims; unbiased divides by n - 1",
-                             .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false",
-                             .compose = var_compose};
-static const pl_op op_norm = {
-    .name = "norm",
-    .inputs = "x",
-    .attrs = "dim:dims? keepdim:bool=false",
-    .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
-    .samples = REDUCE_SAMPLES,
-    .compose = norm_compose};
-static const pl_op op_logsumexp = {.name = "logsumexp",
-                                   .inputs = "x",
-                                   .attrs = "dim:dim keepdim:bool=false",
-                                   .doc = "log of the sum of exp(x) along a dim, without overflow",
-                                   .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true",
-                                   .compose = logsumexp_compose};
-
-#define REDUCE_ATTRS(a, b)      \
-  (pl_attr[PL_MAX_ATTR]) {      \
-    {.ints = (a)}, { .i = (b) } \
-  }
-pl_tensor *pl_mean(pl_tensor *x, pl_ints dims, bool keepdim) {
-  return x ? pl_apply(&op_mean, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
-}
-pl_tensor *pl_norm(pl_tensor *x, pl_ints dims, bool keepdim) {
-  return x ? pl_apply(&op_norm, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
-}
-pl_tensor *pl_var(pl_tensor *x, pl_ints dims, bool keepdim, bool unbiased) {
-  if (!x) return NULL;
-  return pl_apply(&op_var, 1, &x,
-                  (pl_attr[PL_MAX_ATTR]){{.ints = dims}, {.i = keepdim}, {.i = unbiased}});
-}
-pl_tensor *pl_logsumexp(pl_tensor *x, int dim, bool keepdim) {
-  return x ? pl_apply(&op_logsumexp, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}})
-           : NULL;
-}
+PL_OP(mean, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the mean over some dims, or over all", .samples = REDUCE_SAMPLES,
+      .compose = mean_compose);
+PL_OP(var, .group = PL_REDUCTIONS, .inputs = "x",
+      .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
+      .doc = "the variance over some dims; unbiased divides by n - 1",
+      .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .compose = var_compose);
+PL_OP(norm, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
+      .samples = REDUCE_SAMPLES, .compose = norm_compose);
+PL_OP(logsumexp, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
+      .doc = "log of the sum of exp(x) along a dim, without overflow",
+      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .compose = logsumexp_compose);
 
 /*
 ** max, min, argmax: values and their positions; the first of equals wins, NaN wins over all
@@ -289,22 +246,10 @@ static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 static const int upward = 1, downward = -1;
 #define EXTREME(name_, direction, doc_)                                                        \
-  static const pl_op op_##name_ = {.name = #name_,                                             \
-                                   .inputs = "x",                                              \
-                                   .attrs = "dim:dim keepdim:bool=false",                      \
-                                   .doc = doc_,                                                \
-                                   .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", \
-                                   .outputs = 2,                                               \
-                                   .shape = extreme_shape,                                     \
-                                   .forward = extreme_forward,                                 \
-                                   .gradient = extreme_rule,                                   \
-                                   .forget = PL_FORGET_IN,                                     \
-                                   .data = &direction};                                        \
-  bool pl_##name_(pl_tensor *x, int dim, bool keepdim, pl_tensor *out[2]) {                    \
-    out[0] = out[1] = NULL;                                                                    \
-    return x && pl_apply_all(&op_##name_, 1, &x,                                               \
-                             (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}}, out);         \
-  }
+  PL_OP(name_, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",   \
+        .doc = doc_, .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .outputs = 2, \
+        .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,          \
+        .forget = PL_FORGET_IN, .data = &direction);
 EXTREME(max, upward, "the largest values along a dim, and their positions (int32, from 1)")
 EXTREME(min, downward, "the smallest values along a dim, and their positions (int32, from 1)")
 
@@ -321,18 +266,9 @@ static bool argmax_compose(pl_args *c) {
   return ok;
 }
 
-static const pl_op op_argmax = {
-    .name = "argmax",
-    .inputs = "x",
-    .attrs = "dim:dim=-1 keepdim:bool=false",
-    .doc = "positions of the largest values along a dim (int32, from 1)",
-    .samples = "any[3,4] dim=2",
-    .nograd = true,
-    .compose = argmax_compose};
-
-pl_tensor *pl_argmax(pl_tensor *x, int dim, bool keepdim) {
-  return x ? pl_apply(&op_argmax, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}}) : NULL;
-}
+PL_OP(argmax, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 keepdim:bool=false",
+      .doc = "positions of the largest values along a dim (int32, from 1)",
+      .samples = "any[3,4] dim=2", .nograd = true, .compose = argmax_compose);
 
 /*
 ** amax, amin: extremes over several dims, values only
@@ -363,25 +299,12 @@ static bool amost(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tensor *[2
 static bool amax_compose(pl_args *c) { return amost(c, pl_max); }
 static bool amin_compose(pl_args *c) { return amost(c, pl_min); }
 
-static const pl_op op_amax = {.name = "amax",
-                              .inputs = "x",
-                              .attrs = "dim:dims? keepdim:bool=false",
-                              .doc = "the largest values over some dims, or over all; NaN wins",
-                              .samples = REDUCE_SAMPLES,
-                              .compose = amax_compose};
-static const pl_op op_amin = {.name = "amin",
-                              .inputs = "x",
-                              .attrs = "dim:dims? keepdim:bool=false",
-                              .doc = "the smallest values over some dims, or over all; NaN wins",
-                              .samples = REDUCE_SAMPLES,
-                              .compose = amin_compose};
-
-pl_tensor *pl_amax(pl_tensor *x, pl_ints dims, bool keepdim) {
-  return x ? pl_apply(&op_amax, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
-}
-pl_tensor *pl_amin(pl_tensor *x, pl_ints dims, bool keepdim) {
-  return x ? pl_apply(&op_amin, 1, &x, REDUCE_ATTRS(dims, keepdim)) : NULL;
-}
+PL_OP(amax, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the largest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
+      .compose = amax_compose);
+PL_OP(amin, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the smallest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
+      .compose = amin_compose);
 
 /*
 ** prod: halves multiplied by halves, so that the gradient is right where factors are 0
@@ -405,16 +328,9 @@ static bool prod_compose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-static const pl_op op_prod = {.name = "prod",
-                              .inputs = "x",
-                              .attrs = "dim:dim keepdim:bool=false",
-                              .doc = "the product along a dim; of none it is 1",
-                              .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true",
-                              .compose = prod_compose};
-
-pl_tensor *pl_prod(pl_tensor *x, int dim, bool keepdim) {
-  return x ? pl_apply(&op_prod, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = keepdim}}) : NULL;
-}
+PL_OP(prod, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
+      .doc = "the product along a dim; of none it is 1",
+      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .compose = prod_compose);
 
 /*
 ** cumsum
@@ -449,20 +365,7 @@ static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return true;
 }
 
-static const pl_op op_cumsum = {.name = "cumsum",
-                                .inputs = "x",
-                                .attrs = "dim:dim",
-                                .doc = "running sums along a dim",
-                                .samples = "any[3,4] dim=2; any[3,2] dim=1",
-                                .shape = cumsum_shape,
-                                .forward = cumsum_forward,
-                                .gradient = cumsum_rule,
-                                .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_cumsum(pl_tensor *x, int dim) {
-  return x ? pl_apply(&op_cumsum, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}}) : NULL;
-}
-
-const pl_op *const pl_ops_reduce[] = {&op_sum,  &op_mean,   &op_var,    &op_norm, &op_logsumexp,
-                                      &op_max,  &op_min,    &op_argmax, &op_amax, &op_amin,
-                                      &op_prod, &op_cumsum, NULL};
+PL_OP(cumsum, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim",
+      .doc = "running sums along a dim", .samples = "any[3,4] dim=2; any[3,2] dim=1",
+      .shape = cumsum_shape, .forward = cumsum_forward, .gradient = cumsum_rule,
+      .forget = PL_FORGET_ALL);

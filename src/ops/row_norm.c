@@ -29,9 +29,9 @@ static bool check_affine(const pl_args *c, pl_ints size) {
     for (int d = 0; ok && t && d < size.n; d++) ok = t->size[d] == size.v[d];
     char text[PL_TEXT];
     if (!ok)
-      return pl_op_fail(c, "%s is %s, expected real[%s] for x %s",
-                        pl_input_name(c->op, i, (char[32]){0}, 32), PL_DESCRIBE(t),
-                        pl_size_text(size, text, sizeof text), PL_DESCRIBE(c->in[X]));
+      return pl_op_fail(c, "%s is %s, expected real[%s] for x %s", pl_input_name(c->op, i),
+                        PL_DESCRIBE(t), pl_size_text(size, text, sizeof text),
+                        PL_DESCRIBE(c->in[X]));
   }
   return true;
 }
@@ -246,50 +246,26 @@ static bool instance_norm_compose(pl_args *c) {
 ** Rows
 */
 
-static const pl_op op_layer_norm = {
-    .name = "layer_norm",
-    .inputs = "x weight? bias?",
-    .attrs = "normalized_shape:ints eps:real=1e-5",
-    .doc =
-        "(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those over the last "
-        "dims of x, whose sizes are normalized_shape, as are those of weight and bias (Ba et al. "
-        "2016)",
-    .samples =
-        "any[3,5] any[5] any[5] normalized_shape=5; any[2,3,4] any[3,4] any[3,4] "
-        "normalized_shape=3,4 eps=0.1; any[2,3,4] normalized_shape=4; any[3,4] any[4] "
-        "normalized_shape=4; any[2,3] any[2,3] any[2,3] normalized_shape=2,3",
-    .shape = layer_norm_shape,
-    .forward = layer_norm_forward,
-    .compose = layer_norm_compose,
-    .fast = layer_norm_fast};
+PL_OP(layer_norm, .group = PL_LAYERS, .inputs = "x weight? bias?",
+      .attrs = "normalized_shape:ints eps:real=1e-5",
+      .doc =
+          "(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those over the last "
+          "dims of x, whose sizes are normalized_shape, as are those of weight and bias (Ba et al. "
+          "2016)",
+      .samples =
+          "any[3,5] any[5] any[5] normalized_shape=5; any[2,3,4] any[3,4] any[3,4] "
+          "normalized_shape=3,4 eps=0.1; any[2,3,4] normalized_shape=4; any[3,4] any[4] "
+          "normalized_shape=4; any[2,3] any[2,3] any[2,3] normalized_shape=2,3",
+      .shape = layer_norm_shape, .forward = layer_norm_forward, .compose = layer_norm_compose,
+      .fast = layer_norm_fast);
 
-static const pl_op op_instance_norm = {
-    .name = "instance_norm",
-    .inputs = "x weight? bias?",
-    .attrs = "eps:real=1e-5",
-    .doc =
-        "(x - mean) / sqrt(var + eps) * weight + bias for each channel of each image, x "
-        "[n,c,...], mean and var being those over all its positions, weight and bias [c] "
-        "(Ulyanov et al. 2016)",
-    .samples =
-        "any[2,3,2,2] any[3] any[3]; any[2,3,4]; any[2,2,3,2] any[2] eps=0.1; "
-        "any[1,1,5] any[1] any[1]",
-    .shape = instance_norm_shape,
-    .forward = instance_norm_forward,
-    .compose = instance_norm_compose,
-    .fast = instance_norm_fast};
-
-pl_tensor *pl_layer_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, pl_ints normalized_shape,
-                         double eps) {
-  if (!x) return NULL;
-  return pl_apply(&op_layer_norm, 3, (pl_tensor *[]){x, weight, bias},
-                  (pl_attr[PL_MAX_ATTR]){{.ints = normalized_shape}, {.d = eps}});
-}
-
-pl_tensor *pl_instance_norm(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, double eps) {
-  if (!x) return NULL;
-  return pl_apply(&op_instance_norm, 3, (pl_tensor *[]){x, weight, bias},
-                  (pl_attr[PL_MAX_ATTR]){{.d = eps}});
-}
-
-const pl_op *const pl_ops_row_norm[] = {&op_layer_norm, &op_instance_norm, NULL};
+PL_OP(instance_norm, .group = PL_LAYERS, .inputs = "x weight? bias?", .attrs = "eps:real=1e-5",
+      .doc =
+          "(x - mean) / sqrt(var + eps) * weight + bias for each channel of each image, x "
+          "[n,c,...], mean and var being those over all its positions, weight and bias [c] "
+          "(Ulyanov et al. 2016)",
+      .samples =
+          "any[2,3,2,2] any[3] any[3]; any[2,3,4]; any[2,2,3,2] any[2] eps=0.1; "
+          "any[1,1,5] any[1] any[1]",
+      .shape = instance_norm_shape, .forward = instance_norm_forward,
+      .compose = instance_norm_compose, .fast = instance_norm_fast);

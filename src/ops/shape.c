@@ -54,19 +54,10 @@ static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-static const pl_op op_reshape = {.name = "reshape",
-                                 .inputs = "x",
-                                 .attrs = "size:ints",
-                                 .doc = "the same elements in another shape; one size may be -1",
-                                 .samples = "any[3,4] size=2,-1; any[2,2,3] size=12",
-                                 .view = true,
-                                 .forward = reshape_forward,
-                                 .gradient = reshape_rule,
-                                 .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_reshape(pl_tensor *x, pl_ints size) {
-  return x ? pl_apply(&op_reshape, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = size}}) : NULL;
-}
+PL_OP(reshape, .group = PL_SHAPES, .inputs = "x", .attrs = "size:ints",
+      .doc = "the same elements in another shape; one size may be -1",
+      .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true, .forward = reshape_forward,
+      .gradient = reshape_rule, .forget = PL_FORGET_ALL);
 
 /*
 ** expand
@@ -104,22 +95,16 @@ static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return true;
 }
 
-static const pl_op op_expand = {
-    .name = "expand",
-    .inputs = "x",
-    .attrs = "size:ints",
-    .doc = "repeats dims of size 1, and adds dims in front, without copying",
-    .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2",
-    .view = true,
-    .forward = expand_forward,
-    .gradient = expand_rule,
-    .forget = PL_FORGET_ALL};
+PL_OP(expand, .group = PL_SHAPES, .inputs = "x", .attrs = "size:ints",
+      .doc = "repeats dims of size 1, and adds dims in front, without copying",
+      .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2", .view = true,
+      .forward = expand_forward, .gradient = expand_rule, .forget = PL_FORGET_ALL);
 
-pl_tensor *pl_expand(pl_tensor *x, pl_ints size) {
+pl_tensor *pl_expand_to(pl_tensor *x, pl_ints size) {
   if (!x) return NULL;
   pl_ints have = pl_size(x);
-  if (have.n == size.n && !memcmp(have.v, size.v, (size_t)size.n * sizeof *size.v)) return x;
-  return pl_apply(&op_expand, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = size}});
+  const bool same = have.n == size.n && !memcmp(have.v, size.v, (size_t)size.n * sizeof *size.v);
+  return same ? x : pl_expand(x, size);
 }
 
 /*
@@ -150,19 +135,9 @@ static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-static const pl_op op_permute = {.name = "permute",
-                                 .inputs = "x",
-                                 .attrs = "dims:dims",
-                                 .doc = "the dims in another order, without copying",
-                                 .samples = "any[2,3,4] dims=3,1,2",
-                                 .view = true,
-                                 .forward = permute_forward,
-                                 .gradient = permute_rule,
-                                 .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_permute(pl_tensor *x, pl_ints dims) {
-  return x ? pl_apply(&op_permute, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = dims}}) : NULL;
-}
+PL_OP(permute, .group = PL_SHAPES, .inputs = "x", .attrs = "dims:dims",
+      .doc = "the dims in another order, without copying", .samples = "any[2,3,4] dims=3,1,2",
+      .view = true, .forward = permute_forward, .gradient = permute_rule, .forget = PL_FORGET_ALL);
 
 static bool transpose_compose(pl_args *c) {
   int64_t a = c->attr[0].i, b = c->attr[1].i;
@@ -175,17 +150,9 @@ static bool transpose_compose(pl_args *c) {
   return true;
 }
 
-static const pl_op op_transpose = {.name = "transpose",
-                                   .inputs = "x",
-                                   .attrs = "dim0:dim dim1:dim",
-                                   .doc = "two dims exchanged, without copying",
-                                   .samples = "any[2,3,4] dim0=1 dim1=3",
-                                   .compose = transpose_compose};
-
-pl_tensor *pl_transpose(pl_tensor *x, int dim0, int dim1) {
-  return x ? pl_apply(&op_transpose, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim0}, {.i = dim1}})
-           : NULL;
-}
+PL_OP(transpose, .group = PL_SHAPES, .inputs = "x", .attrs = "dim0:dim dim1:dim",
+      .doc = "two dims exchanged, without copying", .samples = "any[2,3,4] dim0=1 dim1=3",
+      .compose = transpose_compose);
 
 /*
 ** slice, unslice, select, flip
@@ -221,22 +188,11 @@ static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, 
   return true;
 }
 
-static const pl_op op_slice = {
-    .name = "slice",
-    .inputs = "x",
-    .attrs = "dim:dim start:index length:int step:int=1",
-    .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
-    .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
-    .view = true,
-    .forward = slice_forward,
-    .gradient = slice_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_slice(pl_tensor *x, int dim, int64_t start, int64_t length, int64_t step) {
-  if (!x) return NULL;
-  return pl_apply(&op_slice, 1, &x,
-                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = start}, {.i = length}, {.i = step}});
-}
+PL_OP(slice, .group = PL_SHAPES, .inputs = "x",
+      .attrs = "dim:dim start:index length:int step:int=1",
+      .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
+      .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
+      .view = true, .forward = slice_forward, .gradient = slice_rule, .forget = PL_FORGET_ALL);
 
 static bool unslice_shape(pl_args *c) {
   int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i, n = c->attr[3].i;
@@ -272,22 +228,11 @@ static bool unslice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-static const pl_op op_unslice = {
-    .name = "unslice",
-    .inputs = "x",
-    .attrs = "dim:dim start:index step:int size:int",
+PL_OP(
+    unslice, .group = PL_ADJOINTS, .inputs = "x", .attrs = "dim:dim start:index step:int size:int",
     .doc = "zeros, of `size` along the dim, with x where slice would read it: the adjoint of slice",
-    .samples = "any[3,3] dim=2 start=2 step=2 size=7",
-    .shape = unslice_shape,
-    .forward = unslice_forward,
-    .gradient = unslice_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_unslice(pl_tensor *x, int dim, int64_t start, int64_t step, int64_t size) {
-  if (!x) return NULL;
-  return pl_apply(&op_unslice, 1, &x,
-                  (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = start}, {.i = step}, {.i = size}});
-}
+    .samples = "any[3,3] dim=2 start=2 step=2 size=7", .shape = unslice_shape,
+    .forward = unslice_forward, .gradient = unslice_rule, .forget = PL_FORGET_ALL);
 
 static bool select_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
@@ -312,19 +257,10 @@ static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return gin[0] != NULL;
 }
 
-static const pl_op op_select = {.name = "select",
-                                .inputs = "x",
-                                .attrs = "dim:dim index:index",
-                                .doc = "one position of a dim, which goes away; without copying",
-                                .samples = "any[3,4] dim=2 index=3",
-                                .view = true,
-                                .forward = select_forward,
-                                .gradient = select_rule,
-                                .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_select(pl_tensor *x, int dim, int64_t index) {
-  return x ? pl_apply(&op_select, 1, &x, (pl_attr[PL_MAX_ATTR]){{.i = dim}, {.i = index}}) : NULL;
-}
+PL_OP(select, .group = PL_SHAPES, .inputs = "x", .attrs = "dim:dim index:index",
+      .doc = "one position of a dim, which goes away; without copying",
+      .samples = "any[3,4] dim=2 index=3", .view = true, .forward = select_forward,
+      .gradient = select_rule, .forget = PL_FORGET_ALL);
 
 static bool flip_compose(pl_args *c) {
   pl_ints dims = c->attr[0].ints.n ? c->attr[0].ints : as_dims(c->in[0]->rank);
@@ -338,17 +274,9 @@ static bool flip_compose(pl_args *c) {
   return y != NULL;
 }
 
-static const pl_op op_flip = {
-    .name = "flip",
-    .inputs = "x",
-    .attrs = "dims:dims?",
-    .doc = "the order of some dims reversed, without copying; all by default",
-    .samples = "any[3,4] dims=2; any[2,3] dims=1,2",
-    .compose = flip_compose};
-
-pl_tensor *pl_flip(pl_tensor *x, pl_ints dims) {
-  return x ? pl_apply(&op_flip, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = dims}}) : NULL;
-}
+PL_OP(flip, .group = PL_SHAPES, .inputs = "x", .attrs = "dims:dims?",
+      .doc = "the order of some dims reversed, without copying; all by default",
+      .samples = "any[3,4] dims=2; any[2,3] dims=1,2", .compose = flip_compose);
 
 /*
 ** cat, stack
@@ -400,19 +328,10 @@ static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return !pl_error();
 }
 
-static const pl_op op_cat = {.name = "cat",
-                             .inputs = "xs...",
-                             .attrs = "dim:dim=0",
-                             .doc = "tensors joined along a dim that exists",
-                             .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1",
-                             .shape = cat_shape,
-                             .forward = cat_forward,
-                             .gradient = cat_rule,
-                             .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_cat(int n, pl_tensor *const *xs, int dim) {
-  return pl_apply(&op_cat, n, xs, (pl_attr[PL_MAX_ATTR]){{.i = dim}});
-}
+PL_OP(cat, .group = PL_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
+      .doc = "tensors joined along a dim that exists",
+      .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1", .shape = cat_shape,
+      .forward = cat_forward, .gradient = cat_rule, .forget = PL_FORGET_ALL);
 
 static bool stack_compose(pl_args *c) {
   if (c->n_in < 1) return pl_op_fail(c, "no tensors given");
@@ -439,17 +358,10 @@ static bool stack_compose(pl_args *c) {
   return true;
 }
 
-static const pl_op op_stack = {
-    .name = "stack",
-    .inputs = "xs...",
-    .attrs = "dim:dim=0",
-    .doc = "tensors of one shape joined along a new dim",
-    .samples = "any[2,3] any[2,3] dim=1; any[2,3] any[2,3] any[2,3] dim=3",
-    .compose = stack_compose};
-
-pl_tensor *pl_stack(int n, pl_tensor *const *xs, int dim) {
-  return pl_apply(&op_stack, n, xs, (pl_attr[PL_MAX_ATTR]){{.i = dim}});
-}
+PL_OP(stack, .group = PL_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
+      .doc = "tensors of one shape joined along a new dim",
+      .samples = "any[2,3] any[2,3] dim=1; any[2,3] any[2,3] any[2,3] dim=3",
+      .compose = stack_compose);
 
 /*
 ** pad
@@ -493,21 +405,8 @@ static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return g != NULL;
 }
 
-static const pl_op op_pad = {
-    .name = "pad",
-    .inputs = "x",
-    .attrs = "pads:ints value:real=0",
+PL_OP(
+    pad, .group = PL_SHAPES, .inputs = "x", .attrs = "pads:ints value:real=0",
     .doc = "adds `value` around x; pads: before and after for the last dim, then the one before it",
-    .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3",
-    .shape = pad_shape,
-    .forward = pad_forward,
-    .gradient = pad_rule,
-    .forget = PL_FORGET_ALL};
-
-pl_tensor *pl_pad(pl_tensor *x, pl_ints pads, double value) {
-  return x ? pl_apply(&op_pad, 1, &x, (pl_attr[PL_MAX_ATTR]){{.ints = pads}, {.d = value}}) : NULL;
-}
-
-const pl_op *const pl_ops_shape[] = {&op_reshape, &op_expand,  &op_permute, &op_transpose,
-                                     &op_slice,   &op_unslice, &op_select,  &op_flip,
-                                     &op_cat,     &op_stack,   &op_pad,     NULL};
+    .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3", .shape = pad_shape,
+    .forward = pad_forward, .gradient = pad_rule, .forget = PL_FORGET_ALL);

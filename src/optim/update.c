@@ -278,7 +278,7 @@ static bool match(const char *what, pl_tensor *x, pl_tensor **y) {
     if (size.n != x->rank || size.v[d] != x->size[d])
       return pl_fail("%s: %s does not broadcast to %s", what, PL_DESCRIBE(*y), PL_DESCRIBE(x));
   bool was = pl_grad_mode(false);
-  *y = pl_expand(pl_detach(*y), size);
+  *y = pl_expand_to(pl_detach(*y), size);
   if (*y && (*y)->storage == x->storage) {
     pl_tensor *copy = pl_empty((*y)->kind, size);
     *y = copy && pl_copy(copy, *y) ? copy : NULL;

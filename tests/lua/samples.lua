@@ -68,7 +68,7 @@ end
 --- Calls the op of a row.
 -- @return its results
 function samples.call(row, inputs, attributes)
-  local arguments = row.inputs:find("...", 1, true) and {inputs} or {table.unpack(inputs)}
+  local arguments = row.inputs.variadic and {inputs} or {table.unpack(inputs)}
   arguments[#arguments + 1] = attributes
   return pl[row.name](table.unpack(arguments))
 end

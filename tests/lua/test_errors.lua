@@ -512,7 +512,7 @@ groups.core = {
   {"pl.sgd_({x}, {v}, nil, nil, {lr = 1})",
     "sgd: gradient 1 is real[4], its parameter real[3,4]; a dense real tensor of that size " ..
       "expected"},
-  {'pl.sgd_({x}, {x}, nil, nil, {lr = "a"})', "option lr: number expected, got string"},
+  {'pl.sgd_({x}, {x}, nil, nil, {lr = "a"})', "sgd: option lr is a string; number expected"},
   {"pl.sgd_(x, x, nil, nil, {lr = 1})",
     "bad argument #1 to 'sgd_' (table expected, got perilune.tensor)"},
   {"pl.sgd_({x})", "bad argument #2 to 'sgd_' (table expected, got nil)"},

@@ -1,0 +1,41 @@
+/*
+** perilune_optim.h: changes in place: steps of optimisers, and arithmetic. None of them is recorded
+** for gradients. Included by perilune.h.
+*/
+#ifndef PERILUNE_OPTIM_H
+#define PERILUNE_OPTIM_H
+
+/*
+** Optimiser steps of n parameters in place, in one pass; PyTorch's formulas. Each list has a tensor
+** for every parameter, of its size and dense, which gradients need not be. buf may be NULL. False
+** with a message if one does not fit; then nothing is changed.
+*/
+typedef struct {
+  double lr, momentum, dampening, weight_decay;
+  bool nesterov;
+} pl_sgd_step;
+typedef struct {
+  double lr, beta1, beta2, eps, weight_decay;
+  bool decoupled; /* AdamW */
+} pl_adam_step;
+typedef struct {
+  double lr, alpha, eps, weight_decay, momentum;
+} pl_rmsprop_step;
+/* first, of each parameter: buf has no history yet; may be NULL without buf */
+PL_API bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
+                   const bool *first, const pl_sgd_step *o);
+/* steps: of each parameter, from 1 */
+PL_API bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *m,
+                    pl_tensor *const *v, const int64_t *steps, const pl_adam_step *o);
+PL_API bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *square,
+                       pl_tensor *const *buf, const pl_rmsprop_step *o);
+/* The Euclidean norm of all elements of n tensors, accumulated in double. */
+PL_API bool pl_total_norm(int n, pl_tensor *const *ts, double *norm);
+/* False with a message that names `what` if x must not be changed in place: see update.c. */
+PL_API bool pl_may_change(const char *what, const pl_tensor *x);
+/* x = scale * x + alpha * y in place, y broadcast (NULL: 0). */
+PL_API bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha);
+/* x *= y, or x /= y, in place, y broadcast. */
+PL_API bool pl_mul_in_place(pl_tensor *x, pl_tensor *y, bool divide);
+
+#endif

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Derives from the rows of the op table what else must agree with them.
+
+usage: ops.py HEADER TABLE COMPILER ARG... -- SOURCE.c...
+
+Runs the SOURCEs through the preprocessor, in which PL_OP leaves a mark, and reads each row's
+texts: name, group, inputs, attributes, doc. Writes
+
+  HEADER  perilune_ops.h: one C function a row
+  TABLE   op_table.c: the parsed inputs and attributes of each row, and the list of rows
+
+A row that cannot be read, or two of one name, end the build with a message that names the row.
+"""
+
+import re
+import subprocess
+import sys
+
+MARK = re.compile(r"@row (\w+) @(.*?)@end", re.S)
+FIELD = re.compile(r'\.(\w+)\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+|[^,"]+)', re.S)
+STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.S)
+TYPE = re.compile(r'@attr (\w+) "(\w+)" "(\w+)" (\w+) @')
+MAX_IN, MAX_OUT, MAX_ATTR = 8, 4, 8  # as PL_MAX_IN and so on
+
+
+class Row:
+    """A row's texts; `inputs` are (name, optional), `attrs` dicts."""
+
+    def __init__(self, name, body, types):
+        fields = {k: text(v) for k, v in FIELD.findall(body)}
+        for key in ("group", "inputs", "doc", "samples"):
+            if key not in fields:
+                fail(name, f"no .{key}")
+        self.name, self.doc, self.group = name, fields["doc"], fields["group"]
+        self.outputs = int(fields.get("outputs", "1"))
+        self.variadic = fields["inputs"].endswith("...")
+        self.inputs = [(w.rstrip("?."), w.endswith("?")) for w in fields["inputs"].split()]
+        self.attrs = [attribute(name, w, types) for w in fields.get("attrs", "").split()]
+        if len(self.inputs) > MAX_IN or len(self.attrs) > MAX_ATTR or self.outputs > MAX_OUT:
+            fail(name, "too many inputs, attributes or outputs")
+        check_order(name, "input", [optional for _, optional in self.inputs])
+
+
+def fail(name, message):
+    sys.exit(f"ops.py: row {name}: {message}")
+
+
+def text(value):
+    """The string of C literals side by side; anything else as it is."""
+    parts = STRING.findall(value)
+    return "".join(parts) if parts else value.strip()
+
+
+def check_order(name, what, optional):
+    if optional != sorted(optional):
+        fail(name, f"an {what} that may be missing stands before one that may not")
+
+
+def attribute(row, word, types):
+    m = re.fullmatch(r"(\w+):(\w+)(?:\(([^)]*)\))?(?:(\?)|=(\S+))?", word)
+    if not m or m[2] not in types:
+        fail(row, f"attribute '{word}' cannot be read")
+    name, kind, choices, _, default = m.groups()
+    optional = bool(m[4] or default is not None or choices)
+    return {"name": name, "type": kind, "optional": optional, "text": choices or default or "",
+            "fallback": fallback(row, kind, default)}
+
+
+def fallback(row, kind, default):
+    """The C initialiser of an attribute's value when none is given."""
+    if kind in ("dims", "ints"):
+        return "{.ints = {0, {0}}}"
+    if default is None:
+        return "{.ints = {2, {0, 0}}}" if kind == "pair" else "{.i = 0}"
+    if kind == "pair":
+        return f"{{.ints = {{2, {{{int(default)}, {int(default)}}}}}}}"
+    if kind == "real":
+        word = {"inf": "HUGE_VAL", "-inf": "-HUGE_VAL"}.get(default) or repr(float(default))
+        return f"{{.d = {word}}}"
+    if kind == "bool":
+        return f"{{.i = {int(default == 'true')}}}"
+    return f"{{.i = {int(default)}}}"
+
+
+def preprocess(compiler, source):
+    command = [*compiler, "-E", "-P", "-DPL_SCAN_ROWS", source]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        sys.exit(run.stderr)
+    return run.stdout
+
+
+def read(compiler, sources):
+    """The attribute types (word -> enumerator, C type, member) and the rows of all sources."""
+    types, rows = {}, []
+    for source in sources:
+        out = preprocess(compiler, source)
+        types.update({w: (e, c, m) for e, w, c, m in TYPE.findall(out)})
+        rows += [Row(name, body, types) for name, body in MARK.findall(out)]
+    names = [r.name for r in rows]
+    for name in names:
+        if names.count(name) > 1:
+            fail(name, "there are two")
+    return types, rows
+
+
+#
+# The header
+#
+
+HEAD = """/*
+** perilune_ops.h: one C function a row of the op table. docs/reference.md gives shapes, formulas
+** and errors. Included by perilune.h.
+**
+** Each builder passes the name of its row and the attributes that this header knows to pl_op_call.
+** Rows grow only at their ends, with defaults, so a program that was compiled against an older
+** copy of this header keeps its meaning with a newer library.
+*/
+#ifndef PERILUNE_OPS_H
+#define PERILUNE_OPS_H
+
+#ifdef PL_ENGINE /* the library itself, which knows the rows */
+bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
+              pl_tensor **out);
+@ROWS@
+#define PL_CALL_ROW(name, n_in, in, n_attr, attr, n_out, out) \\
+  pl_apply(&pl_row_##name, n_in, in, attr, out)
+#else
+#define PL_CALL_ROW(name, n_in, in, n_attr, attr, n_out, out) \\
+  pl_op_call(#name, n_in, in, n_attr, attr, n_out, out)
+#endif
+"""
+
+
+def wrapped(words, first, then, width=100):
+    lines, line = [], first
+    for word in words:
+        if len(line) + 1 + len(word) > width and line.strip():
+            lines.append(line.rstrip())
+            line = then
+        line += word if line.endswith("(") or not line.strip() else " " + word
+    return lines + [line]
+
+
+def comment(row):
+    doc = row.doc.replace('\\"', '"').replace("*/", "* /")
+    lines = wrapped((doc + " */").split(), "/* ", "   ")
+    return "\n".join(lines)
+
+
+def parameters(row, types):
+    if row.variadic:
+        result = ["int n", f"pl_tensor *const *{row.inputs[0][0]}"]
+    else:
+        result = [f"pl_tensor *{name}" for name, _ in row.inputs]
+    result += [f"{types[a['type']][1]} {a['name']}" for a in row.attrs]
+    if row.outputs > 1:
+        result.append(f"pl_tensor *out[{row.outputs}]")
+    return result
+
+
+def builder(row, types):
+    several, n_attr = row.outputs > 1, len(row.attrs)
+    kind = "bool " if several else "pl_tensor *"
+    head = wrapped([p + "," for p in parameters(row, types)[:-1]] + [parameters(row, types)[-1] + ") {"],
+                   f"static inline {kind}pl_{row.name}(", " " * 20)
+    body = []
+    if not row.variadic:
+        names = ", ".join(name for name, _ in row.inputs)
+        body.append(f"pl_tensor *in[{len(row.inputs)}] = {{{names}}};")
+    if not several:
+        body.append("pl_tensor *out = NULL;")
+    if n_attr:
+        body.append(f"pl_attr attr[{n_attr}];")
+    for i, a in enumerate(row.attrs):
+        body.append(f"attr[{i}].{types[a['type']][2]} = {a['name']};")
+    inputs = f"n, {row.inputs[0][0]}" if row.variadic else f"{len(row.inputs)}, in"
+    call = (f"PL_CALL_ROW({row.name}, {inputs}, {n_attr}, {'attr' if n_attr else 'NULL'}, "
+            f"{row.outputs}, {'out' if several else '&out'})")
+    body.append(f"return {call};" if several else f"return {call} ? out : NULL;")
+    return "\n".join([comment(row), *head, *(f"  {line}" for line in body), "}"])
+
+
+def header(rows, types):
+    known = wrapped([f"pl_row_{r.name}," for r in rows[:-1]] + [f"pl_row_{rows[-1].name};"],
+                    "extern const pl_op", "    ")
+    parts, group = [HEAD.replace("@ROWS@", "\n".join(known))], None
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            parts.append(f"/*\n** {group}\n*/\n")
+        parts.append(builder(row, types) + "\n")
+    parts.append("#undef PL_CALL_ROW\n\n#endif\n")
+    return "\n".join(parts)
+
+
+#
+# The table
+#
+
+def quoted(word):
+    return f'"{word}"'
+
+
+def signature(row, types):
+    inputs = ", ".join(f"{{{quoted(n)}, {str(o).lower()}}}" for n, o in row.inputs)
+    attrs = ",\n           ".join(
+        f"{{{quoted(a['name'])}, PL_ATTR_{types[a['type']][0]}, {str(a['optional']).lower()}, "
+        f"{a['fallback']}, {quoted(a['text'])}}}" for a in row.attrs)
+    return (f"const pl_signature pl_signature_{row.name} = {{\n"
+            f"  .n_in = {len(row.inputs)}, .n_attr = {len(row.attrs)}, "
+            f".variadic = {str(row.variadic).lower()},\n"
+            f"  .in = {{{inputs}}},\n  .attr = {{{attrs or '{0}'}}},\n}};\n")
+
+
+def table(rows, types):
+    parts = ["/* Written by scripts/ops.py; do not edit. */\n#include <math.h>\n\n#include \"ops/table.h\"\n"]
+    parts += [f"extern const pl_op pl_row_{r.name};" for r in rows] + [""]
+    parts += [signature(r, types) for r in rows]
+    parts.append("const pl_op *const pl_rows[] = {")
+    parts += [f"    &pl_row_{r.name}," for r in rows] + ["    NULL};\n"]
+    parts.append("/* By name. */\nconst pl_op *const pl_rows_sorted[] = {")
+    parts += [f"    &pl_row_{n}," for n in sorted(r.name for r in rows)] + ["    NULL};"]
+    parts.append(f"const int pl_n_rows = {len(rows)};\n")
+    return "\n".join(parts)
+
+
+def write(path, content):
+    """Leaves a file alone that says it already, so that nothing is compiled again for it."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            if f.read() == content:
+                return
+    except FileNotFoundError:
+        pass
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(content)
+
+
+def main():
+    if "--" not in sys.argv:
+        sys.exit(__doc__)
+    cut = sys.argv.index("--")
+    out_header, out_table, *compiler = sys.argv[1:cut]
+    types, rows = read(compiler, sys.argv[cut + 1:])
+    write(out_header, header(rows, types))
+    write(out_table, table(rows, types))
+
+
+if __name__ == "__main__":
+    main()

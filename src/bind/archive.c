@@ -1,0 +1,133 @@
+/*
+** archive.c: safetensors archives as Lua functions. What a user can expect to fail (no such file, a
+** damaged one) returns nil and a message, here and in the other files that read and write.
+*/
+#include "io/io.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind.h"
+
+#define ARCHIVE "perilune.archive"
+
+static int count_pairs(lua_State *L, int i) {
+  int n = 0;
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) n++;
+  return n;
+}
+
+static const char *check_name(lua_State *L, int i, const char *what) {
+  size_t n;
+  if (lua_type(L, i) != LUA_TSTRING)
+    luaL_error(L, "save_tensors: a %s is named by a %s; string expected", what,
+               luaL_typename(L, i));
+  const char *name = lua_tolstring(L, i, &n);
+  if (strlen(name) != n) luaL_error(L, "save_tensors: a %s has a zero byte in its name", what);
+  return name;
+}
+
+/* Pushes a block with the pairs of the table at i, whose keys and values stay alive in it. */
+static pl_named_tensor *check_tensors(lua_State *L, int i, int *n) {
+  luaL_checktype(L, i, LUA_TTABLE);
+  pl_named_tensor *list = lua_newuserdatauv(L, (size_t)(count_pairs(L, i) + 1) * sizeof *list, 0);
+  *n = 0;
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+    const char *name = check_name(L, -2, "tensor");
+    pl_tensor *t = plb_test(L, -1);
+    if (!t)
+      luaL_error(L, "save_tensors: '%s' is a %s; tensor expected", name, luaL_typename(L, -1));
+    list[(*n)++] = (pl_named_tensor){name, t};
+  }
+  return list;
+}
+
+static pl_named_text *check_texts(lua_State *L, int i, int *n) {
+  *n = 0;
+  if (lua_isnoneornil(L, i)) return NULL;
+  luaL_checktype(L, i, LUA_TTABLE);
+  pl_named_text *list = lua_newuserdatauv(L, (size_t)(count_pairs(L, i) + 1) * sizeof *list, 0);
+  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+    const char *name = check_name(L, -2, "text");
+    if (lua_type(L, -1) != LUA_TSTRING)
+      luaL_error(L, "save_tensors: text '%s' is a %s; string expected", name, luaL_typename(L, -1));
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    if (strlen(text) != length) luaL_error(L, "save_tensors: text '%s' has a zero byte", name);
+    list[(*n)++] = (pl_named_text){name, text};
+  }
+  return list;
+}
+
+static int io_save_tensors(lua_State *L) {
+  int n, n_texts;
+  const char *path = plb_path(L, 1);
+  lua_settop(L, 3);
+  const pl_named_tensor *tensors = check_tensors(L, 2, &n);
+  const pl_named_text *texts = check_texts(L, 3, &n_texts);
+  pl_scope_begin();
+  const bool ok = pl_archive_save(path, n, tensors, n_texts, texts);
+  pl_scope_end();
+  return plb_result(L, ok);
+}
+
+static int archive_gc(lua_State *L) {
+  pl_archive **a = luaL_checkudata(L, 1, ARCHIVE);
+  pl_archive_close(*a);
+  *a = NULL;
+  return 0;
+}
+
+/* Pushes a userdata which closes the archive when it is collected or goes out of scope. */
+static pl_archive **new_archive(lua_State *L) {
+  pl_archive **a = lua_newuserdatauv(L, sizeof *a, 0);
+  *a = NULL;
+  if (luaL_newmetatable(L, ARCHIVE)) {
+    lua_pushcfunction(L, archive_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, archive_gc);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  return a;
+}
+
+static bool push_tensor(lua_State *L, pl_archive *a, int i) {
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_archive_tensor(a, i));
+  pl_scope_end();
+  return *box != NULL;
+}
+
+static int io_load_tensors(lua_State *L) {
+  const char *path = plb_path(L, 1);
+  pl_archive **a = new_archive(L);
+  *a = pl_archive_open(path);
+  if (!*a) return plb_nil(L);
+  const int n = pl_archive_count(*a);
+  lua_createtable(L, 0, n);
+  for (int i = 0; i < n; i++) {
+    if (!push_tensor(L, *a, i)) return plb_nil(L);
+    lua_setfield(L, -2, pl_archive_name(*a, i));
+  }
+  lua_newtable(L);
+  for (int i = 0; pl_archive_text(*a, i).name; i++) {
+    const pl_named_text text = pl_archive_text(*a, i);
+    lua_pushstring(L, text.text);
+    lua_setfield(L, -2, text.name);
+  }
+  return 2;
+}
+
+static const plb_function functions[] = {
+    {"save_tensors", io_save_tensors,
+     "(path, tensors, texts?)\nWrites a safetensors archive of named tensors, and of texts for its "
+     "metadata; true, or nil and a message. perilune.save does it for any plain table."},
+    {"load_tensors", io_load_tensors,
+     "(path)\nThe named tensors of a safetensors archive and the table of its texts, or nil and a "
+     "message."},
+    {NULL, NULL, NULL}};
+
+void plb_open_archive(lua_State *L) { plb_add(L, "Files", functions, NULL); }

@@ -1,0 +1,393 @@
+/*
+** box.c: the life of tensors in Lua. A box is a userdata that holds one retained tensor. Here are
+** the boxes, the collector's pressure, and tidy and the other modes in which functions run, which
+** must know of every box that is made.
+*/
+#include <string.h>
+
+#include "bind.h"
+
+/*
+** Boxes
+*/
+
+static const char magic =
+    0; /* its address marks a box, which is cheaper than to compare metatables */
+
+static lua_State *last_used; /* a thread whose stack is in use, for the engine's call back */
+
+static lua_State *releasing; /* the thread in which a box ends; last_used may be dead by then */
+
+static void end_dead(lua_State *L);
+static void note_box(lua_State *L);
+
+void plb_enter(lua_State *L) {
+  if (L == last_used) return;
+  last_used = L;
+  end_dead(L);
+}
+
+lua_State *plb_running(void) { return releasing ? releasing : last_used; }
+
+pl_tensor **plb_newbox(lua_State *L) {
+  plb_enter(L);
+  plb_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (plb_box){.magic = &magic};
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &magic);
+  lua_setmetatable(L, -2);
+  note_box(L);
+  return &box->tensor;
+}
+
+void plb_fill(lua_State *L, pl_tensor **box, pl_tensor *t) {
+  (void)L;
+  *box = pl_retain(t);
+}
+
+plb_box *plb_box_at(lua_State *L, int i) {
+  if (lua_type(L, i) != LUA_TUSERDATA || lua_rawlen(L, i) != sizeof(plb_box)) return NULL;
+  plb_box *box = lua_touserdata(L, i);
+  return box->magic == &magic ? box : NULL;
+}
+
+#define RELEASED "this tensor was released (return it from tidy, or keep it)"
+
+pl_tensor *plb_test(lua_State *L, int i) {
+  plb_enter(L);
+  plb_box *box = plb_box_at(L, i);
+  if (box && !box->tensor) luaL_error(L, RELEASED);
+  return box ? box->tensor : NULL;
+}
+
+pl_tensor *plb_check(lua_State *L, int i) {
+  plb_enter(L);
+  plb_box *box = plb_box_at(L, i);
+  if (!box) luaL_typeerror(L, i, "tensor");
+  if (!box->tensor) luaL_argerror(L, i, RELEASED);
+  return box->tensor;
+}
+
+void plb_let_go(lua_State *L, pl_tensor **box) {
+  lua_State *outer = releasing;
+  releasing = L;
+  pl_release(*box);
+  *box = NULL;
+  releasing = outer;
+}
+
+static int box_gc(lua_State *L) {
+  plb_box *box = plb_box_at(L, 1);
+  if (box) plb_let_go(L, &box->tensor);
+  return 0;
+}
+
+/*
+** Errors
+*/
+
+int plb_raise(lua_State *L) {
+  const char *message = pl_error();
+  luaL_where(L, 1);
+  lua_pushstring(L, message ? message : "unknown error");
+  pl_error_clear();
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int plb_nil(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushstring(L, pl_error() ? pl_error() : "unknown error");
+  pl_error_clear();
+  return 2;
+}
+
+int plb_result(lua_State *L, bool ok) {
+  if (!ok) return plb_nil(L);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : plb_raise(L); }
+
+/*
+** Memory. Lua's collector sees boxes of 8 bytes, so it is run when the tensors that are alive
+** pass a limit, which then becomes twice of what is left.
+*/
+
+enum { SMALLEST_LIMIT = 64 << 20 };
+static int64_t limit = SMALLEST_LIMIT;
+
+void plb_make_room(lua_State *L, size_t want) {
+  if (pl_memory_now().live_bytes + (int64_t)want <= limit) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
+  limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
+}
+
+/* An allocation failed, perhaps one for which the limit was raised. */
+static void reclaim(size_t bytes) {
+  (void)bytes;
+  if (last_used) lua_gc(last_used, LUA_GCCOLLECT);
+  limit = SMALLEST_LIMIT;
+}
+
+/*
+** Modes. Each is a guard, a to-be-closed value, so that it ends when an error passes too. The
+** guard of a coroutine that died of an error is not closed: it ends when another thread calls.
+*/
+
+#define GUARD "perilune.guard"
+enum { OUTER_LIST = 1, OUTER_GUARD, THREAD }; /* the user values of a guard */
+
+typedef struct {
+  bool is_mode, was, ended; /* was: the gradient mode to go back to */
+  lua_Integer noted;        /* boxes that the outer tidy has listed */
+  lua_State *thread;
+} guard;
+
+static const char guard_key = 0; /* registry: the innermost guard, or nil */
+static const char boxes_key = 0; /* registry: the list of the innermost tidy, weak, or nil */
+static guard *innermost;
+static lua_Integer noted = -1; /* how many boxes are listed; -1: no tidy is running */
+
+static void note_box(lua_State *L) {
+  if (noted < 0) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, ++noted);
+  lua_pop(L, 1);
+}
+
+/* Releases what is still listed, except parameters. */
+static void release_listed(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
+  for (lua_Integer i = 1; i <= noted; i++) {
+    if (lua_rawgeti(L, -1, i) == LUA_TUSERDATA) {
+      plb_box *box = lua_touserdata(L, -1);
+      pl_tensor *t = box->tensor;
+      if (t && !box->kept && !(pl_requires_grad(t) && pl_is_leaf(t))) plb_let_go(L, &box->tensor);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void end_innermost(lua_State *L) {
+  guard *g = innermost;
+  luaL_checkstack(L, 8, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_key);
+  if (g->is_mode) {
+    pl_grad_mode(g->was);
+  } else {
+    release_listed(L);
+    noted = g->noted;
+    lua_getiuservalue(L, -1, OUTER_LIST);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &boxes_key);
+  }
+  g->ended = true;
+  lua_getiuservalue(L, -1, OUTER_GUARD);
+  innermost = lua_touserdata(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &guard_key);
+  lua_pop(L, 1);
+}
+
+static int guard_close(lua_State *L) {
+  guard *g = luaL_checkudata(L, 1, GUARD);
+  while (!g->ended) end_innermost(L);
+  return 0;
+}
+
+static void end_dead(lua_State *L) {
+  while (innermost && innermost->thread != L && lua_status(innermost->thread) > LUA_YIELD)
+    end_innermost(L);
+}
+
+static void forget_modes(void) {
+  innermost = NULL;
+  noted = -1;
+  pl_grad_mode(true);
+}
+
+static guard *push_guard(lua_State *L) {
+  plb_enter(L);
+  guard *g = lua_newuserdatauv(L, sizeof *g, THREAD);
+  *g = (guard){.is_mode = true, .was = pl_grad_mode(true), .thread = L};
+  pl_grad_mode(g->was);
+  luaL_setmetatable(L, GUARD);
+  lua_pushthread(L);
+  lua_setiuservalue(L, -2, THREAD);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_key);
+  lua_setiuservalue(L, -2, OUTER_GUARD);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &guard_key);
+  return innermost = g;
+}
+
+/* Calls the function below its arguments, under the guard at index 1. */
+static int call_guarded(lua_State *L) {
+  lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+  return lua_gettop(L) - 1;
+}
+
+static void check_callable(lua_State *L) {
+  if (lua_isfunction(L, 1)) return;
+  if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) luaL_typeerror(L, 1, "function");
+  lua_pop(L, 1);
+}
+
+static int with_mode(lua_State *L, bool on) {
+  check_callable(L);
+  push_guard(L);
+  lua_insert(L, 1);
+  lua_toclose(L, 1);
+  pl_grad_mode(on);
+  return call_guarded(L);
+}
+
+static int no_grad(lua_State *L) { return with_mode(L, false); }
+static int enable_grad(lua_State *L) { return with_mode(L, true); }
+
+/* Takes the tensor on top off the list and hands it to the outer one, if there is one. */
+static void hand_out(lua_State *L, int depth);
+
+enum { MAX_DEPTH = 100 };
+
+static void hand_out_table(lua_State *L, int depth) {
+  if (depth == MAX_DEPTH)
+    luaL_error(L, "tidy: what is returned is nested deeper than %d tables", MAX_DEPTH);
+  luaL_checkstack(L, 8, "tidy");
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) hand_out(L, depth + 1);
+}
+
+/* The values that are handed out are keys of the table at index 2. */
+static void hand_out(lua_State *L, int depth) {
+  if (plb_test(L, -1)) {
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, 2);
+  } else if (lua_istable(L, -1)) {
+    lua_pushvalue(L, -1);
+    bool seen = lua_rawget(L, 2) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (seen) return;
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, 2);
+    hand_out_table(L, depth);
+  }
+}
+
+/* Removes the keys of the table at 2 from the list, and notes them in the outer one. */
+static void unlist(lua_State *L, const guard *g) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
+  int list = lua_gettop(L);
+  lua_Integer outer = g->noted;
+  lua_getiuservalue(L, 1, OUTER_LIST);
+  for (lua_Integer i = 1; i <= noted; i++) {
+    lua_rawgeti(L, list, i);
+    lua_pushvalue(L, -1);
+    if (!lua_isnil(L, -1) && lua_rawget(L, 2) != LUA_TNIL) {
+      lua_pushnil(L);
+      lua_rawseti(L, list, i);
+      if (outer >= 0) {
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, list + 1, ++outer);
+      }
+    }
+    lua_pop(L, 2);
+  }
+  ((guard *)g)->noted = outer;
+  lua_pop(L, 2);
+}
+
+static void push_weak_list(lua_State *L) {
+  lua_createtable(L, 64, 0);
+  if (luaL_newmetatable(L, "perilune.weak")) {
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+  }
+  lua_setmetatable(L, -2);
+}
+
+static int tidy(lua_State *L) {
+  check_callable(L);
+  guard *g = push_guard(L);
+  lua_insert(L, 1);
+  lua_toclose(L, 1);
+  lua_newtable(L); /* what is handed out */
+  lua_insert(L, 2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
+  lua_setiuservalue(L, 1, OUTER_LIST);
+  push_weak_list(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &boxes_key);
+  g->is_mode = false;
+  g->noted = noted;
+  noted = 0;
+  lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+  int n = lua_gettop(L) - 2;
+  for (int i = 1; i <= n; i++) {
+    lua_pushvalue(L, i + 2);
+    hand_out(L, 0);
+    lua_pop(L, 1);
+  }
+  unlist(L, g);
+  return n;
+}
+
+static int keep(lua_State *L) {
+  plb_check(L, 1);
+  plb_box_at(L, 1)->kept = true;
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* The state ends: its threads must not be used any more. */
+static int forget_state(lua_State *L) {
+  (void)L;
+  last_used = NULL;
+  forget_modes();
+  return 0;
+}
+
+/* A value in the registry whose end is the state's end. */
+static void watch_state(lua_State *L) {
+  static const char key = 0;
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushcfunction(L, forget_state);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
+static const plb_function gradient_modes[] = {
+    {"no_grad", no_grad,
+     "(f, ...)\nCalls f(...) without recording for gradients and returns its results."},
+    {"enable_grad", enable_grad, "(f, ...)\nCalls f(...) with recording, inside of no_grad."},
+    {NULL, NULL, NULL}};
+
+static const plb_function lives[] = {
+    {"tidy", tidy,
+     "(f, ...)\nCalls f(...) and returns its results. Every tensor made inside that is not "
+     "returned, kept by pl.keep, a parameter or a gradient is released at the end: call each "
+     "training step in it."},
+    {"keep", keep,
+     "(t)\nKeeps a tensor that was made inside tidy alive beyond its end; returns it."},
+    {NULL, NULL, NULL}};
+
+void plb_open_box(lua_State *L) {
+  luaL_newmetatable(L, PLB_TENSOR);
+  lua_pushcfunction(L, box_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, box_gc);
+  lua_setfield(L, -2, "__close");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &magic);
+  luaL_newmetatable(L, GUARD);
+  lua_pushcfunction(L, guard_close);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+  plb_add(L, "Gradients", gradient_modes, NULL);
+  plb_add(L, "Memory", lives, NULL);
+  watch_state(L);
+  pl_memory_on_shortage(reclaim);
+}

@@ -1,0 +1,66 @@
+/*
+** images.c: images in files (IDX, PNG), and batches of them, as Lua functions.
+*/
+#include "io/io.h"
+
+#include "bind.h"
+
+static int read_tensor(lua_State *L, pl_tensor *(*read)(const char *)) {
+  const char *path = plb_path(L, 1);
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, read(path));
+  pl_scope_end();
+  return *box ? 1 : plb_nil(L);
+}
+
+static int io_read_idx(lua_State *L) { return read_tensor(L, pl_idx_read); }
+
+static int io_read_png(lua_State *L) { return read_tensor(L, pl_png_read); }
+
+static int io_write_png(lua_State *L) {
+  const char *path = plb_path(L, 1);
+  pl_tensor *image = plb_check(L, 2);
+  pl_scope_begin();
+  const bool ok = pl_png_write(path, image);
+  pl_scope_end();
+  return plb_result(L, ok);
+}
+
+/* Bytes of the batch; 0 where the engine will refuse the tensors anyway. */
+static size_t batch_bytes(const pl_tensor *images, const pl_tensor *rows) {
+  const pl_ints size = pl_size(images);
+  if (size.n < 3 || size.v[0] < 1) return 0;
+  return (size_t)(pl_numel(images) / size.v[0] * pl_numel(rows)) * sizeof(pl_real);
+}
+
+static int io_image_batch(lua_State *L) {
+  pl_tensor *images = plb_check(L, 1), *rows = plb_check(L, 2);
+  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  const double mean = plb_number_option(L, 3, "image_batch", "mean", 0),
+               std = plb_number_option(L, 3, "image_batch", "std", 1);
+  const double shift = plb_number_option(L, 3, "image_batch", "shift", 0);
+  const bool flip = plb_bool_option(L, 3, "flip", false);
+  plb_make_room(L, batch_bytes(images, rows));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_image_batch(images, rows, mean, std, flip, (int)shift));
+  pl_scope_end();
+  return *box ? 1 : plb_raise(L);
+}
+
+static const plb_function functions[] = {
+    {"read_idx", io_read_idx,
+     "(path)\nThe tensor in an IDX file, plain or compressed with gzip, or nil and a message."},
+    {"read_png", io_read_png,
+     "(path)\nA PNG file as a uint8 tensor [h,w] or [h,w,3], or nil and a message."},
+    {"write_png", io_write_png,
+     "(path, image)\nWrites [h,w] or [h,w,3], uint8 or real in [0, 1], as a PNG file; true, or nil "
+     "and a message."},
+    {"image_batch", io_image_batch,
+     "(images, rows, options?)\nRows of uint8 images [n,h,w] or [n,h,w,3] as a real batch "
+     "[b,c,h,w], (pixel / 255 - mean) / std. Options: mean, std, flip, shift. "
+     "perilune.data.batches calls it."},
+    {NULL, NULL, NULL}};
+
+void plb_open_images(lua_State *L) { plb_add(L, "Files", functions, NULL); }

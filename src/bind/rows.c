@@ -1,0 +1,183 @@
+/*
+** rows.c: every row of the op table as a function and a method, with its text, and what a row says
+** of itself.
+*/
+#include <string.h>
+
+#include "bind.h"
+
+static void add_default(luaL_Buffer *b, const pl_attr_spec *s) {
+  char text[48];
+  if (s->type == PL_ATTR_CHOICE) {
+    luaL_addstring(b, "=\"");
+    for (const char *p = s->text; *p; p++) {
+      if (*p == '|') luaL_addstring(b, "\"|\"");
+      else luaL_addchar(b, *p);
+    }
+    luaL_addstring(b, "\"");
+  } else if (!s->text[0]) {
+    luaL_addstring(b, s->optional ? "?" : "");
+  } else if (s->type == PL_ATTR_DIM && s->fallback.i >= 0) {
+    snprintf(text, sizeof text, "=%d", (int)s->fallback.i + 1);
+    luaL_addstring(b, text);
+  } else {
+    luaL_addstring(b, "=");
+    luaL_addstring(b, s->text);
+  }
+}
+
+/* Adds the inputs: "x, weight, bias?" or "xs...". */
+static void add_inputs(luaL_Buffer *b, const pl_signature *s) {
+  for (int k = 0; k < s->n_in; k++) {
+    if (k) luaL_addstring(b, ", ");
+    luaL_addstring(b, s->in[k].name);
+    luaL_addstring(b, s->variadic ? "..." : s->in[k].optional ? "?" : "");
+  }
+}
+
+/* Pushes "conv2d(x, weight, bias?, stride=1, ...)\nwhat it does". */
+static void push_doc(lua_State *L, const pl_op *op) {
+  const pl_signature *s = pl_op_signature(op);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, pl_op_name(op));
+  luaL_addchar(&b, '(');
+  add_inputs(&b, s);
+  for (int k = 0; k < s->n_attr; k++) {
+    luaL_addstring(&b, ", ");
+    luaL_addstring(&b, s->attr[k].name);
+    add_default(&b, &s->attr[k]);
+  }
+  luaL_addstring(&b, ")\n");
+  luaL_addstring(&b, pl_op_doc(op));
+  luaL_pushresult(&b);
+}
+
+static int rows_list(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; pl_op_at(i); i++) {
+    lua_pushstring(L, pl_op_name(pl_op_at(i)));
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static void push_default(lua_State *L, const pl_attr_spec *s) {
+  switch (s->type) {
+    case PL_ATTR_REAL: lua_pushnumber(L, s->fallback.d); break;
+    case PL_ATTR_BOOL: lua_pushboolean(L, (int)s->fallback.i); break;
+    case PL_ATTR_DIM:
+    case PL_ATTR_INDEX: lua_pushinteger(L, s->fallback.i + (s->fallback.i >= 0)); break;
+    case PL_ATTR_INT: lua_pushinteger(L, s->fallback.i); break;
+    case PL_ATTR_CHOICE: lua_pushstring(L, s->text); break;
+    default: plb_push_ints(L, s->fallback.ints);
+  }
+}
+
+static void push_inputs(lua_State *L, const pl_signature *s) {
+  lua_createtable(L, s->n_in, 1);
+  for (int k = 0; k < s->n_in; k++) {
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, s->in[k].name);
+    lua_setfield(L, -2, "name");
+    lua_pushboolean(L, s->in[k].optional);
+    lua_setfield(L, -2, "optional");
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_pushboolean(L, s->variadic);
+  lua_setfield(L, -2, "variadic");
+}
+
+static void push_attrs(lua_State *L, const pl_signature *s) {
+#define WORD(type, word, ...) #word,
+  static const char *const types[] = {PL_ATTR_TYPES(WORD)};
+#undef WORD
+  lua_createtable(L, s->n_attr, 0);
+  for (int k = 0; k < s->n_attr; k++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, s->attr[k].name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, types[s->attr[k].type]);
+    lua_setfield(L, -2, "type");
+    if (s->attr[k].optional) {
+      push_default(L, &s->attr[k]);
+      lua_setfield(L, -2, "default");
+    }
+    lua_rawseti(L, -2, k + 1);
+  }
+}
+
+/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or nil
+ */
+static int rows_one(lua_State *L) {
+  const pl_op *op = pl_op_find(luaL_checkstring(L, 1));
+  if (!op) return lua_pushnil(L), 1;
+  const char *const texts[][2] = {{"name", pl_op_name(op)},
+                                  {"group", pl_op_group(op)},
+                                  {"samples", pl_op_samples(op)},
+                                  {"doc", pl_op_doc(op)}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    lua_pushstring(L, texts[i][1]);
+    lua_setfield(L, -2, texts[i][0]);
+  }
+  push_inputs(L, pl_op_signature(op));
+  lua_setfield(L, -2, "inputs");
+  push_attrs(L, pl_op_signature(op));
+  lua_setfield(L, -2, "attrs");
+  lua_pushinteger(L, pl_op_outputs(op));
+  lua_setfield(L, -2, "outputs");
+  lua_pushboolean(L, pl_op_differentiable(op));
+  lua_setfield(L, -2, "differentiable");
+  return 1;
+}
+
+static const plb_function functions[] = {
+    {"ops", rows_list, "()\nThe names of all ops, in the order of the table."},
+    {"op", rows_one,
+     "(name)\nThe row of an op: name, group, inputs, attrs, samples, doc, outputs, "
+     "differentiable."},
+    {NULL, NULL, NULL}};
+
+static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"},
+                                           {"div", "__div"}, {"pow", "__pow"}, {"neg", "__unm"}};
+
+/* -x passes its operand twice. */
+static int negate(lua_State *L) {
+  lua_settop(L, 1);
+  return plb_call_op(L);
+}
+
+static void set_operator(lua_State *L, const pl_op *op) {
+  for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
+    if (strcmp(operators[i][0], pl_op_name(op)) != 0) continue;
+    luaL_getmetatable(L, PLB_TENSOR);
+    lua_pushlightuserdata(L, (void *)op);
+    lua_pushcclosure(L, strcmp(operators[i][1], "__unm") == 0 ? negate : plb_call_op, 1);
+    lua_setfield(L, -2, operators[i][1]);
+    lua_pop(L, 1);
+  }
+}
+
+static void open_row(lua_State *L, const pl_op *op) {
+  const char *name = pl_op_name(op);
+  lua_pushlightuserdata(L, (void *)op);
+  lua_pushcclosure(L, plb_call_op, 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 1, name);
+  if (!pl_op_signature(op)->variadic) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 2, name);
+  }
+  lua_pop(L, 1);
+  push_doc(L, op);
+  lua_setfield(L, 3, name);
+  plb_add_to_group(L, pl_op_group(op), name);
+  set_operator(L, op);
+}
+
+void plb_open_rows(lua_State *L) {
+  const pl_op *op;
+  for (int i = 0; (op = pl_op_at(i)) != NULL; i++) open_row(L, op);
+  plb_add(L, "The program and the computer", functions, NULL);
+}
