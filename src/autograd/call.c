@@ -9,7 +9,7 @@
 
 #include "node.h"
 
-static _Thread_local bool recording_off;
+static PL_THREAD_LOCAL bool recording_off;
 
 bool pl_grad_enabled(void) { return !recording_off; }
 
@@ -25,8 +25,15 @@ bool pl_grad_mode(bool on) {
 */
 
 static uint64_t serial;
-static _Thread_local pl_node *dying;
-static _Thread_local bool draining;
+
+/* With the inputs, the attributes, and the versions of the inputs behind it. */
+static size_t node_bytes(size_t n_in, const pl_op *op) {
+  return sizeof(pl_node) + n_in * (sizeof(pl_tensor *) + sizeof(unsigned)) +
+         (size_t)op->signature->n_attr * sizeof(pl_attr);
+}
+
+static PL_THREAD_LOCAL pl_node *dying;
+static PL_THREAD_LOCAL bool draining;
 
 void pl_node_forget(pl_node *node) {
   for (int i = 0; i < node->n_in; i++) pl_release(node->in[i]), node->in[i] = NULL;
@@ -46,7 +53,7 @@ void pl_node_release(pl_node *node) {
   while ((node = dying)) {
     dying = node->next;
     pl_node_forget(node);
-    free(node);
+    pl_object_free(node, node_bytes((size_t)node->n_in, node->op));
   }
   draining = false;
 }
@@ -73,8 +80,7 @@ static pl_tensor *kept_input(const pl_op *op, pl_tensor *t) {
 
 static pl_node *node_new(const pl_args *c, int n_out) {
   const size_t n_in = (size_t)c->n_in, n_attr = (size_t)c->op->signature->n_attr;
-  pl_node *node = pl_new_object(sizeof(pl_node) + n_in * sizeof(pl_tensor *) +
-                                n_attr * sizeof(pl_attr) + n_in * sizeof(unsigned));
+  pl_node *node = pl_object_new(node_bytes(n_in, c->op));
   if (!node) return NULL;
   node->refs = 1; /* the builder's, until the outputs hold it */
   node->serial = ++serial;

@@ -11,6 +11,10 @@
 #include "memory.h"
 #include "profile.h"
 
+/* A thread's own, found without a call where the library's text is shared; the library has little
+ * of it, so that it also fits where modules are loaded at run time. */
+#define PL_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
 #define PL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PL_MAX(a, b) ((a) > (b) ? (a) : (b))
 

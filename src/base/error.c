@@ -8,8 +8,8 @@
 
 #include "base.h"
 
-static _Thread_local char message[512];
-static _Thread_local bool is_set;
+static PL_THREAD_LOCAL char message[512];
+static PL_THREAD_LOCAL bool is_set;
 static volatile sig_atomic_t interrupt_flag;
 
 const char *pl_error(void) { return is_set ? message : NULL; }

@@ -2,6 +2,7 @@
 ** memory.c: blocks in size classes, four to an octave, each with a list of free blocks.
 ** A block carries a 64-byte header before its data, so data stay aligned and freeing
 ** needs no table. Cached bytes are capped at what was once live at the same time.
+** Small objects have lists of their own, in each thread.
 */
 #include "base.h"
 
@@ -12,6 +13,7 @@
 enum { ALIGN = 64, CLASSES = 4 * 48, SMALLEST_CACHE = 64 << 20 };
 
 typedef struct block {
+  pl_storage storage; /* of a tensor; in its place, so that it costs nothing */
   struct block *next;
   void *start; /* as malloc gave it */
   size_t capacity;
@@ -63,7 +65,7 @@ static block *new_block(size_t capacity, int class) {
   void *start = malloc(capacity + 2 * ALIGN);
   if (!start) return NULL;
   block *b = (block *)(((uintptr_t)start + ALIGN - 1) / ALIGN * ALIGN);
-  *b = (block){NULL, start, capacity, class};
+  *b = (block){.start = start, .capacity = capacity, .class = class};
   return b;
 }
 
@@ -114,28 +116,112 @@ void pl_scratch_free(void *p) {
   if (p) give_back(p);
 }
 
-void *pl_storage_alloc(size_t bytes) {
-  void *p = alloc(bytes);
+pl_storage *pl_storage_new(size_t bytes) {
+  void *p = alloc(PL_MAX(bytes, 1));
   if (!p) return NULL;
-  live_bytes += (int64_t)bytes;
+  live_bytes += (int64_t)PL_MAX(bytes, 1);
   peak_bytes = PL_MAX(peak_bytes, live_bytes);
-  return p;
+  pl_storage *s = &((block *)((char *)p - ALIGN))->storage;
+  *s = (pl_storage){.refs = 1, .bytes = bytes, .data = p};
+  return s;
 }
 
-void pl_storage_free(void *p, size_t bytes) {
-  if (!p) return;
-  live_bytes -= (int64_t)bytes;
-  give_back(p);
+void pl_storage_release(pl_storage *s) {
+  if (!s || --s->refs) return;
+  live_bytes -= (int64_t)PL_MAX(s->bytes, 1);
+  give_back(s->data);
 }
 
-void *pl_new_object(size_t bytes) {
-  void *p = refused() ? NULL : calloc(1, bytes);
+/*
+** The end of a thread
+*/
+
+static PL_THREAD_LOCAL struct {
+  void (*f[PL_ENDS])(void);
+  int n;
+} ends;
+static pthread_key_t end_of_thread;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void call_ends(void *unused) {
+  (void)unused;
+  while (ends.n) ends.f[--ends.n]();
+}
+
+static void make_key(void) { pthread_key_create(&end_of_thread, call_ends); }
+
+void pl_at_thread_end(void (*f)(void)) {
+  pthread_once(&once, make_key);
+  pthread_setspecific(end_of_thread, &ends);
+  if (ends.n < PL_ENDS) ends.f[ends.n++] = f;
+}
+
+/*
+** Small objects
+*/
+
+/* The address sanitizer must see each one end. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED 1
+#endif
+#endif
+#ifndef WATCHED
+#define WATCHED 0
+#endif
+
+enum { STEP = 64, SIZES = 8, MOST_KEPT = WATCHED ? 0 : 1024 }; /* sizes are multiples of STEP bytes */
+
+typedef struct object {
+  struct object *next;
+} object;
+
+static PL_THREAD_LOCAL struct {
+  object *list;
+  int n;
+} kept[SIZES];
+static PL_THREAD_LOCAL bool end_noted;
+
+static void free_kept(void) {
+  for (int i = 0; i < SIZES; i++)
+    for (object *o; (o = kept[i].list); free(o)) kept[i].list = o->next;
+}
+
+static size_t size_class(size_t bytes) { return (bytes - 1) / STEP; }
+
+static void *try_object(size_t bytes) {
+  const size_t c = size_class(bytes);
+  if (refused()) return NULL;
+  object *o = c < SIZES ? kept[c].list : NULL;
+  if (!o) return calloc(c + 1, STEP);
+  kept[c].list = o->next;
+  kept[c].n--;
+  return memset(o, 0, bytes);
+}
+
+void *pl_object_new(size_t bytes) {
+  void *p = try_object(bytes);
   if (!p && reclaim) {
     reclaim(bytes);
-    p = refused() ? NULL : calloc(1, bytes);
+    p = try_object(bytes);
   }
   if (!p) pl_fail("not enough memory for %zu bytes", bytes);
   return p;
+}
+
+void pl_object_free(void *p, size_t bytes) {
+  const size_t c = size_class(bytes);
+  if (c >= SIZES || kept[c].n >= MOST_KEPT) {
+    free(p);
+    return;
+  }
+  if (!end_noted) pl_at_thread_end(free_kept), end_noted = true;
+  object *o = p;
+  o->next = kept[c].list;
+  kept[c].list = o;
+  kept[c].n++;
 }
 
 void pl_count_tensor(int delta) { tensors += delta; }

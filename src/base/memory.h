@@ -14,12 +14,27 @@ void *pl_scratch(size_t bytes);
 /* Accepts NULL. */
 void pl_scratch_free(void *block);
 
-/* The same for tensors' storage, which is counted as live bytes. */
-void *pl_storage_alloc(size_t bytes);
-void pl_storage_free(void *block, size_t bytes);
+/* The memory of tensors, which is counted as live bytes. It is one block with its data. */
+typedef struct {
+  int refs;
+  unsigned version; /* counts changes in place */
+  size_t bytes;
+  void *data;
+} pl_storage;
+/* One reference, the caller's. */
+pl_storage *pl_storage_new(size_t bytes);
+void pl_storage_release(pl_storage *s);
 
-/* Small objects (tensors, nodes): calloc with the same failure rules, not cached. */
-void *pl_new_object(size_t bytes);
+/*
+** Small objects (tensors, nodes), all zero. Each thread keeps some of those that it freed; it must
+** be told their size again.
+*/
+void *pl_object_new(size_t bytes);
+void pl_object_free(void *object, size_t bytes);
+
+/* Calls f when this thread ends; at most PL_ENDS functions. */
+enum { PL_ENDS = 4 };
+void pl_at_thread_end(void (*f)(void));
 
 /* Live objects, for pl_memory_now and the tests. */
 void pl_count_tensor(int delta);

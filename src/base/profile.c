@@ -17,7 +17,7 @@ static struct {
   size_t *slot; /* index + 1, 0 is free; 2 * room of them */
 } profile;
 
-static _Thread_local pl_span *innermost;
+static PL_THREAD_LOCAL pl_span *innermost;
 
 static double now(void) {
   struct timespec t;

@@ -21,10 +21,12 @@
 */
 
 /* A box is this userdata; most code sees its tensor alone. */
-typedef struct {
-  const void *magic; /* tells a box from other userdata */
-  pl_tensor *tensor; /* NULL: released */
-  bool kept;         /* tidy leaves it alone */
+typedef struct plb_box {
+  const void *magic;            /* tells a box from other userdata */
+  pl_tensor *tensor;            /* NULL: released */
+  bool kept;                    /* tidy leaves it alone */
+  struct plb_guard *tidy;       /* whose list it is in, or NULL */
+  struct plb_box *next, **link; /* in that list: the next, and what points to this one */
 } plb_box;
 
 /* Pushes an empty box. */

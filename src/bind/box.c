@@ -19,7 +19,8 @@ static lua_State *last_used; /* a thread whose stack is in use, for the engine's
 static lua_State *releasing; /* the thread in which a box ends; last_used may be dead by then */
 
 static void end_dead(lua_State *L);
-static void note_box(lua_State *L);
+static void note_box(plb_box *box);
+static void unlink_box(plb_box *box);
 
 void plb_enter(lua_State *L) {
   if (L == last_used) return;
@@ -35,7 +36,7 @@ pl_tensor **plb_newbox(lua_State *L) {
   *box = (plb_box){.magic = &magic};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &magic);
   lua_setmetatable(L, -2);
-  note_box(L);
+  note_box(box);
   return &box->tensor;
 }
 
@@ -77,7 +78,9 @@ void plb_let_go(lua_State *L, pl_tensor **box) {
 
 static int box_gc(lua_State *L) {
   plb_box *box = plb_box_at(L, 1);
-  if (box) plb_let_go(L, &box->tensor);
+  if (!box) return 0;
+  unlink_box(box);
+  plb_let_go(L, &box->tensor);
   return 0;
 }
 
@@ -134,55 +137,59 @@ static void reclaim(size_t bytes) {
 /*
 ** Modes. Each is a guard, a to-be-closed value, so that it ends when an error passes too. The
 ** guard of a coroutine that died of an error is not closed: it ends when another thread calls.
+** The guard of tidy has the list of the boxes that were made in it, which the boxes themselves are.
 */
 
 #define GUARD "perilune.guard"
-enum { OUTER_LIST = 1, OUTER_GUARD, THREAD }; /* the user values of a guard */
+enum { OUTER_GUARD = 1, THREAD }; /* the user values of a guard */
 
-typedef struct {
-  bool is_mode, was, ended; /* was: the gradient mode to go back to */
-  lua_Integer noted;        /* boxes that the outer tidy has listed */
+typedef struct plb_guard {
+  bool is_tidy, was, ended; /* was: the gradient mode to go back to */
+  plb_box *boxes;           /* made in it, of a tidy */
+  struct plb_guard *tidy;   /* the tidy around it, or NULL */
   lua_State *thread;
 } guard;
 
 static const char guard_key = 0; /* registry: the innermost guard, or nil */
-static const char boxes_key = 0; /* registry: the list of the innermost tidy, weak, or nil */
 static guard *innermost;
-static lua_Integer noted = -1; /* how many boxes are listed; -1: no tidy is running */
+static guard *innermost_tidy;
 
-static void note_box(lua_State *L) {
-  if (noted < 0) return;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, ++noted);
-  lua_pop(L, 1);
+static void link_box(plb_box *box, guard *g) {
+  box->tidy = g;
+  if (!g) return;
+  box->next = g->boxes;
+  box->link = &g->boxes;
+  if (box->next) box->next->link = &box->next;
+  g->boxes = box;
 }
 
+static void unlink_box(plb_box *box) {
+  if (!box->tidy) return;
+  *box->link = box->next;
+  if (box->next) box->next->link = box->link;
+  box->tidy = NULL;
+}
+
+static void note_box(plb_box *box) { link_box(box, innermost_tidy); }
+
 /* Releases what is still listed, except parameters. */
-static void release_listed(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
-  for (lua_Integer i = 1; i <= noted; i++) {
-    if (lua_rawgeti(L, -1, i) == LUA_TUSERDATA) {
-      plb_box *box = lua_touserdata(L, -1);
-      pl_tensor *t = box->tensor;
-      if (t && !box->kept && !(pl_requires_grad(t) && pl_is_leaf(t))) plb_let_go(L, &box->tensor);
-    }
-    lua_pop(L, 1);
+static void release_listed(lua_State *L, guard *g) {
+  for (plb_box *box; (box = g->boxes);) {
+    const pl_tensor *t = box->tensor;
+    unlink_box(box);
+    if (t && !box->kept && !(pl_requires_grad(t) && pl_is_leaf(t))) plb_let_go(L, &box->tensor);
   }
-  lua_pop(L, 1);
 }
 
 static void end_innermost(lua_State *L) {
   guard *g = innermost;
   luaL_checkstack(L, 8, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_key);
-  if (g->is_mode) {
-    pl_grad_mode(g->was);
+  if (g->is_tidy) {
+    innermost_tidy = g->tidy;
+    release_listed(L, g);
   } else {
-    release_listed(L);
-    noted = g->noted;
-    lua_getiuservalue(L, -1, OUTER_LIST);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &boxes_key);
+    pl_grad_mode(g->was);
   }
   g->ended = true;
   lua_getiuservalue(L, -1, OUTER_GUARD);
@@ -203,15 +210,14 @@ static void end_dead(lua_State *L) {
 }
 
 static void forget_modes(void) {
-  innermost = NULL;
-  noted = -1;
+  innermost = innermost_tidy = NULL;
   pl_grad_mode(true);
 }
 
 static guard *push_guard(lua_State *L) {
   plb_enter(L);
   guard *g = lua_newuserdatauv(L, sizeof *g, THREAD);
-  *g = (guard){.is_mode = true, .was = pl_grad_mode(true), .thread = L};
+  *g = (guard){.was = pl_grad_mode(true), .tidy = innermost_tidy, .thread = L};
   pl_grad_mode(g->was);
   luaL_setmetatable(L, GUARD);
   lua_pushthread(L);
@@ -247,90 +253,56 @@ static int with_mode(lua_State *L, bool on) {
 static int no_grad(lua_State *L) { return with_mode(L, false); }
 static int enable_grad(lua_State *L) { return with_mode(L, true); }
 
-/* Takes the tensor on top off the list and hands it to the outer one, if there is one. */
-static void hand_out(lua_State *L, int depth);
+/*
+** tidy
+*/
+
+/* What is on top, and what is in it if it is a table, belongs to the tidy around this one. The
+ * tables that were seen are keys of the table at 2. */
+static void hand_out(lua_State *L, guard *g, int depth);
 
 enum { MAX_DEPTH = 100 };
 
-static void hand_out_table(lua_State *L, int depth) {
+static void hand_out_table(lua_State *L, guard *g, int depth) {
+  lua_pushvalue(L, -1);
+  const bool seen = lua_rawget(L, 2) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (seen) return;
   if (depth == MAX_DEPTH)
     luaL_error(L, "tidy: what is returned is nested deeper than %d tables", MAX_DEPTH);
   luaL_checkstack(L, 8, "tidy");
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) hand_out(L, depth + 1);
+  lua_pushvalue(L, -1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, 2);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) hand_out(L, g, depth + 1);
 }
 
-/* The values that are handed out are keys of the table at index 2. */
-static void hand_out(lua_State *L, int depth) {
-  if (plb_test(L, -1)) {
-    lua_pushvalue(L, -1);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, 2);
-  } else if (lua_istable(L, -1)) {
-    lua_pushvalue(L, -1);
-    bool seen = lua_rawget(L, 2) != LUA_TNIL;
-    lua_pop(L, 1);
-    if (seen) return;
-    lua_pushvalue(L, -1);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, 2);
-    hand_out_table(L, depth);
+static void hand_out(lua_State *L, guard *g, int depth) {
+  if (lua_istable(L, -1)) {
+    hand_out_table(L, g, depth);
+  } else if (plb_test(L, -1) && plb_box_at(L, -1)->tidy == g) {
+    plb_box *box = plb_box_at(L, -1);
+    unlink_box(box);
+    link_box(box, g->tidy);
   }
-}
-
-/* Removes the keys of the table at 2 from the list, and notes them in the outer one. */
-static void unlist(lua_State *L, const guard *g) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
-  int list = lua_gettop(L);
-  lua_Integer outer = g->noted;
-  lua_getiuservalue(L, 1, OUTER_LIST);
-  for (lua_Integer i = 1; i <= noted; i++) {
-    lua_rawgeti(L, list, i);
-    lua_pushvalue(L, -1);
-    if (!lua_isnil(L, -1) && lua_rawget(L, 2) != LUA_TNIL) {
-      lua_pushnil(L);
-      lua_rawseti(L, list, i);
-      if (outer >= 0) {
-        lua_pushvalue(L, -2);
-        lua_rawseti(L, list + 1, ++outer);
-      }
-    }
-    lua_pop(L, 2);
-  }
-  ((guard *)g)->noted = outer;
-  lua_pop(L, 2);
-}
-
-static void push_weak_list(lua_State *L) {
-  lua_createtable(L, 64, 0);
-  if (luaL_newmetatable(L, "perilune.weak")) {
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-  }
-  lua_setmetatable(L, -2);
 }
 
 static int tidy(lua_State *L) {
   check_callable(L);
   guard *g = push_guard(L);
+  g->is_tidy = true;
+  innermost_tidy = g;
   lua_insert(L, 1);
   lua_toclose(L, 1);
-  lua_newtable(L); /* what is handed out */
+  lua_newtable(L); /* tables that were handed out */
   lua_insert(L, 2);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key);
-  lua_setiuservalue(L, 1, OUTER_LIST);
-  push_weak_list(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &boxes_key);
-  g->is_mode = false;
-  g->noted = noted;
-  noted = 0;
   lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
-  int n = lua_gettop(L) - 2;
+  const int n = lua_gettop(L) - 2;
   for (int i = 1; i <= n; i++) {
     lua_pushvalue(L, i + 2);
-    hand_out(L, 0);
+    hand_out(L, g, 0);
     lua_pop(L, 1);
   }
-  unlist(L, g);
   return n;
 }
 

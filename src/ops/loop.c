@@ -24,16 +24,21 @@ bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_int
   return true;
 }
 
+static bool all_same_size(const pl_args *c) {
+  for (int i = 1; i < c->n_in; i++)
+    if (!pl_same_size(c->in[0], c->in[i])) return false;
+  return true;
+}
+
 bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in) {
+  if (all_same_size(c)) return true;
   pl_ints size = pl_size(in[0]);
-  bool same = true;
   for (int i = 1; i < c->n_in; i++) {
-    same = same && pl_same_size(in[0], in[i]);
     pl_tensor so_far = {.kind = in[0]->kind, .rank = size.n};
     memcpy(so_far.size, size.v, sizeof so_far.size);
     if (!pl_broadcast(c->op->name, i == 1 ? in[0] : &so_far, in[i], &size)) return false;
   }
-  for (int i = 0; !same && i < c->n_in; i++)
+  for (int i = 0; i < c->n_in; i++)
     if (!(in[i] = pl_expand_to(in[i], size))) return false;
   return true;
 }

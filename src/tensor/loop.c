@@ -52,21 +52,30 @@ static int64_t cut(int64_t rows, int64_t inner, int64_t i, int64_t parts) {
   return i == parts ? inner : inner * i / parts / VECTORS * VECTORS;
 }
 
-void pl_loop_run(const pl_loop *l, pl_loop_body *body, void *context) {
+/* What thread `id` of so many goes through. */
+static void run_share(const pl_loop *l, int64_t rows, int64_t id, int64_t threads,
+                      pl_loop_body *body, void *context) {
   const int last = l->rank - 1;
   const int64_t inner = l->size[last];
   const int64_t stride[3] = {l->stride[0][last], l->stride[1][last], l->stride[2][last]};
+  const int64_t end = cut(rows, inner, id + 1, threads);
+  int64_t i = cut(rows, inner, id, threads);
+  if (rows == 1 && i < end)
+    body(context, end - i, (int64_t[]){i * stride[0], i * stride[1], i * stride[2]}, stride);
+  if (rows == 1) return;
+  place p = place_of(l, i);
+  for (; i < end; i++, next_row(l, &p)) body(context, inner, p.offset, stride);
+}
+
+/* A region of one thread is none: to enter one costs more than a small loop. */
+void pl_loop_run(const pl_loop *l, pl_loop_body *body, void *context) {
   int64_t rows = 1;
-  for (int d = 0; d < last; d++) rows *= l->size[d];
-  if (!rows || !inner) return;
-#pragma omp parallel if (rows * inner > PL_GRAIN)
-  {
-    const int64_t id = omp_get_thread_num(), threads = omp_get_num_threads();
-    const int64_t end = cut(rows, inner, id + 1, threads);
-    int64_t i = cut(rows, inner, id, threads);
-    if (rows == 1 && i < end)
-      body(context, end - i, (int64_t[]){i * stride[0], i * stride[1], i * stride[2]}, stride);
-    place p = place_of(l, rows == 1 ? 0 : i);
-    for (; rows > 1 && i < end; i++, next_row(l, &p)) body(context, inner, p.offset, stride);
+  for (int d = 0; d < l->rank - 1; d++) rows *= l->size[d];
+  if (!rows || !l->size[l->rank - 1]) return;
+  if (rows * l->size[l->rank - 1] <= PL_GRAIN) {
+    run_share(l, rows, 0, 1, body, context);
+    return;
   }
+#pragma omp parallel
+  run_share(l, rows, omp_get_thread_num(), omp_get_num_threads(), body, context);
 }

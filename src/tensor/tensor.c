@@ -13,16 +13,24 @@ void (*pl_history_drop)(pl_tensor *t);
 ** Scopes: one stack of owned tensors; a NULL entry marks where a scope begins.
 */
 
-static _Thread_local struct {
+static PL_THREAD_LOCAL struct {
   pl_tensor **v;
   size_t n, room;
 } owned;
 
+enum { FIRST_ROOM = 256 };
+
+static void free_owned(void) {
+  free(owned.v);
+  memset(&owned, 0, sizeof owned);
+}
+
 static bool push(pl_tensor *t) {
   if (owned.n == owned.room) {
-    size_t room = owned.room ? 2 * owned.room : 256;
+    const size_t room = owned.room ? 2 * owned.room : FIRST_ROOM;
     pl_tensor **v = realloc(owned.v, room * sizeof *v);
     if (!v) return pl_fail("not enough memory for %zu bytes", room * sizeof *v);
+    if (!owned.room) pl_at_thread_end(free_owned);
     owned.v = v;
     owned.room = room;
   }
@@ -37,11 +45,6 @@ void pl_scope_end(void) {
     pl_tensor *t = owned.v[--owned.n];
     if (!t) break;
     pl_release(t);
-  }
-  if (owned.n == 0) {
-    free(owned.v);
-    owned.v = NULL;
-    owned.room = 0;
   }
 }
 
@@ -65,25 +68,8 @@ const char *pl_kind_name(pl_kind kind) {
   return names[kind];
 }
 
-static pl_storage *storage_new(size_t bytes) {
-  pl_storage *s = pl_new_object(sizeof *s);
-  if (!s) return NULL;
-  s->refs = 1;
-  s->bytes = bytes;
-  s->data = pl_storage_alloc(bytes ? bytes : 1);
-  if (s->data) return s;
-  free(s);
-  return NULL;
-}
-
-static void storage_release(pl_storage *s) {
-  if (!s || --s->refs) return;
-  pl_storage_free(s->data, s->bytes ? s->bytes : 1);
-  free(s);
-}
-
 static pl_tensor *shell(pl_kind kind, pl_ints size) {
-  pl_tensor *t = pl_new_object(sizeof *t);
+  pl_tensor *t = pl_object_new(sizeof *t);
   if (!t) return NULL;
   pl_count_tensor(1);
   t->refs = 1;
@@ -107,9 +93,9 @@ void pl_release(pl_tensor *t) {
   if (!t || --t->refs) return;
   pl_release(t->grad);
   if (t->node) pl_history_drop(t);
-  storage_release(t->storage);
+  pl_storage_release(t->storage);
   pl_count_tensor(-1);
-  free(t);
+  pl_object_free(t, sizeof *t);
 }
 
 /*
@@ -144,7 +130,7 @@ pl_tensor *pl_empty(pl_kind kind, pl_ints size) {
   if (pl_error() || !check_size(kind, size)) return NULL;
   pl_tensor *t = shell(kind, size);
   if (!t) return NULL;
-  t->storage = storage_new((size_t)pl_count(size) * pl_kind_bytes(kind));
+  t->storage = pl_storage_new((size_t)pl_count(size) * pl_kind_bytes(kind));
   if (t->storage) return pl_scope_own(t);
   pl_release(t);
   return NULL;

@@ -10,13 +10,6 @@
 
 struct pl_node;
 
-typedef struct {
-  int refs;
-  unsigned version; /* counts changes in place */
-  size_t bytes;
-  void *data;
-} pl_storage;
-
 struct pl_tensor {
   int refs;
   pl_kind kind;
