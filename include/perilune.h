@@ -194,11 +194,11 @@ PL_API pl_tensor *pl_detach(pl_tensor *t);
  * grad. */
 PL_API bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool create_graph);
 /*
-** The same, with the graph swept; and while it goes on, each of n leaves is reported as soon as
+** The same, the graph being freed; and while it goes on, each of n leaves is reported as soon as
 ** its grad is complete and no node reads its values any more, by itself or by another tensor in
 ** the same memory: ready(context, m, which), `which` being numbers from 0 into `leaves`. It may
 ** change the leaf and take its grad away, which is still in the caches then. Leaves whose grad is
-** not reached are not reported; false ends the sweep, with the error slot set. Interrupts wait for
+** not reached are not reported; false ends the pass, with the error slot set. Interrupts wait for
 ** the end.
 */
 typedef bool pl_ready(void *context, int m, const int *which);

@@ -35,13 +35,13 @@ static size_t node_bytes(size_t n_in, const pl_op *op) {
 static PL_THREAD_LOCAL pl_node *dying;
 static PL_THREAD_LOCAL bool draining;
 
-void pl_node_forget(pl_node *node) {
+void pl_node_free_buffers(pl_node *node) {
   for (int i = 0; i < node->n_in; i++) pl_release(node->in[i]), node->in[i] = NULL;
   for (int i = 0; i < PL_MAX_OUT; i++) pl_release(node->out[i]), node->out[i] = NULL;
   for (int i = 0; i < PL_MAX_SAVED; i++) pl_release(node->saved[i]), node->saved[i] = NULL;
   pl_custom_release(node->custom);
   node->custom = NULL;
-  node->forgotten = true;
+  node->freed = true;
 }
 
 void pl_node_release(pl_node *node) {
@@ -52,7 +52,7 @@ void pl_node_release(pl_node *node) {
   draining = true;
   while ((node = dying)) {
     dying = node->next;
-    pl_node_forget(node);
+    pl_node_free_buffers(node);
     pl_object_free(node, node_bytes((size_t)node->n_in, node->op));
   }
   draining = false;
@@ -70,12 +70,12 @@ static pl_tensor *kept_input(const pl_op *op, pl_tensor *t) {
   if (!t) return NULL;
   bool leaf = t->requires_grad && !t->node;
   if (!(op->forget & PL_FORGET_IN) || leaf || t->kind != PL_REAL) return pl_retain(t);
-  pl_tensor *ghost = pl_ghost(t);
-  if (!ghost) return NULL;
-  ghost->requires_grad = t->requires_grad;
-  ghost->slot = t->slot;
-  if ((ghost->node = t->node)) ghost->node->refs++;
-  return ghost;
+  pl_tensor *meta = pl_meta(t);
+  if (!meta) return NULL;
+  meta->requires_grad = t->requires_grad;
+  meta->output = t->output;
+  if ((meta->node = t->node)) meta->node->refs++;
+  return meta;
 }
 
 static pl_node *node_new(const pl_args *c, int n_out) {
@@ -99,7 +99,7 @@ static pl_node *node_new(const pl_args *c, int n_out) {
     pl_tensor *y = c->out[i];
     pl_tensor *kept = !(c->op->forget & PL_FORGET_OUT)
                           ? pl_retain(pl_alias(y, pl_size(y), y->stride, y->offset))
-                          : pl_ghost(y);
+                          : pl_meta(y);
     node->out[i] = kept;
     node->out_version[i] = y->storage->version;
   }
@@ -118,7 +118,7 @@ static bool record(pl_args *c, int n_out) {
   for (int i = 0; i < n_out && !pl_error(); i++) {
     if (c->out[i]->kind != PL_REAL) continue;
     c->out[i]->node = node;
-    c->out[i]->slot = i;
+    c->out[i]->output = i;
     c->out[i]->requires_grad = true;
     node->refs++;
   }

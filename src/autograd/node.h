@@ -13,9 +13,9 @@ typedef struct pl_node {
   const pl_op *op;
   int owner; /* in a profile: of the gradient, as it was of the call */
   int n_in, n_out;
-  bool forgotten;             /* its buffers were released by a sweep */
+  bool freed;                 /* its buffers were released by a backward pass */
   pl_attr *attr;              /* as many as the row has */
-  pl_tensor *out[PL_MAX_OUT]; /* values without history, or ghosts: no cycle */
+  pl_tensor *out[PL_MAX_OUT]; /* values without history, or meta tensors: no cycle */
   unsigned out_version[PL_MAX_OUT];
   pl_tensor *saved[PL_MAX_SAVED];
   pl_custom *custom;
@@ -23,7 +23,7 @@ typedef struct pl_node {
   pl_tensor *in[];
 } pl_node;
 
-void pl_node_forget(pl_node *node);
+void pl_node_free_buffers(pl_node *node);
 void pl_node_release(pl_node *node);
 
 #endif

@@ -1,6 +1,6 @@
 /*
 ** custom.c: functions whose gradient is written in Lua. The call keeps the rule and its
-** context in the registry until no graph needs them. The rule runs inside the sweep,
+** context in the registry until no graph needs them. The rule runs inside the backward pass,
 ** protected: its error becomes the message in the slot, and it may not yield.
 */
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static int run_rule(lua_State *L) {
     if (!g)
       return luaL_error(L, "custom: gradient %d is a %s; tensor or nil expected", i + 1,
                         luaL_typename(L, i + 1));
-    f->gin[i] = pl_reshape(g, pl_size(g)); /* one that the sweep's scope owns */
+    f->gin[i] = pl_reshape(g, pl_size(g)); /* one that the pass's scope owns */
   }
   return 0;
 }

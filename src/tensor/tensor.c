@@ -159,7 +159,7 @@ pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t o
   return pl_scope_own(v);
 }
 
-pl_tensor *pl_ghost(const pl_tensor *t) {
+pl_tensor *pl_meta(const pl_tensor *t) {
   pl_tensor *v = shell(t->kind, pl_size(t));
   return v;
 }

@@ -1,6 +1,6 @@
 /*
 ** tensor.h: the tensor as the engine's own files see it. This floor knows memory, shapes
-** and strides; `node`, `slot` and `grad` are carried for the graph floor, which hooks
+** and strides; `node`, `output` and `grad` are carried for the graph floor, which hooks
 ** pl_history_drop to learn of a tensor's end.
 */
 #ifndef PERILUNE_TENSOR_H
@@ -18,9 +18,9 @@ struct pl_tensor {
   int64_t size[PL_MAX_RANK];
   int64_t stride[PL_MAX_RANK]; /* in elements; 0 repeats, negative runs backwards */
   int64_t offset;              /* of the first element, in elements */
-  pl_storage *storage;         /* NULL: a ghost, which has a shape and a history only */
+  pl_storage *storage;         /* NULL: a meta tensor, which has a shape and a history only */
   struct pl_node *node;        /* the call that made it, or NULL */
-  int slot;                    /* which output of it */
+  int output;                  /* which output of it */
   pl_tensor *grad;             /* of a leaf */
 };
 
@@ -40,7 +40,7 @@ static inline uint8_t *pl_uint8s(const pl_tensor *t) {
 /* Another tensor on the same storage, without history. */
 pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset);
 /* The shape alone: storage NULL, history kept by the caller. */
-pl_tensor *pl_ghost(const pl_tensor *t);
+pl_tensor *pl_meta(const pl_tensor *t);
 /* Puts a new tensor (one reference, the caller's) into the innermost scope. */
 pl_tensor *pl_scope_own(pl_tensor *t);
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b);

@@ -303,7 +303,7 @@ static void test_backward(void **state) {
   assert_true(pl_backward(y, NULL, false, false));
   CHECK(pl_grad_of(w), 14, 32, 54);
   assert_false(pl_backward(y, NULL, false, false));
-  check_error("sum: the graph was already swept; pass retain_graph=true to sweep it again");
+  check_error("sum: the graph was freed by an earlier backward pass; pass retain_graph=true to that one");
   pl_set_grad(w, NULL);
   assert_null(pl_grad_of(w));
   assert_false(pl_set_requires_grad(y, false));
@@ -363,7 +363,7 @@ static void test_changes_in_place_are_noticed(void **state) {
   assert_null(pl_grad_of(x));
 }
 
-static void test_a_failed_sweep_leaves_gradients_alone(void **state) {
+static void test_a_failed_pass_leaves_gradients_alone(void **state) {
   (void)state;
   pl_tensor *x = leaf(ROW(1, 2));
   for (int64_t n = 0;; n++) {
@@ -693,7 +693,7 @@ int main(void) {
       TEST(higher_orders),
       TEST(grad_mode),
       TEST(changes_in_place_are_noticed),
-      TEST(a_failed_sweep_leaves_gradients_alone),
+      TEST(a_failed_pass_leaves_gradients_alone),
       TEST(training),
       TEST(known_answers),
       TEST(the_stream),

@@ -157,21 +157,21 @@ end
 -- Sweeping twice
 --
 
-function T.test_second_sweep_is_refused()
+function T.test_second_pass_is_refused()
   local x = leaf {1, 2}
   local y = (x * x):sum()
   y:backward()
-  fails("sum: the graph was already swept; pass retain_graph=true to sweep it again",
+  fails("sum: the graph was freed by an earlier backward pass; pass retain_graph=true to that one",
         function() y:backward() end)
   eq(list(x.grad), {2, 4})
 end
 
-function T.test_second_sweep_of_a_shared_part_is_refused()
+function T.test_second_pass_of_a_shared_part_is_refused()
   local x, w = leaf {1, 2}, leaf {1, 1}
   local h = x * x
   h:sum():backward()
-  fails("mul: the graph was already swept", function() h:sum():backward() end)
-  fails("mul: the graph was already swept", function() pl.grad((h * w):sum(), x) end)
+  fails("mul: the graph was freed", function() h:sum():backward() end)
+  fails("mul: the graph was freed", function() pl.grad((h * w):sum(), x) end)
   eq(list(pl.grad((h * w):sum(), h)[1]), {1, 1}) -- the part that is left
   eq(list(x.grad), {2, 4})
 end
@@ -183,7 +183,7 @@ function T.test_retain_graph()
     y:backward{retain_graph = i < 3}
     eq(list(x.grad), {2 * i, 4 * i})
   end
-  fails("already swept", function() y:backward() end)
+  fails("was freed", function() y:backward() end)
 end
 
 function T.test_a_leaf_has_no_graph_to_lose()
@@ -388,11 +388,11 @@ function T.test_long_chains()
   eq(list(x.grad), {1})
   local z = x
   for _ = 1, 20000 do z = z + 1 end
-  z = nil -- a long graph that was never swept
+  z = nil -- a long graph that was never gone through
   collectgarbage()
 end
 
-function T.test_buffers_go_with_the_sweep()
+function T.test_buffers_go_with_the_pass()
   local x = pl.ones(1000, 100):requires_grad_()
   collectgarbage()
   collectgarbage()
@@ -445,7 +445,7 @@ function T.test_a_nan_is_passed_on()
 end
 
 --
--- What a sweep refuses, and what it leaves
+-- What a backward pass refuses, and what it leaves
 --
 
 function T.test_seeds_are_real()

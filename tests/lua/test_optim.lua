@@ -392,7 +392,7 @@ end
 --
 
 --
--- Steps within the sweep
+-- Steps within the backward pass
 --
 
 -- A network whose middle layer is used twice, with two groups, after five steps.
@@ -513,7 +513,7 @@ function T.test_errors_of_step_backward()
   lu.assertErrorMsgContains("the output is real[3]", opt.step_backward, opt, p * 2)
   local loss = p:sum()
   opt:step_backward(loss)
-  lu.assertErrorMsgContains("the graph was already swept", opt.step_backward, opt, loss)
+  lu.assertErrorMsgContains("the graph was freed", opt.step_backward, opt, loss)
   opt._update = function() error("stop here", 0) end
   lu.assertErrorMsgContains("stop here", opt.step_backward, opt, p:sum())
   lu.assertNil(p.grad)

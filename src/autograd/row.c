@@ -1,5 +1,5 @@
 /*
-** table.c: what can be asked of a row.
+** row.c: what can be asked of a row.
 */
 #include "autograd.h"
 

@@ -1,5 +1,5 @@
 /*
-** cost.c: what a call of an op, or of its gradient, counts for in a profile.
+** profile.c: what a call of an op, or of its gradient, counts for in a profile.
 */
 #include "node.h"
 

@@ -1,7 +1,18 @@
 /*
-** sweep.c: gradients. The nodes that outputs depend on are collected with a work list,
-** sorted by creation and visited from the newest to the oldest; nothing recurses. The
-** few ops that the sweep itself uses are handed down to it.
+** backward.c: the backward pass: reverse-mode differentiation (Linnainmaa 1970; Griewank and
+*Walther
+** 2008) over the graph of calls that call.c recorded. The nodes that the outputs depend on are
+** collected with a work list and sorted by creation, which is a topological order; from the newest
+*to
+** the oldest each gets the gradients of its outputs, calls its row's rule, and adds what comes out
+*to
+** the gradients of the nodes before it:
+**
+**   x -- square --> y -- sum --> z          pending, newest last:  square  sum
+**   dx <- 2x dy <-- dy <- ones - dz                                      <- start here
+**
+** Nothing recurses, so a graph may be as long as memory allows. The few ops that the pass itself
+** uses are handed down to it.
 */
 #include <stdlib.h>
 #include <string.h>
@@ -16,91 +27,91 @@ void pl_backward_start(const pl_backward_ops *handed) { ops = handed; }
 typedef struct {
   pl_node *node;
   pl_tensor *gout[PL_MAX_OUT];
-  bool useful; /* a target lies at or behind one of its inputs */
-} visit;
+  bool useful; /* a wanted input lies at or behind one of its own */
+} pending;
 
 /* A tensor whose gradient is asked for. */
 typedef struct {
   pl_tensor *t;
   pl_tensor *grad;
-  int64_t uses; /* of a leaf that is reported: by nodes that are still to be swept */
-} target;
+  int64_t uses; /* of a leaf that is reported: by nodes that are still pending */
+} wanted_input;
 
 typedef struct {
-  visit *v;
+  pending *v;
   size_t n, room;
-  size_t *slot; /* hash of node pointers: index + 1 into v, 0 is free */
-  size_t slots; /* a power of two */
-  target *targets;
-  size_t n_targets, target_room;
-  bool leaves;     /* every leaf that requires a gradient is a target */
-  uint64_t oldest; /* nodes made before it cannot lead to a target */
+  size_t *bucket; /* hash of node pointers: index + 1 into v, 0 is free */
+  size_t buckets; /* a power of two */
+  wanted_input *wanted;
+  size_t n_wanted, wanted_room;
+  bool leaves;     /* every leaf that requires a gradient is wanted_input */
+  uint64_t oldest; /* nodes made before it cannot lead to a wanted input_input */
   bool create_graph, retain_graph;
-  int n_reported; /* the first targets are leaves that are reported when they are complete */
+  int n_reported; /* the first wanted inputs are leaves that are reported when they are complete */
   pl_ready *ready;
   void *context;
-} sweep;
+} pass;
 
-static size_t hash(const void *p, size_t slots) {
-  return (size_t)(((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 20) & (slots - 1);
+static size_t hash(const void *p, size_t buckets) {
+  return (size_t)(((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 20) & (buckets - 1);
 }
 
-static visit *find(const sweep *s, const pl_node *node) {
-  if (!s->slots) return NULL;
-  for (size_t h = hash(node, s->slots);; h = (h + 1) & (s->slots - 1)) {
-    if (!s->slot[h]) return NULL;
-    if (s->v[s->slot[h] - 1].node == node) return &s->v[s->slot[h] - 1];
+static pending *find(const pass *s, const pl_node *node) {
+  if (!s->buckets) return NULL;
+  for (size_t h = hash(node, s->buckets);; h = (h + 1) & (s->buckets - 1)) {
+    if (!s->bucket[h]) return NULL;
+    if (s->v[s->bucket[h] - 1].node == node) return &s->v[s->bucket[h] - 1];
   }
 }
 
-static void rehash(sweep *s) {
-  memset(s->slot, 0, s->slots * sizeof *s->slot);
+static void rehash(pass *s) {
+  memset(s->bucket, 0, s->buckets * sizeof *s->bucket);
   for (size_t i = 0; i < s->n; i++) {
-    size_t h = hash(s->v[i].node, s->slots);
-    while (s->slot[h]) h = (h + 1) & (s->slots - 1);
-    s->slot[h] = i + 1;
+    size_t h = hash(s->v[i].node, s->buckets);
+    while (s->bucket[h]) h = (h + 1) & (s->buckets - 1);
+    s->bucket[h] = i + 1;
   }
 }
 
 static bool no_memory(void) { return pl_fail("not enough memory for the gradient's work list"); }
 
-static bool grow(sweep *s) {
+static bool grow(pass *s) {
   size_t room = s->room ? 2 * s->room : 64;
-  visit *v = realloc(s->v, room * sizeof *v);
+  pending *v = realloc(s->v, room * sizeof *v);
   if (!v) return no_memory();
   s->v = v;
   s->room = room;
-  size_t *slot = realloc(s->slot, 2 * room * sizeof *slot);
-  if (!slot) return no_memory();
-  s->slot = slot;
-  s->slots = 2 * room;
+  size_t *bucket = realloc(s->bucket, 2 * room * sizeof *bucket);
+  if (!bucket) return no_memory();
+  s->bucket = bucket;
+  s->buckets = 2 * room;
   rehash(s);
   return true;
 }
 
-static bool add_visit(sweep *s, pl_node *node) {
+static bool add_pending(pass *s, pl_node *node) {
   if (!node || node->serial < s->oldest || find(s, node)) return true;
   if (s->n == s->room && !grow(s)) return false;
   node->refs++;
-  s->v[s->n++] = (visit){.node = node};
-  size_t h = hash(node, s->slots);
-  while (s->slot[h]) h = (h + 1) & (s->slots - 1);
-  s->slot[h] = s->n;
+  s->v[s->n++] = (pending){.node = node};
+  size_t h = hash(node, s->buckets);
+  while (s->bucket[h]) h = (h + 1) & (s->buckets - 1);
+  s->bucket[h] = s->n;
   return true;
 }
 
 static int newest_last(const void *a, const void *b) {
-  uint64_t x = ((const visit *)a)->node->serial, y = ((const visit *)b)->node->serial;
+  uint64_t x = ((const pending *)a)->node->serial, y = ((const pending *)b)->node->serial;
   return (x > y) - (x < y);
 }
 
-static bool collect(sweep *s, int n, pl_tensor *const *outputs) {
+static bool collect(pass *s, int n, pl_tensor *const *outputs) {
   for (int i = 0; i < n; i++)
-    if (!add_visit(s, outputs[i]->node)) return false;
+    if (!add_pending(s, outputs[i]->node)) return false;
   for (size_t i = 0; i < s->n; i++) {
     pl_node *node = s->v[i].node;
     for (int j = 0; j < node->n_in; j++)
-      if (node->in[j] && !add_visit(s, node->in[j]->node)) return false;
+      if (node->in[j] && !add_pending(s, node->in[j]->node)) return false;
   }
   if (!s->n) return true;
   qsort(s->v, s->n, sizeof *s->v, newest_last);
@@ -109,52 +120,53 @@ static bool collect(sweep *s, int n, pl_tensor *const *outputs) {
 }
 
 /*
-** Targets: a leaf is known by its tensor, what an op made by its node and slot.
+** Wanted inputs: a leaf is known by its tensor, what an op made by its node and which output it is.
 */
 
-static bool is_target(const pl_tensor *t, const pl_tensor *x) {
-  return t->node ? t->node == x->node && t->slot == x->slot : t == x;
+static bool is_wanted(const pl_tensor *t, const pl_tensor *x) {
+  return t->node ? t->node == x->node && t->output == x->output : t == x;
 }
 
-static target *find_target(const sweep *s, const pl_tensor *x) {
-  for (size_t i = 0; i < s->n_targets; i++)
-    if (is_target(s->targets[i].t, x)) return &s->targets[i];
+static wanted_input *find_wanted(const pass *s, const pl_tensor *x) {
+  for (size_t i = 0; i < s->n_wanted; i++)
+    if (is_wanted(s->wanted[i].t, x)) return &s->wanted[i];
   return NULL;
 }
 
-static bool add_target(sweep *s, pl_tensor *t) {
-  if (s->n_targets == s->target_room) {
-    size_t room = s->target_room ? 2 * s->target_room : 32;
-    target *v = realloc(s->targets, room * sizeof *v);
+static bool add_wanted(pass *s, pl_tensor *t) {
+  if (s->n_wanted == s->wanted_room) {
+    size_t room = s->wanted_room ? 2 * s->wanted_room : 32;
+    wanted_input *v = realloc(s->wanted, room * sizeof *v);
     if (!v) return no_memory();
-    s->targets = v;
-    s->target_room = room;
+    s->wanted = v;
+    s->wanted_room = room;
   }
-  s->targets[s->n_targets++] = (target){pl_retain(t), NULL, 0};
+  s->wanted[s->n_wanted++] = (wanted_input){pl_retain(t), NULL, 0};
   return true;
 }
 
-static void find_oldest(sweep *s) {
-  s->oldest = s->n_targets && !s->leaves ? UINT64_MAX : 0;
-  for (size_t i = 0; i < s->n_targets; i++) {
-    uint64_t serial = s->targets[i].t->node ? s->targets[i].t->node->serial : 0;
+static void find_oldest(pass *s) {
+  s->oldest = s->n_wanted && !s->leaves ? UINT64_MAX : 0;
+  for (size_t i = 0; i < s->n_wanted; i++) {
+    uint64_t serial = s->wanted[i].t->node ? s->wanted[i].t->node->serial : 0;
     s->oldest = PL_MIN(s->oldest, serial);
   }
 }
 
-static bool leads_to_target(const sweep *s, const pl_tensor *x) {
+static bool leads_to_wanted(const pass *s, const pl_tensor *x) {
   if (!x || !x->requires_grad) return false;
-  if (!x->node) return s->leaves || find_target(s, x);
-  const visit *v = find(s, x->node);
-  return (v && v->useful) || (!s->leaves && find_target(s, x));
+  if (!x->node) return s->leaves || find_wanted(s, x);
+  const pending *v = find(s, x->node);
+  return (v && v->useful) || (!s->leaves && find_wanted(s, x));
 }
 
-/* A swept node no longer knows its inputs: it counts, and is refused when a gradient reaches it. */
-static void mark_useful(sweep *s) {
+/* A node whose buffers are freed no longer knows its inputs: it counts, and is refused when a
+ * gradient reaches it. */
+static void mark_useful(pass *s) {
   for (size_t i = 0; i < s->n; i++) {
-    s->v[i].useful = s->v[i].node->forgotten && s->v[i].node->serial > s->oldest;
+    s->v[i].useful = s->v[i].node->freed && s->v[i].node->serial > s->oldest;
     for (int j = 0; j < s->v[i].node->n_in && !s->v[i].useful; j++)
-      s->v[i].useful = leads_to_target(s, s->v[i].node->in[j]);
+      s->v[i].useful = leads_to_wanted(s, s->v[i].node->in[j]);
   }
 }
 
@@ -172,24 +184,25 @@ static bool accumulate(pl_tensor **sum, pl_tensor *g) {
   return true;
 }
 
-static bool flow(sweep *s, pl_tensor *x, pl_tensor *g) {
+static bool flow(pass *s, pl_tensor *x, pl_tensor *g) {
   if (!x->node) {
-    target *t = find_target(s, x);
+    wanted_input *t = find_wanted(s, x);
     if (!t) {
       if (!s->leaves) return true;
-      if (!add_target(s, x)) return false;
-      t = &s->targets[s->n_targets - 1];
+      if (!add_wanted(s, x)) return false;
+      t = &s->wanted[s->n_wanted - 1];
     }
     return accumulate(&t->grad, g);
   }
-  visit *v = find(s, x->node);
-  return !v || accumulate(&v->gout[x->slot], g);
+  pending *v = find(s, x->node);
+  return !v || accumulate(&v->gout[x->output], g);
 }
 
 static bool check_node(const pl_node *node) {
-  if (node->forgotten)
-    return pl_fail("%s: the graph was already swept; pass retain_graph=true to sweep it again",
-                   node->op->name);
+  if (node->freed)
+    return pl_fail(
+        "%s: the graph was freed by an earlier backward pass; pass retain_graph=true to that one",
+        node->op->name);
   for (int i = 0; i < node->n_in; i++) {
     const pl_tensor *in = node->in[i];
     if (!in || !in->storage || in->storage->version == node->version[i]) continue;
@@ -214,14 +227,15 @@ static bool attach(pl_node *node, pl_args *c) {
     if (!c->out[i]) return false;
     if (y->kind != PL_REAL) continue;
     c->out[i]->node = node;
-    c->out[i]->slot = i;
+    c->out[i]->output = i;
     c->out[i]->requires_grad = true;
     node->refs++;
   }
   return true;
 }
 
-/* The gradient of an op by way of its composition: build it again on aliases, then sweep that. */
+/* The gradient of an op by way of its composition: build it again on aliases, then go back through
+ * that. */
 static bool by_composition(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin,
                            bool create_graph) {
   pl_tensor *in[PL_MAX_IN], *wanted[PL_MAX_IN], *got[PL_MAX_IN];
@@ -244,7 +258,7 @@ static bool by_composition(const pl_args *c, pl_tensor *const *gout, unsigned ne
   return ok;
 }
 
-static bool call_rule(const sweep *s, pl_args *c, pl_node *node, pl_tensor *const *gout,
+static bool call_rule(const pass *s, pl_args *c, pl_node *node, pl_tensor *const *gout,
                       unsigned need, pl_tensor **gin) {
   const pl_op *op = node->op;
   if (op->fast && !s->create_graph) return op->fast(c, gout, need, gin);
@@ -253,7 +267,7 @@ static bool call_rule(const sweep *s, pl_args *c, pl_node *node, pl_tensor *cons
   return by_composition(c, gout, need, gin, s->create_graph);
 }
 
-static bool deliver(sweep *s, pl_node *node, unsigned need, pl_tensor **gin) {
+static bool deliver(pass *s, pl_node *node, unsigned need, pl_tensor **gin) {
   for (int i = 0; i < node->n_in; i++) {
     if (!(need >> (i & 31) & 1) || !gin[i]) continue;
     if (gin[i]->kind != PL_REAL || !pl_same_size(gin[i], node->in[i]))
@@ -264,7 +278,7 @@ static bool deliver(sweep *s, pl_node *node, unsigned need, pl_tensor **gin) {
   return true;
 }
 
-static bool step(sweep *s, visit *v) {
+static bool step(pass *s, pending *v) {
   pl_node *node = v->node;
   bool any = false;
   for (int i = 0; i < node->n_out; i++) any |= v->gout[i] != NULL;
@@ -272,7 +286,7 @@ static bool step(sweep *s, visit *v) {
   if ((!s->ready && !pl_check_interrupt()) || !check_node(node)) return false;
   unsigned need = 0;
   for (int i = 0; i < node->n_in && i < 32; i++)
-    if (leads_to_target(s, node->in[i])) need |= 1u << i;
+    if (leads_to_wanted(s, node->in[i])) need |= 1u << i;
   pl_tensor *few[PL_MAX_IN] = {0}, **gin = few;
   if (node->n_in > PL_MAX_IN && !(gin = calloc((size_t)node->n_in, sizeof *gin)))
     return no_memory();
@@ -297,10 +311,10 @@ static bool step(sweep *s, visit *v) {
   return ok;
 }
 
-static void release_gouts(const sweep *s, visit *v) {
+static void release_gouts(const pass *s, pending *v) {
   for (int i = 0; i < v->node->n_out; i++) {
-    pl_tensor probe = {.node = v->node, .slot = i};
-    target *t = s->leaves ? NULL : find_target(s, &probe);
+    pl_tensor probe = {.node = v->node, .output = i};
+    wanted_input *t = s->leaves ? NULL : find_wanted(s, &probe);
     if (t && v->gout[i] && !t->grad) t->grad = pl_retain(v->gout[i]);
     pl_release(v->gout[i]);
     v->gout[i] = NULL;
@@ -313,7 +327,7 @@ static void release_gouts(const sweep *s, visit *v) {
 
 /* How often a node may read a leaf's values: through inputs in the same memory; a function written
  * elsewhere may have kept them. */
-static int64_t uses_of(const visit *v, const target *t) {
+static int64_t uses_of(const pending *v, const wanted_input *t) {
   if (!v->useful) return 0;
   int64_t n = v->node->custom != NULL;
   for (int i = 0; i < v->node->n_in; i++)
@@ -321,9 +335,9 @@ static int64_t uses_of(const visit *v, const target *t) {
   return n;
 }
 
-static void count_uses(const sweep *s) {
+static void count_uses(const pass *s) {
   for (size_t i = 0; i < s->n; i++)
-    for (int j = 0; j < s->n_reported; j++) s->targets[j].uses += uses_of(&s->v[i], &s->targets[j]);
+    for (int j = 0; j < s->n_reported; j++) s->wanted[j].uses += uses_of(&s->v[i], &s->wanted[j]);
 }
 
 /* A gradient that nobody else can see, so that changing it in place is safe. */
@@ -333,7 +347,7 @@ static pl_tensor *own_copy(pl_tensor *g) {
   return copy && pl_copy(copy, g) ? copy : NULL;
 }
 
-static bool add_to_grad(target *x, bool create_graph) {
+static bool add_to_grad(wanted_input *x, bool create_graph) {
   pl_tensor *g = x->grad, *old = x->t->grad;
   if (old) g = ops->add(old, g);
   else g = create_graph ? ops->copy(g) : own_copy(g);
@@ -342,12 +356,12 @@ static bool add_to_grad(target *x, bool create_graph) {
   return true;
 }
 
-/* Reports the leaves that the node which was swept was the last to read. */
-static bool report(sweep *s, const visit *v, int *which) {
+/* Reports the leaves that no node reads any more but the one that was just done. */
+static bool report(pass *s, const pending *v, int *which) {
   int m = 0;
   bool ok = true;
   for (int i = 0; v->useful && i < s->n_reported; i++) {
-    target *t = &s->targets[i];
+    wanted_input *t = &s->wanted[i];
     const int64_t uses = uses_of(v, t);
     t->uses -= uses;
     if (uses && !t->uses && t->grad) which[m++] = i;
@@ -355,7 +369,7 @@ static bool report(sweep *s, const visit *v, int *which) {
   if (!m) return true;
   pl_scope_begin();
   for (int i = 0; ok && i < m; i++) {
-    target *t = &s->targets[which[i]];
+    wanted_input *t = &s->wanted[which[i]];
     ok = add_to_grad(t, false);
     pl_release(t->grad);
     t->grad = NULL;
@@ -365,7 +379,7 @@ static bool report(sweep *s, const visit *v, int *which) {
   return ok;
 }
 
-static bool flow_back(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
+static bool flow_back(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
   int *which = s->ready ? pl_scratch((size_t)s->n_reported * sizeof *which) : NULL;
   bool ok = !s->ready || which;
   for (int i = 0; ok && i < n; i++) ok = flow(s, outputs[i], seeds[i]);
@@ -374,24 +388,24 @@ static bool flow_back(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *con
     ok = step(s, &s->v[i]);
     release_gouts(s, &s->v[i]);
     ok = ok && (!s->ready || report(s, &s->v[i], which));
-    if (ok && !s->retain_graph && s->v[i].useful) pl_node_forget(s->v[i].node);
+    if (ok && !s->retain_graph && s->v[i].useful) pl_node_free_buffers(s->v[i].node);
   }
   pl_scratch_free(which);
   return ok;
 }
 
-static void sweep_free(sweep *s) {
+static void pass_free(pass *s) {
   for (size_t i = 0; i < s->n; i++) {
     for (int j = 0; j < PL_MAX_OUT; j++) pl_release(s->v[i].gout[j]);
     pl_node_release(s->v[i].node);
   }
-  for (size_t i = 0; i < s->n_targets; i++) {
-    pl_release(s->targets[i].t);
-    pl_release(s->targets[i].grad);
+  for (size_t i = 0; i < s->n_wanted; i++) {
+    pl_release(s->wanted[i].t);
+    pl_release(s->wanted[i].grad);
   }
   free(s->v);
-  free(s->slot);
-  free(s->targets);
+  free(s->bucket);
+  free(s->wanted);
 }
 
 /* The seeds: those given, or ones for outputs of one element. */
@@ -410,7 +424,7 @@ static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
   return *seed != NULL;
 }
 
-static bool run_sweep(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
+static bool run_pass(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
   pl_tensor *few[PL_MAX_IN];
   if (n > PL_MAX_IN) return pl_fail("gradient: at most %d outputs at once", PL_MAX_IN);
   for (int i = 0; i < n; i++)
@@ -427,7 +441,7 @@ static bool run_sweep(sweep *s, int n, pl_tensor *const *outputs, pl_tensor *con
 bool pl_grad(int n_out, pl_tensor *const *outputs, pl_tensor *const *seeds, int n_in,
              pl_tensor *const *inputs, pl_tensor **grads, bool retain_graph, bool create_graph) {
   if (pl_error()) return false;
-  sweep s = {.create_graph = create_graph, .retain_graph = retain_graph || create_graph};
+  pass s = {.create_graph = create_graph, .retain_graph = retain_graph || create_graph};
   bool ok = true;
   for (int i = 0; i < n_in; i++) {
     grads[i] = NULL;
@@ -435,35 +449,35 @@ bool pl_grad(int n_out, pl_tensor *const *outputs, pl_tensor *const *seeds, int 
     else if (!inputs[i]->requires_grad)
       ok =
           pl_fail("grad: input %d, %s, does not require a gradient", i + 1, PL_DESCRIBE(inputs[i]));
-    ok = ok && (find_target(&s, inputs[i]) || add_target(&s, inputs[i]));
+    ok = ok && (find_wanted(&s, inputs[i]) || add_wanted(&s, inputs[i]));
   }
   pl_scope_begin();
-  ok = ok && run_sweep(&s, n_out, outputs, seeds);
+  ok = ok && run_pass(&s, n_out, outputs, seeds);
   pl_scope_end();
   for (int i = 0; ok && i < n_in; i++) {
-    target *t = find_target(&s, inputs[i]);
+    wanted_input *t = find_wanted(&s, inputs[i]);
     if (t->grad && !(grads[i] = pl_scope_own(pl_retain(t->grad)))) ok = false;
   }
-  sweep_free(&s);
+  pass_free(&s);
   return ok;
 }
 
-/* Gives all leaves their gradients, and ends the sweep. */
-static bool backward(sweep *s, pl_tensor *output, pl_tensor *seed) {
+/* Gives all leaves their gradients, and ends the pass. */
+static bool backward(pass *s, pl_tensor *output, pl_tensor *seed) {
   pl_scope_begin();
-  bool ok = run_sweep(s, 1, &output, &seed);
+  bool ok = run_pass(s, 1, &output, &seed);
   bool was = pl_grad_mode(s->create_graph);
-  for (size_t i = 0; ok && i < s->n_targets; i++)
-    ok = !s->targets[i].grad || add_to_grad(&s->targets[i], s->create_graph);
+  for (size_t i = 0; ok && i < s->n_wanted; i++)
+    ok = !s->wanted[i].grad || add_to_grad(&s->wanted[i], s->create_graph);
   pl_grad_mode(was);
   pl_scope_end();
-  sweep_free(s);
+  pass_free(s);
   return ok;
 }
 
 bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool create_graph) {
   if (pl_error()) return false;
-  sweep s = {
+  pass s = {
       .leaves = true, .create_graph = create_graph, .retain_graph = retain_graph || create_graph};
   return backward(&s, output, seed);
 }
@@ -471,13 +485,13 @@ bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, bool cre
 bool pl_backward_each(pl_tensor *output, pl_tensor *seed, int n, pl_tensor *const *leaves,
                       pl_ready *ready, void *context) {
   if (pl_error()) return false;
-  sweep s = {.leaves = true, .n_reported = n, .ready = ready, .context = context};
+  pass s = {.leaves = true, .n_reported = n, .ready = ready, .context = context};
   for (int i = 0; i < n && !pl_error(); i++)
     if (!leaves[i]) pl_fail("backward: leaf %d is missing", i + 1);
-    else if (find_target(&s, leaves[i])) pl_fail("backward: leaf %d is there twice", i + 1);
-    else add_target(&s, leaves[i]);
+    else if (find_wanted(&s, leaves[i])) pl_fail("backward: leaf %d is there twice", i + 1);
+    else add_wanted(&s, leaves[i]);
   if (!pl_error()) return backward(&s, output, seed);
-  sweep_free(&s);
+  pass_free(&s);
   return false;
 }
 
