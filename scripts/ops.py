@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Derives from the rows of the op table what else must agree with them.
 
-usage: ops.py HEADER TABLE COMPILER ARG... -- SOURCE.c...
+usage: ops.py HEADER TABLE CALLS COMPILER ARG... -- SOURCE.c...
 
 Runs the SOURCEs through the preprocessor, in which PL_OP leaves a mark, and reads each row's
 texts: name, group, inputs, attributes, doc. Writes
 
   HEADER  perilune_ops.h: one C function a row
   TABLE   op_table.c: the parsed inputs and attributes of each row, and the list of rows
+  CALLS   op_calls.h: a call of each of these functions, for the tests
 
 A row that cannot be read, or two of one name, end the build with a message that names the row.
 """
@@ -185,7 +186,8 @@ def header(rows, types):
     known = wrapped([f"pl_row_{r.name}," for r in rows[:-1]] + [f"pl_row_{rows[-1].name};"],
                     "extern const pl_op", "    ")
     parts, group = [HEAD.replace("@ROWS@", "\n".join(known))], None
-    for row in rows:
+    order = list(dict.fromkeys(r.group for r in rows))
+    for row in sorted(rows, key=lambda r: order.index(r.group)):
         if row.group != group:
             group = row.group
             parts.append(f"/*\n** {group}\n*/\n")
@@ -225,6 +227,30 @@ def table(rows, types):
     return "\n".join(parts)
 
 
+#
+# The calls
+#
+
+def call(row, types):
+    inputs = ["n", "in"] if row.variadic else [f"in[{i}]" for i in range(len(row.inputs))]
+    attrs = [f"({types[a['type']][1]})a[{i}].{types[a['type']][2]}" if types[a['type']][2] != "ints"
+             else f"a[{i}].ints" for i, a in enumerate(row.attrs)]
+    several = row.outputs > 1
+    made = f"pl_{row.name}({', '.join(inputs + attrs + (['out'] if several else []))})"
+    return (f"static bool call_{row.name}(int n, pl_tensor *const *in, const pl_attr *a, "
+            f"pl_tensor **out) {{\n  (void)n, (void)a;\n"
+            f"  return {made if several else f'(out[0] = {made}) != NULL'};\n}}\n")
+
+
+def calls(rows, types):
+    parts = ["/* Written by scripts/ops.py; do not edit. */\n#include \"perilune.h\"\n"]
+    parts += [call(r, types) for r in rows]
+    parts.append("static const struct {\n  const char *name;\n  bool (*f)(int n, pl_tensor *const *in, "
+                 "const pl_attr *a, pl_tensor **out);\n} op_calls[] = {")
+    parts += [f'    {{"{r.name}", call_{r.name}}},' for r in rows] + ["};\n"]
+    return "\n".join(parts)
+
+
 def write(path, content):
     """Leaves a file alone that says it already, so that nothing is compiled again for it."""
     try:
@@ -241,10 +267,11 @@ def main():
     if "--" not in sys.argv:
         sys.exit(__doc__)
     cut = sys.argv.index("--")
-    out_header, out_table, *compiler = sys.argv[1:cut]
+    out_header, out_table, out_calls, *compiler = sys.argv[1:cut]
     types, rows = read(compiler, sys.argv[cut + 1:])
     write(out_header, header(rows, types))
     write(out_table, table(rows, types))
+    write(out_calls, calls(rows, types))
 
 
 if __name__ == "__main__":

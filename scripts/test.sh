@@ -64,12 +64,14 @@ build() {
 
 # run_all FOLDER: every test that needs no particular build
 run_all() {
-  for test in engine io conv kernels learn; do
+  for test in engine builders io conv kernels learn; do
     count "$1 C $test" env CMOCKA_MESSAGE_OUTPUT=TAP "$1/tests/test_$test"
   done
   count "$1 Lua" "$1/perilune" tests/lua/run.lua
   count "$1 program" python3 tests/cli/test_cli.py "$1/perilune"
   count "$1 embedding" "$1/tests/embed"
+  count "$1 older header" "$1/tests/embed_older"
+  count "$1 floors" python3 scripts/floors.py --symbols "$1"
 }
 
 for part in "$@"; do
