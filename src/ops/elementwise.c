@@ -21,7 +21,7 @@ static pl_real parameter(const pl_args *c, int i) {
 
 static void *kernel(size_t offset) {
   void *f;
-  memcpy(&f, (const char *)PL_MATH + offset, sizeof f);
+  memcpy(&f, (const char *)PL_KERNELS(math) + offset, sizeof f);
   return f;
 }
 
