@@ -8,7 +8,6 @@ local doc = require "perilune.help.doc"
 local names = require "perilune.help.names"
 local perilune = require "perilune"
 local sources = require "perilune.sources"
-local sources = require "perilune.sources"
 
 local entries = {}
 
@@ -63,18 +62,6 @@ local function function_entry(f, path)
   for key, value in next, field do entry[key] = value end
   entry.kind, entry.arguments = "function", doc.arguments(f)
   return entry
-end
-
---- The documented methods of the library's objects.
--- @return list of entries, in the order of the modules
-function entries.methods()
-  local list = {}
-  for _, module in ipairs(sources.modules) do
-    for _, entry in ipairs(doc.module(module)) do
-      if entry.kind == "method" and entry.name:byte() ~= 95 then list[#list + 1] = entry end
-    end
-  end
-  return list
 end
 
 --- The documented methods of the library's objects.

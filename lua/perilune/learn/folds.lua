@@ -9,7 +9,7 @@ local folds = {}
 local function with_seed(seed, f, ...)
   if not seed then return f(...) end
   local state <const> = pl.random_state()
-  local restore <close> = setmetatable({}, {__close = function() pl.set_random_state(state) end})
+  local _ <close> = setmetatable({}, {__close = function() pl.set_random_state(state) end})
   pl.manual_seed(seed)
   return f(...)
 end
