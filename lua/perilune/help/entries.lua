@@ -3,7 +3,7 @@
 -- @module perilune.help.entries
 
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local words = require "perilune.internal.words"
 local doc = require "perilune.help.doc"
 local names = require "perilune.help.names"
 local perilune = require "perilune"
@@ -16,7 +16,7 @@ local entries = {}
 function entries.bound_names()
   local set = {}
   for key in next, core.docs do set[key:match("[%w_]+$")] = true end
-  return check.names(set)
+  return words.sorted_keys(set)
 end
 
 --- The entry of a function or method of the engine.

@@ -2,6 +2,7 @@
 -- @module perilune.learn.folds
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 
 local folds = {}
 
@@ -60,7 +61,7 @@ function folds.stratified(labels, count, seed)
     end
   end
   if #parts == 0 then
-    error(("search: %d examples cannot be parted into folds with two classes"):format(#labels), 0)
+    complain("search: %d examples cannot be parted into folds with two classes", #labels)
   end
   return parts
 end

@@ -3,6 +3,7 @@
 -- @module perilune.nn.activations
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 local module = require "perilune.nn.module"
 
 local class = module.class
@@ -31,7 +32,7 @@ LeakyReLU.fused_as = "activation"
 function LeakyReLU:init(slope)
   self.slope = slope or 0.01
   if type(self.slope) ~= "number" then
-    error(("LeakyReLU: slope: number expected, got %s"):format(type(slope)), 3)
+    complain("LeakyReLU: slope: number expected, got %s", type(slope))
   end
 end
 

@@ -4,7 +4,10 @@
 -- @module perilune.nn.init
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 
 local init = {}
 
@@ -17,8 +20,7 @@ end
 local function fans(who, weight)
   local size = weight:size()
   if #size < 2 then
-    error(("%s: weight with at least 2 dimensions expected, got %s"):format(
-      who, check.shape(weight)), 3)
+    complain("%s: weight with at least 2 dimensions expected, got %s", who, words.shape(weight))
   end
   local field = 1
   for i = 3, #size do field = field * size[i] end
@@ -35,8 +37,8 @@ local gains = {
 -- @return number
 function init.gain(activation, slope)
   if activation == "leaky_relu" then return math.sqrt(2 / (1 + (slope or 0.01) ^ 2)) end
-  return gains[activation] or error(("gain: unknown activation '%s'; known: leaky_relu, %s")
-    :format(tostring(activation), table.concat(check.names(gains), ", ")), 2)
+  return gains[activation] or complain("gain: unknown activation '%s'; known: leaky_relu, %s",
+    tostring(activation), table.concat(words.sorted_keys(gains), ", "))
 end
 
 --- Uniform in [low, high).
@@ -78,7 +80,7 @@ end
 -- @param t weight
 -- @param[opt={a=0}] options `a`: negative slope of the leaky ReLU that follows
 function init.kaiming_uniform_(t, options)
-  local o = check.options("kaiming_uniform_", options, {a = 0})
+  local o = option.read("kaiming_uniform_", options, {a = 0})
   local bound = init.gain("leaky_relu", o.a) * math.sqrt(3 / fans("kaiming_uniform_", t))
   return fill(t, "uniform_", -bound, bound)
 end
@@ -87,7 +89,7 @@ end
 -- @param t weight
 -- @param[opt={a=0}] options `a`: negative slope of the leaky ReLU that follows
 function init.kaiming_normal_(t, options)
-  local o = check.options("kaiming_normal_", options, {a = 0})
+  local o = option.read("kaiming_normal_", options, {a = 0})
   local std = init.gain("leaky_relu", o.a) / math.sqrt(fans("kaiming_normal_", t))
   return fill(t, "normal_", 0, std)
 end
@@ -142,7 +144,7 @@ end
 -- @return the module
 function init.dcgan_(net)
   local is_module = type(net) == "table" and net.is_module
-  if not is_module then error(("dcgan_: module expected, got %s"):format(type(net)), 2) end
+  if not is_module then complain("dcgan_: module expected, got %s", type(net)) end
   return net:apply(function(m)
     local weight, bias = rawget(m, "weight"), rawget(m, "bias")
     if check.is_tensor(weight) then init.normal_(weight, m.normalizes and 1 or 0, 0.02) end

@@ -1,6 +1,7 @@
 --- A chain of layers.
 -- @module perilune.nn.sequential
 
+local complain = require("perilune.internal.blame").complain
 local module = require "perilune.nn.module"
 
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
@@ -12,18 +13,18 @@ local Sequential = module.class "Sequential"
 
 function Sequential:init(layers, ...)
   if type(layers) ~= "table" or module.is_module(layers) or (...) ~= nil then
-    error("Sequential: list of modules expected: nn.Sequential {a, b, c}", 3)
+    complain("Sequential: list of modules expected: nn.Sequential {a, b, c}")
   end
   local last = 0
   for key in next, layers do
     if math.type(key) ~= "integer" or key < 1 then
-      error(("Sequential: layer '%s': a list has no names"):format(tostring(key)), 3)
+      complain("Sequential: layer '%s': a list has no names", tostring(key))
     end
     last = math.max(last, key)
   end
   for i = 1, last do
     if not module.is_module(layers[i]) then
-      error(("Sequential: layer %d is a %s; module expected"):format(i, type(layers[i])), 3)
+      complain("Sequential: layer %d is a %s; module expected", i, type(layers[i]))
     end
     self[i] = layers[i]
   end

@@ -4,7 +4,8 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local option = require "perilune.internal.option"
 local optimizer = require "perilune.optim.optimizer"
 
 local algorithms = {}
@@ -42,7 +43,7 @@ end
 -- @return the optimiser
 function algorithms.SGD(params, options)
   return optimizer.new("SGD", params, options, {
-    lr = check.required, momentum = 0, dampening = 0, weight_decay = 0, nesterov = false,
+    lr = option.required, momentum = 0, dampening = 0, weight_decay = 0, nesterov = false,
   }, sgd)
 end
 
@@ -113,9 +114,9 @@ end
 -- @param[opt] options `weight_decay` of the former; without it, the optimiser's own
 -- @return list of groups
 function algorithms.groups(module, options)
-  local o = check.options("groups", options, {weight_decay = check.absent})
+  local o = option.read("groups", options, {weight_decay = option.absent})
   if type(module) ~= "table" or type(module.parameters) ~= "function" then
-    error(("groups: module expected, got %s"):format(type(module)), 2)
+    complain("groups: module expected, got %s", type(module))
   end
   local decayed = {params = {}, weight_decay = o.weight_decay}
   local others = {params = {}, weight_decay = 0}

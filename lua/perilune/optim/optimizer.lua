@@ -7,8 +7,11 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local blame = require "perilune.internal.blame"
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 
+local complain, blaming = blame.complain, blame.blaming
 local is_tensor = pl.is_tensor
 local optimizer = {}
 
@@ -43,7 +46,7 @@ local function wrong_betas(betas)
 end
 
 local function wrong_option(group)
-  for _, name in ipairs(check.names(group)) do
+  for _, name in ipairs(words.sorted_keys(group)) do
     local problem = rules[name] and wrong_number(name, group[name], rules[name])
     if problem then return problem end
   end
@@ -81,12 +84,12 @@ local function wrong_parameter(p, place, seen)
     return ("%s is a %s; tensor expected"):format(place, type(p))
   elseif not p.requires_grad then
     return ("%s, %s, does not require a gradient; nn.parameter(t) makes it do so"):format(
-      place, check.shape(p))
+      place, words.shape(p))
   elseif not p.is_leaf then
     return ("%s, %s, is the result of an op and would not be trained; nn.parameter(t:detach()) would"):format(
-      place, check.shape(p))
+      place, words.shape(p))
   elseif not p:is_contiguous() then
-    return ("%s, %s, is not dense; contiguous() makes a copy that is"):format(place, check.shape(p))
+    return ("%s, %s, is not dense; contiguous() makes a copy that is"):format(place, words.shape(p))
   elseif seen[p] then
     return place .. " is there twice"
   end
@@ -124,9 +127,9 @@ end
 
 -- A group with all options; what it does not say itself comes from `common`.
 local function complete(who, given, common)
-  local known = {params = check.required}
+  local known = {params = option.required}
   for name, value in next, common do known[name] = value end
-  local group = check.options(who, given, known, 5)
+  local group = option.read(who, given, known)
   group.params = table.move(group.params, 1, #group.params, 1, {})
   if type(group.betas) == "table" then group.betas = {group.betas[1], group.betas[2]} end
   return group
@@ -159,7 +162,7 @@ end
 function meta.__newindex(self, key, value)
   if key ~= "lr" then return rawset(self, key, value) end
   local problem = wrong_number("lr", value, assigned_lr_rule)
-  if problem then error(("%s: %s"):format(self.name, problem), 2) end
+  if problem then complain("%s: %s", self.name, problem) end
   for _, group in ipairs(self.groups) do group.lr = value end
 end
 
@@ -188,7 +191,7 @@ end
 --- Changes the parameters by one step along their gradients, those of a group in one pass. A
 -- parameter without a gradient stays as it is.
 function Optimizer:step()
-  step(self)
+  blaming(step, self)
 end
 
 --- `loss:backward()`, `step()` and `zero_grad()` in one: each parameter is changed as soon as its
@@ -208,11 +211,9 @@ function Optimizer:step_backward(loss)
     step(self, chosen)
     for k in pairs(chosen) do params[k].grad = nil end
   end
-  local ok, problem = pcall(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
-  if ok then pl.tidy(step, self) end -- those that had a gradient before
-  self:zero_grad()
-  if ok then return end
-  error(type(problem) == "string" and problem:gsub("^[^\n:]*optimizer%.lua:%d+: ", "") or problem, 2)
+  local _ <close> = setmetatable({}, {__close = function() self:zero_grad() end})
+  blaming(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
+  pl.tidy(step, self) -- those that had a gradient before
 end
 
 --- Forgets the gradients of the parameters.
@@ -224,7 +225,7 @@ end
 
 local function shapes(params)
   local list = {}
-  for i, p in ipairs(params) do list[i] = check.shape(p) end
+  for i, p in ipairs(params) do list[i] = words.shape(p) end
   return list
 end
 
@@ -264,11 +265,11 @@ local function group_misfit(i, group, there)
 end
 
 local function state_misfit(k, p, state)
-  for _, name in ipairs(check.names(state)) do
+  for _, name in ipairs(words.sorted_keys(state)) do
     local value = state[name]
-    if is_tensor(value) and check.shape(value) ~= check.shape(p) then
+    if is_tensor(value) and words.shape(value) ~= words.shape(p) then
       return ("%s of parameter %d is %s for a parameter of %s"):format(
-        name, k, check.shape(value), check.shape(p))
+        name, k, words.shape(value), words.shape(p))
     end
   end
 end
@@ -309,7 +310,7 @@ end
 -- @return the optimiser
 function Optimizer:load_state_dict(state)
   local problem = misfit(self, state)
-  if problem then error(("load_state_dict of %s: %s"):format(self.name, problem), 2) end
+  if problem then complain("load_state_dict of %s: %s", self.name, problem) end
   for i, group in ipairs(self.groups) do
     for name, value in next, state.groups[i] do
       if name ~= "params" then group[name] = value end
@@ -324,15 +325,15 @@ end
 -- @param name of its kind
 -- @param params list of tensors, or of groups `{params = list, lr = ..., ...}`
 -- @param options given by the user
--- @param defaults of the options, as `check.options` takes them
+-- @param defaults of the options, as `option.read` takes them
 -- @param update function(params, grads, states, group): one step of a list of parameters, each
 --   state being a table to keep tensors and numbers in
 -- @return the optimiser
 function optimizer.new(name, params, options, defaults, update)
-  local common = check.options(name, options, defaults)
+  local common = option.read(name, options, defaults)
   local problem, groups = wrong_option(common), nil
   if not problem then groups, problem = make_groups(name, params, common) end
-  if problem then error(("%s: %s"):format(name, problem), 2) end -- the caller of a tail call
+  if problem then complain("%s: %s", name, problem) end
   local self = {name = name, groups = groups, state = {}, _update = update}
   for _, group in ipairs(groups) do
     for _ = 1, #group.params do self.state[#self.state + 1] = {} end
