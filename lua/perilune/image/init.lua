@@ -28,9 +28,7 @@ end
 -- @return true, or nil and a message
 function image.write(path, t)
   check.path("write", path)
-  if not check.is_tensor(t) then
-    complain("write: tensor expected, got %s", type(t))
-  end
+  check.tensor("write", t)
   return core.write_png(path, t)
 end
 
@@ -42,7 +40,7 @@ end
 
 -- [n, h, w] and [n, h, w, 3] stay; the layout of batches, [n, 1 or 3, h, w], is brought to it.
 local function channels_last(t)
-  if not check.is_tensor(t) then complain("grid: tensor expected, got %s", type(t)) end
+  check.tensor("grid", t)
   local size = t:size()
   if t:numel() == 0 or t:kind() == "int32" then
     complain("grid: images are %s[%s]; uint8 or real ones with pixels expected", t:kind(),

@@ -13,6 +13,13 @@ function check.is_tensor(value)
   return type(meta) == "table" and meta.__name == "perilune.tensor"
 end
 
+--- Raises an error unless the value is a tensor.
+-- @param who the function's name
+-- @param value to check
+function check.tensor(who, value)
+  if not check.is_tensor(value) then complain("%s: tensor expected, got %s", who, type(value)) end
+end
+
 --- Raises an error unless the value is a positive integer.
 -- @param who the function's name
 -- @param what the argument's name

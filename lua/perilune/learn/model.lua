@@ -39,9 +39,7 @@ function model.new(fields)
 end
 
 local function need_tensor(who, x)
-  if not check.is_tensor(x) then
-    complain("%s: examples: tensor expected, got %s", who, type(x))
-  end
+  check.tensor(who .. ": examples", x)
 end
 
 local function decide(self, x)

@@ -52,11 +52,8 @@ end
 
 -- The tensors are checked by svm_classes, once they are tensors.
 local function need_tensors(who, x, labels)
-  if not check.is_tensor(x) then
-    complain("%s: examples: tensor expected, got %s", who, type(x))
-  elseif not check.is_tensor(labels) then
-    complain("%s: labels: tensor expected, got %s", who, type(labels))
-  end
+  check.tensor(who .. ": examples", x)
+  check.tensor(who .. ": labels", labels)
   return blaming(core.svm_classes, x, labels, who)
 end
 

@@ -98,9 +98,8 @@ local function check_options(o)
 end
 
 local function check_unlabelled(x, unlabelled)
-  if not check.is_tensor(unlabelled) then
-    refuse("unlabelled examples: tensor expected, got %s", type(unlabelled))
-  elseif unlabelled:kind() ~= "real" or unlabelled:dim() ~= 2
+  check.tensor("transduce: unlabelled examples", unlabelled)
+  if unlabelled:kind() ~= "real" or unlabelled:dim() ~= 2
     or unlabelled:size(2) ~= x:size(2) then
     refuse("unlabelled examples are %s%s; real [m,%d] expected, as the labelled ones",
       unlabelled:kind(), words.shape(unlabelled), x:size(2))
