@@ -39,8 +39,14 @@ for _, owner in ipairs {core.methods, core} do
   end
 end
 
+local function find_value(module, name)
+  for _, entry in ipairs(doc.module(module) or {}) do
+    if entry.name == name and entry.kind == "value" then return entry end
+  end
+end
+
 -- The comment of a field that is no function written there, in the file of the module that
--- has the field.
+-- has the field, or in one of its folder.
 local function field_entry(path)
   local parent, name = path:match("^pl%.?(.-)[.:]?([%w_]+)$")
   local owner = perilune
@@ -48,8 +54,11 @@ local function field_entry(path)
     owner = type(owner) == "table" and rawget(owner, part)
   end
   local module = names.module(owner)
-  for _, entry in ipairs(module and doc.module(module) or {}) do
-    if entry.name == name and entry.kind == "value" then return entry end
+  local entry = module and find_value(module, name)
+  if entry or not module or owner == perilune then return entry end
+  for _, inner in ipairs(sources.modules) do
+    entry = inner:sub(1, #module + 1) == module .. "." and find_value(inner, name)
+    if entry then return entry end
   end
 end
 

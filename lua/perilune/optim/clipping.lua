@@ -4,7 +4,7 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
-local optimizer = require "perilune.optim.optimizer"
+local checks = require "perilune.optim.checks"
 
 local clipping = {}
 
@@ -12,8 +12,7 @@ local function gradients(who, params, bound)
   if type(bound) ~= "number" or not (bound > 0) then
     complain("%s: positive number expected as the bound, got %s", who, tostring(bound))
   end
-  local problem = optimizer.wrong_kind(params)
-  if problem then complain("%s: %s", who, problem) end
+  checks.list(who, params)
   local list = {}
   for i, p in ipairs(params) do
     if not pl.is_tensor(p) then
