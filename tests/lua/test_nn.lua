@@ -84,6 +84,19 @@ function T.test_descriptions()
     .. "  1  Linear(1000, 2)  bias [2], weight [2,1000]  2,002\n  2  ReLU()")
 end
 
+function T.test_own_parameters_are_printed()
+  local Scale = nn.class "Scale"
+  function Scale:init(n) self.factor, self.more = nn.parameter(pl.ones(n)), {nn.parameter(pl.ones(2))} end
+  eq(tostring(Scale(10)), "Scale()  factor [10], more.1 [2]")
+  eq(tostring(nn.Linear(4, 8)), "Linear(4, 8)  bias [8], weight [8,4]")
+  eq(tostring(nn.ReLU()), "ReLU()")
+  local net = Scale(3)
+  net.inner, net.itself = nn.Linear(2, 1), net
+  eq(tostring(net), "Scale(), 8 parameters\n  factor  parameter     [3]                     3\n"
+    .. "  more.1  parameter     [2]                     2\n"
+    .. "  inner   Linear(2, 1)  bias [1], weight [1,2]  3")
+end
+
 function T.test_linear_is_a_product()
   local layer, x = nn.Linear(3, 2), pl.rand(4, 3)
   local want = pl.matmul(x, layer.weight:t()) + layer.bias

@@ -365,24 +365,37 @@ local function thousands(n)
   return (text:gsub("^,", ""))
 end
 
--- The tensors that lie directly in a module: "weight [6,1,5,5], bias [6]".
-local function own_tensors(m)
-  local texts, n = {}, 0
-  for _, key in ipairs(sorted_keys(m)) do
-    local value = rawget(m, key)
+-- Calls visit(path, p) for the parameters that belong to a module and to none inside it.
+local function each_own(t, prefix, seen, visit)
+  for _, key in ipairs(sorted_keys(t)) do
+    local value = rawget(t, key)
     if is_tensor(value) and is_parameter(value) then
-      texts[#texts + 1] = ("%s %s"):format(key, words.shape(value))
-      n = n + value:numel()
+      visit(prefix .. key, value)
+    elseif is_searched(value) and not is_module(value) and not seen[value] then
+      seen[value] = true
+      each_own(value, prefix .. key .. ".", seen, visit)
     end
   end
+end
+
+-- "weight [6,1,5,5], bias [6]", and how many numbers these are.
+local function own_parameters(m)
+  local texts, n = {}, 0
+  each_own(m, "", {}, function(path, p)
+    texts[#texts + 1] = ("%s %s"):format(path, words.shape(p))
+    n = n + p:numel()
+  end)
   return table.concat(texts, ", "), n
 end
 
 local function describe_rows(self)
   local rows = {}
+  each_own(self, "", {}, function(path, p)
+    rows[#rows + 1] = {path, "parameter", words.shape(p), thousands(p:numel())}
+  end)
   for path, m in self:named_modules() do
-    local tensors, n = own_tensors(m)
-    rows[#rows + 1] = {path, m:signature(), tensors, n > 0 and thousands(n) or ""}
+    local texts, n = own_parameters(m)
+    rows[#rows + 1] = {path, m:signature(), texts, n > 0 and thousands(n) or ""}
   end
   return rows
 end
@@ -395,11 +408,8 @@ local function widths(rows)
   return width
 end
 
---- A table of the layers with the shapes and the number of their parameters.
--- @return string
-function Module:__tostring()
+local function describe_table(self)
   local rows = describe_rows(self)
-  if #rows == 0 then return self:signature() end
   local w = widths(rows)
   local format = ("  %%-%ds  %%-%ds  %%-%ds  %%%ds"):format(w[1], w[2], w[3], w[4])
   local lines = {("%s, %s parameters"):format(self:signature(), thousands(self:parameter_count()))}
@@ -407,6 +417,15 @@ function Module:__tostring()
     lines[#lines + 1] = (format:format(table.unpack(row)):gsub("%s+$", ""))
   end
   return table.concat(lines, "\n")
+end
+
+--- The layers inside with the shapes and the number of their parameters, as a table; of a module
+-- with none inside, one line.
+-- @return string
+function Module:__tostring()
+  if #self:modules() > 1 then return describe_table(self) end
+  local texts = own_parameters(self)
+  return self:signature() .. (texts ~= "" and "  " .. texts or "")
 end
 
 --
