@@ -1,5 +1,6 @@
 --- Activations as layers. ReLU and LeakyReLU say which attributes of linear, conv2d,
 -- conv_transpose2d and batch_norm do the same in one pass, and Sequential makes use of that.
+-- As long as these attributes stay the same, `fused` gives the same table.
 -- @module perilune.nn.activations
 
 local pl = require "perilune"
@@ -19,8 +20,9 @@ function ReLU:forward(x)
 end
 ReLU.made_forward = ReLU.forward
 
-function ReLU:attributes()
-  return {activation = "relu"}
+local RELU <const> = {activation = "relu"}
+function ReLU:fused()
+  return RELU
 end
 
 --- x where x > 0, else slope * x.
@@ -42,9 +44,12 @@ end
 LeakyReLU.made_forward = LeakyReLU.forward
 
 -- The sign of the result must be that of the argument.
-function LeakyReLU:attributes()
+function LeakyReLU:fused()
   if self.slope < 0 then return nil end
-  return {activation = "leaky_relu", slope = self.slope}
+  if not self._fused or self._fused.slope ~= self.slope then
+    self._fused = {activation = "leaky_relu", slope = self.slope}
+  end
+  return self._fused
 end
 
 function LeakyReLU:extra()

@@ -59,9 +59,9 @@ function Linear:init(n_in, n_out, options)
   weight_and_bias(self, {n_out, n_in}, n_out, o.bias)
 end
 
-function Linear:forward(x, fused)
-  if not fused then return pl.linear(x, self.weight, self.bias) end
-  return pl.linear(x, self.weight, self.bias, fused)
+function Linear:forward(x, attributes)
+  if not attributes then return pl.linear(x, self.weight, self.bias) end
+  return pl.linear(x, self.weight, self.bias, attributes)
 end
 Linear.made_forward = Linear.forward
 
@@ -77,25 +77,19 @@ local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
   check.count(who, "number of output channels", n_out)
   local k = pair(who, "kernel size", kernel_size, 1)
   local o = option.read(who, options, defaults)
-  self._stride = pair(who, "stride", o.stride, 1)
-  self._padding = pair(who, "padding", o.padding, 0)
-  self._dilation = pair(who, "dilation", o.dilation, 1)
+  self._attributes = {
+    stride = pair(who, "stride", o.stride, 1), padding = pair(who, "padding", o.padding, 0),
+    dilation = pair(who, "dilation", o.dilation, 1),
+  }
   return k, o
 end
 
-local function conv_attributes(self, fused)
-  local attributes = fused or {}
-  attributes.stride, attributes.padding = self._stride, self._padding
-  attributes.dilation = self._dilation
-  return attributes
-end
-
 local function conv_extra(self, n_in, n_out, more)
-  local size = self.weight:size()
+  local size, a = self.weight:size(), self._attributes
   return ("%d, %d, %s%s%s%s%s%s"):format(
-    n_in, n_out, pair_text {size[3], size[4]}, unless(self._stride, {1, 1}, "stride"),
-    unless(self._padding, {0, 0}, "padding"), more,
-    unless(self._dilation, {1, 1}, "dilation"), self.bias and "" or ", bias=false")
+    n_in, n_out, pair_text {size[3], size[4]}, unless(a.stride, {1, 1}, "stride"),
+    unless(a.padding, {0, 0}, "padding"), more, unless(a.dilation, {1, 1}, "dilation"),
+    self.bias and "" or ", bias=false")
 end
 
 --- Convolution of images [N, channels, height, width].
@@ -113,8 +107,8 @@ function Conv2d:init(n_in, n_out, kernel_size, options)
   weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_out, o.bias)
 end
 
-function Conv2d:forward(x, fused)
-  return pl.conv2d(x, self.weight, self.bias, conv_attributes(self, fused))
+function Conv2d:forward(x, attributes)
+  return pl.conv2d(x, self.weight, self.bias, attributes or self._attributes)
 end
 Conv2d.made_forward = Conv2d.forward
 
@@ -136,32 +130,34 @@ ConvTranspose2d.fuses = {"activation"}
 function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   local k, o = init_conv(self, n_in, n_out, kernel_size, options,
     {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
-  self._output_padding = pair("ConvTranspose2d", "output_padding", o.output_padding, 0)
+  self._attributes.output_padding =
+    pair("ConvTranspose2d", "output_padding", o.output_padding, 0)
   weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
 end
 
-function ConvTranspose2d:forward(x, fused)
-  local attributes = conv_attributes(self, fused)
-  attributes.output_padding = self._output_padding
-  return pl.conv_transpose2d(x, self.weight, self.bias, attributes)
+function ConvTranspose2d:forward(x, attributes)
+  return pl.conv_transpose2d(x, self.weight, self.bias, attributes or self._attributes)
 end
 ConvTranspose2d.made_forward = ConvTranspose2d.forward
 
 function ConvTranspose2d:extra()
   return conv_extra(self, self.weight:size(1), self.weight:size(2),
-                    unless(self._output_padding, {0, 0}, "output_padding"))
+                    unless(self._attributes.output_padding, {0, 0}, "output_padding"))
 end
 
 local function init_pool(self, name, kernel_size, options)
   local o = option.read(name, options, {stride = option.absent, padding = 0})
   self._kernel_size = pair(name, "kernel size", kernel_size, 1)
-  self._stride = o.stride and pair(name, "stride", o.stride, 1) or self._kernel_size
-  self._padding = pair(name, "padding", o.padding, 0)
+  self._attributes = {
+    stride = o.stride and pair(name, "stride", o.stride, 1) or self._kernel_size,
+    padding = pair(name, "padding", o.padding, 0),
+  }
 end
 
 local function pool_extra(self)
-  return pair_text(self._kernel_size) .. unless(self._stride, self._kernel_size, "stride")
-    .. unless(self._padding, {0, 0}, "padding")
+  local stride, padding = self._attributes.stride, self._attributes.padding
+  return pair_text(self._kernel_size) .. unless(stride, self._kernel_size, "stride")
+    .. unless(padding, {0, 0}, "padding")
 end
 
 --- The greatest value of each window.
@@ -171,22 +167,26 @@ layers.MaxPool2d = class "MaxPool2d"
 local MaxPool2d = layers.MaxPool2d
 MaxPool2d.fused_as = "max_pool"
 
-function MaxPool2d:init(kernel_size, options)
-  init_pool(self, "MaxPool2d", kernel_size, options)
-end
-
-function MaxPool2d:forward(x)
-  return pl.max_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
-end
-MaxPool2d.made_forward = MaxPool2d.forward
-
 -- For square windows that lie side by side; nil for others.
-function MaxPool2d:attributes()
-  local k, stride, padding = self._kernel_size, self._stride, self._padding
+local function fused_pool(k, stride, padding)
   for i = 1, 2 do
     if k[i] ~= k[1] or stride[i] ~= k[1] or padding[i] ~= 0 then return nil end
   end
   return {max_pool = k[1]}
+end
+
+function MaxPool2d:init(kernel_size, options)
+  init_pool(self, "MaxPool2d", kernel_size, options)
+  self._fused = fused_pool(self._kernel_size, self._attributes.stride, self._attributes.padding)
+end
+
+function MaxPool2d:forward(x)
+  return pl.max_pool2d(x, self._kernel_size, self._attributes)
+end
+MaxPool2d.made_forward = MaxPool2d.forward
+
+function MaxPool2d:fused()
+  return self._fused
 end
 
 MaxPool2d.extra = pool_extra
@@ -202,7 +202,7 @@ function AvgPool2d:init(kernel_size, options)
 end
 
 function AvgPool2d:forward(x)
-  return pl.avg_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
+  return pl.avg_pool2d(x, self._kernel_size, self._attributes)
 end
 
 AvgPool2d.extra = pool_extra
@@ -216,21 +216,20 @@ function BatchNorm:init(n, options)
   local who = getmetatable(self).class_name
   check.count(who, "number of features", n)
   local o = option.read(who, options, {eps = 1e-5, momentum = 0.1, affine = true})
-  self._eps, self._momentum, self._features = o.eps, o.momentum, n
+  self._attributes, self._features = {eps = o.eps, momentum = o.momentum}, n
   if o.affine then
     self.weight, self.bias = parameter(pl.ones(n)), parameter(pl.zeros(n))
   end
   self.running_mean, self.running_var = pl.zeros(n), pl.ones(n)
 end
 
-function BatchNorm:forward(x, fused)
+function BatchNorm:forward(x, attributes)
   if not self.ranks[x:dim()] then
     complain("%s: input with %s dimensions expected, got %s", getmetatable(self).class_name,
       self.ranks.text, words.shape(x))
   end
-  local attributes = fused or {}
-  attributes.training, attributes.momentum = self.training, self._momentum
-  attributes.eps = self._eps
+  attributes = attributes or self._attributes
+  attributes.training = self.training
   return pl.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
                        attributes)
 end
