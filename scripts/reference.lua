@@ -1,6 +1,6 @@
 -- Writes the reference page: perilune scripts/reference.lua > docs/reference.md
 -- All that it says comes from the table of ops and from the doc comments of the Lua library.
-local check = require "perilune.internal.check"
+local sorted_keys = require("perilune.internal.words").sorted_keys
 local doc = require "perilune.help.doc"
 local entries = require "perilune.help.entries"
 local groups = require "perilune.help.groups"
@@ -88,7 +88,7 @@ end
 
 -- The classes of a part, or its other fields; what the engine has is above.
 local function fields(part, classes)
-  for _, key in ipairs(check.names(part.value)) do
+  for _, key in ipairs(sorted_keys(part.value)) do
     local value, path = rawget(part.value, key), part.path .. "." .. key
     local entry = key:byte() ~= 95 and not names.module(value) and entries.of(value, path)
     if entry and not entry.signature and names.is_class(value) == classes then

@@ -104,6 +104,30 @@ function model.noise(n, seed, size)
   return noise
 end
 
+local SETTLING <const> = 1000 -- images from which batch norm gets its statistics
+
+--- A copy of a generator to make images with while the other is trained. Its weights may be given
+-- other values; the statistics of batch norm are then measured by `settle`.
+-- @param net the generator
+-- @param options as for `model.generator`
+-- @return module
+function model.sampler(net, options)
+  local copy = model.generator {
+    width = options.width, batch_norm = options.batch_norm, momentum = 1,
+  }
+  return copy:load_state_dict(net:state_dict()):requires_grad_(false)
+end
+
+--- Measures the statistics of batch norm for the weights as they are, those of one large batch.
+-- @param sampler what `model.sampler` gave
+-- @return the sampler in evaluation mode
+function model.settle(sampler)
+  if #sampler:buffers() > 0 then
+    pl.tidy(pl.no_grad, sampler:train(), model.noise(SETTLING, 1))
+  end
+  return sampler:eval()
+end
+
 --- Images of a generator, made without a graph, as many at a time as fit the caches.
 -- @param net the generator, or a function
 -- @param noise real [n, 128]

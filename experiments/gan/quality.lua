@@ -3,14 +3,8 @@
 local pl = require "perilune"
 local model = require "model"
 
-local folder = select(2, ...):match "^(.*/)" -- of this file
-
--- A module of another experiment.
-local function borrow(path)
-  return assert(loadfile(folder .. path))(path, folder .. path)
-end
-
-local quality = {judge = borrow "../lenet5/judge.lua"}
+local autoencoder = pl.experiment.use "vae_svm/model"
+local quality = {judge = pl.experiment.use "lenet5/judge"}
 
 local CLASSES <const> = 10
 
@@ -87,7 +81,7 @@ end
 function quality.vae_images(path, n, seed)
   local saved, message = pl.load(path)
   if not saved then return nil, message end
-  local net, why = borrow("../vae_svm/model.lua").from_state(saved.model or {})
+  local net, why = autoencoder.from_state(saved.model or {})
   if not net then return nil, ("%s: %s"):format(path, why) end
   local function decode(z) return net:decode(z):sigmoid():reshape(-1, 1, 28, 28) end
   return model.images(decode, model.noise(n, seed, net.mean.weight:size(1)))

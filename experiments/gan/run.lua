@@ -3,9 +3,7 @@
 -- perilune experiments/gan/run.lua --help
 
 local pl = require "perilune"
-local core = require "perilune.core"
 local data, experiment, optim = pl.data, pl.experiment, pl.optim
-local average = require "average"
 local figures = require "figures"
 local model = require "model"
 local objectives = require "objectives"
@@ -104,8 +102,11 @@ local function make_gan(job, train_set)
   local gan = {objective = objectives[job.variant], settings = settings}
   gan.generator = model.generator(shape)
   gan.critic = model.critic {width = options.width, batch_norm = settings.critic_norm}
-  gan.average = average.new(gan.generator, shape, options.average)
-  gan.last = average.new(gan.generator, shape, 0)
+  gan.sampler = model.sampler(gan.generator, shape)
+  gan.last = model.sampler(gan.generator, shape)
+  gan.average = optim.average(gan.generator:parameters(), {
+    decay = options.average, warmup = true, means = gan.sampler:parameters()})
+  gan.average:update()
   local adam = {lr = settings.lr, betas = settings.betas}
   gan.generator_optimizer = optim.Adam(gan.generator:parameters(), adam)
   gan.critic_optimizer = optim.Adam(gan.critic:parameters(), adam)
@@ -115,7 +116,7 @@ end
 
 local function parts_of(gan)
   return {
-    generator = gan.generator, critic = gan.critic, sampler = gan.average.net,
+    generator = gan.generator, critic = gan.critic, sampler = gan.sampler,
     average = gan.average, generator_optimizer = gan.generator_optimizer,
     critic_optimizer = gan.critic_optimizer, batches = gan.batches,
   }
@@ -172,7 +173,7 @@ local function shown(net, n)
   end)
 end
 
--- Measures the images of the averaged weights, and those of the last weights alone.
+-- Measures the images of the averaged weights (Yazici et al. 2019), and those of the last weights alone.
 local function measure(gan, yardstick)
   local function of(net)
     return pl.tidy(function()
@@ -180,9 +181,9 @@ local function measure(gan, yardstick)
       return (quality.measure(yardstick.judge, images, yardstick.reference))
     end)
   end
-  gan.last:update()
-  local result = of(gan.average:settle())
-  result.frechet_last = of(gan.last:settle()).frechet
+  gan.last:load_state_dict(gan.generator:state_dict())
+  local result = of(model.settle(gan.sampler))
+  result.frechet_last = of(model.settle(gan.last)).frechet
   return result
 end
 
@@ -191,11 +192,11 @@ local function look(job, gan, yardstick, i, n)
   local film = job.state.film or {}
   job.state.film = film
   if figures.is_on_film(i, n) then
-    film[#film + 1] = {iteration = i, images = pl.keep(shown(gan.average:settle(), 10))}
+    film[#film + 1] = {iteration = i, images = pl.keep(shown(model.settle(gan.sampler), 10))}
   end
   if i % options.every ~= 0 and i ~= n then return {} end
   local result = measure(gan, yardstick)
-  local grid = pl.image.grid(shown(gan.average:settle(), SHOWN), {columns = 10})
+  local grid = pl.image.grid(shown(model.settle(gan.sampler), SHOWN), {columns = 10})
   experiment.must(pl.image.write(job.run:path(("%s-at-%d.png"):format(job.key, i)), grid))
   return result
 end
@@ -240,7 +241,7 @@ local function finished_generators(run)
   local nets = {}
   for _, variant in ipairs(NAMES) do
     local path = run:path(("%s-%d.safetensors"):format(variant, options.seed[1]))
-    if core.file_size(path) then nets[variant] = load_generator(path) end
+    if pl.file_exists(path) then nets[variant] = load_generator(path) end
   end
   return nets
 end

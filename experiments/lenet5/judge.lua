@@ -2,9 +2,7 @@
 -- them, and the values of its last hidden layer, in which images can be compared.
 
 local pl = require "perilune"
-
-local folder = (select(2, ...) or ""):match "^(.*/)" or ""
-local model = dofile(folder .. "model.lua")
+local model = require "model"
 
 local judge = {}
 
@@ -21,7 +19,7 @@ function judge.load(path)
   if not saved then return nil, message end
   local net = model.lenet5 {batch_norm = true}
   local fits, why = pcall(net.load_state_dict, net, saved.model or {})
-  if not fits then return nil, ("%s: %s"):format(path, (why:gsub("^.-: ", "", 1))) end
+  if not fits then return nil, ("%s: %s"):format(path, why:match "load_state_dict: (.*)") end
   net:eval()
   local n = #net
   return setmetatable({

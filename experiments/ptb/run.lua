@@ -3,9 +3,7 @@
 -- perilune experiments/ptb/run.lua --help
 
 local pl = require "perilune"
-local core = require "perilune.core"
 local data, experiment, nn, optim = pl.data, pl.experiment, pl.nn, pl.optim
-local average = require "average"
 local figures = require "figures"
 local model = require "model"
 local sampled = require "sampled"
@@ -208,12 +206,12 @@ local function train_epoch(job, net, optimizer, sampler, mean, settings, corpus)
   local state = job.state
   local stream = text.stream(corpus.train, settings.batch_size, settings.steps,
                              {first = corpus.eos, lengths = state.lengths})
-  local began = core.clock()
+  local began = pl.clock()
   for i in job:steps(#stream, {unit = "words", size = settings.batch_size * settings.steps}) do
     local x, y = stream:chunk(i)
     state.carried = pl.tidy(learn, job, net, optimizer, sampler, settings, x, y)
-    mean:update()
-    local now = core.clock()
+    if mean.n > 0 then mean:update() end
+    local now = pl.clock()
     state.words = state.words + x:numel()
     state.training_seconds, began = state.training_seconds + now - began, now
   end
@@ -224,9 +222,9 @@ end
 local function watch(job, mean, settings, perplexity_now)
   local best = job.state.best or {}
   local n = #best
-  if settings.average > 0 and not mean:running() and n > settings.average
+  if settings.average > 0 and mean.n == 0 and n > settings.average
      and perplexity_now > best[n - settings.average] then
-    mean:start()
+    mean:update()
   end
   best[n + 1] = math.min(perplexity_now, best[n] or math.huge)
   job.state.best = best
@@ -237,7 +235,7 @@ local function report(job, record, settings, optimizer, mean)
   record.learning_perplexity = math.exp(job:mean "loss")
   record.gradient_norm = job:mean "gradient_norm"
   record.lr, record.keep_prob = optimizer.lr, 1 - settings.dropout
-  record.averaged_steps = mean:running() and mean.n or nil
+  record.averaged_steps = mean.n > 0 and mean.n or nil
   record.words_per_second = math.floor(state.words / math.max(state.training_seconds, 1e-9) + 0.5)
   job:report(record)
 end
@@ -250,7 +248,7 @@ local function train(job, corpus)
   local schedule = optim.LambdaLR(optimizer, function(t)
     return settings.decay ^ -math.max(0, t + 1 - settings.flat)
   end)
-  local mean = average.new(params)
+  local mean = optim.average(params)
   local words = corpus.vocabulary.size
   local sampler = settings.sampled > 0 and settings.sampled < words
     and sampled.new(corpus.train, words, settings.sampled)

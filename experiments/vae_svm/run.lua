@@ -5,7 +5,6 @@
 -- perilune experiments/vae_svm/run.lua --help
 
 local pl = require "perilune"
-local core = require "perilune.core"
 local svm = require "perilune.learn.svm"
 local data, experiment, optim = pl.data, pl.experiment, pl.optim
 local figures = require "figures"
@@ -216,7 +215,7 @@ end
 -- A trained network: of the run in a folder, or of the one that is reused.
 local function trained(folder, name)
   local reused = options.reuse and network_path(options.reuse, name)
-  return read_network(reused and core.file_size(reused) and reused or network_path(folder, name))
+  return read_network(reused and pl.file_exists(reused) and reused or network_path(folder, name))
 end
 
 -- The networks of this run, not those that it reuses.
@@ -234,7 +233,7 @@ local function networks_to_train()
   for _, name in ipairs(options.network) do needed[name] = true end
   for _, name in ipairs(options.method) do needed[variants.methods[name].network or ""] = true end
   for _, name in ipairs(NETWORKS) do
-    local there = options.reuse and core.file_size(network_path(options.reuse, name))
+    local there = options.reuse and pl.file_exists(network_path(options.reuse, name))
     if needed[name] and not there then list[#list + 1] = name end
   end
   return list
@@ -286,7 +285,7 @@ local function accuracy_of(machine, draw, m)
 end
 
 local function do_task(run, method, task, m)
-  local seed, began = 1000 * options.seed + task.draw, core.clock()
+  local seed, began = 1000 * options.seed + task.draw, pl.clock()
   local draw_of = options.validation and labels.validation_draw or labels.draw
   local draw = draw_of(m.train_set, task.labels, seed)
   local machine, message = machines.train(m.images, m.x, m.train_set.labels, draw,
@@ -295,7 +294,7 @@ local function do_task(run, method, task, m)
   experiment.must(machine, message)
   local err = 100 * (1 - accuracy_of(machine, draw, m))
   if task.draw == 1 then experiment.must(machine:save(machine_path(run, method, task.labels))) end
-  local seconds = core.clock() - began
+  local seconds = pl.clock() - began
   run:log {
     variant = method, seed = options.seed, epoch = 1, labels = task.labels, draw = task.draw,
     test_error = err, seconds = seconds,
@@ -401,7 +400,7 @@ local function find_machine(folder)
     local most
     for _, n in ipairs(options.labels) do
       local path = ("%s/%s-%d.machine"):format(folder, method, n)
-      if core.file_size(path) and n > (most or 0) then most = n end
+      if pl.file_exists(path) and n > (most or 0) then most = n end
     end
     if most then return method, ("%s/%s-%d.machine"):format(folder, method, most) end
   end

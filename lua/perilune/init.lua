@@ -9,6 +9,7 @@
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
 
+local blaming = require("perilune.internal.blame").blaming
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 
@@ -50,6 +51,13 @@ setmetatable(perilune, {__index = load_part, __pairs = load_all})
 -- @return boolean
 function perilune.is_tensor(value)
   return check.is_tensor(value)
+end
+
+--- Whether there is a file.
+-- @param path string
+-- @return boolean
+function perilune.file_exists(path)
+  return (blaming(core.file_size, path)) ~= nil
 end
 
 return perilune

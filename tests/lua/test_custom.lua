@@ -98,6 +98,7 @@ function T.test_a_rule_with_a_coroutine()
     collectgarbage()
     local junk = {}
     for i = 1, 2000 do junk[i] = string.rep("x", 150 + i % 120) .. i end
+    lu.assertEquals(#junk, 2000)
     return nil
   end)
   local x = pl.ones(3):requires_grad_()

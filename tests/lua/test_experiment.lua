@@ -850,8 +850,8 @@ function T.test_mistakes_end_with_one_line()
   local status, out, err = execute "--lr 2"
   lu.assertEquals({status, out}, {1, ""})
   lu.assertStrMatches(err, "[^\n]*: %-%-lr 2 is too large\n")
-  status, _, err = execute "--sead 2"
-  lu.assertEquals(status, 1)
+  status, out, err = execute "--sead 2"
+  lu.assertEquals({status, out}, {1, ""})
   lu.assertStrMatches(err, "[^\n]*: unknown option '%-%-sead'; did you mean %-%-seed%?\n")
 end
 

@@ -20,8 +20,8 @@ local function load_modules(...)
   return table.unpack(list)
 end
 
-local model, objectives, average, quality, figures =
-  load_modules("model", "objectives", "average", "quality", "figures")
+local model, objectives, quality, figures =
+  load_modules("model", "objectives", "quality", "figures")
 
 function T.test_parameter_counts()
   eq(model.generator({}):parameter_count(), 1554177)
@@ -133,30 +133,16 @@ function T.test_cross_entropy()
 end
 
 --
--- The average of the weights
+-- The generator that makes images
 --
-
-function T.test_average()
-  local options = {width = 1}
-  local net = model.generator(options)
-  local mean = average.new(net, options, 0.9)
-  local first, weight = net[1].weight:detach():clone(), net[1].weight
-  pl.no_grad(weight.fill_, weight, 1)
-  mean:update() -- the first time a tenth is left of the weights at the beginning
-  near((mean.net[1].weight - (first * 0.1 + 0.9)):abs():amax():item(), 0, 1e-6)
-  for _ = 1, 100 do mean:update() end
-  lu.assertTrue((mean.net[1].weight - 1):abs():amax():item() < 1e-3)
-  eq(mean:state_dict(), {steps = 101})
-  local last = average.new(net, options, 0)
-  last:update()
-  eq(last.net[1].weight:totable(), weight:detach():totable())
-end
 
 -- The statistics of batch norm are those of the weights that are used.
 function T.test_settle()
   local options = {width = 1, batch_norm = true}
   local net = model.generator(options)
-  local images = average.new(net, options, 0.9):settle()
+  local images = model.settle(model.sampler(net, options))
+  eq(images[1].weight:totable(), net[1].weight:totable())
+  eq(images[1].weight.requires_grad, false)
   local hidden = pl.no_grad(nn.Sequential {images[1], images[2], images[3]}, model.noise(1000, 1))
   near(hidden:mean():item(), 0, 1e-3)
   near(hidden:square():mean():item(), 1, 1e-2)

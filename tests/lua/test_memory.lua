@@ -111,7 +111,7 @@ function T.test_operators_and_methods()
   local x, m = pl.rand(3, 4), pl.ones({3, 4}, "uint8")
   exhaust(function()
     local y = (x + 1) * x:t():contiguous():t() - x:flip() / 2
-    local _ = y:clone():to("int32"), y:detach(), y:flatten(), -y, 2 ^ y
+    local _ = {y:clone():to("int32"), y:detach(), y:flatten(), -y, 2 ^ y}
     return m:to("real"):sum():item()
   end)
 end
@@ -169,7 +169,7 @@ end
 function T.test_gradients_add_up()
   local w = pl.rand(3):requires_grad_()
   exhaust(function()
-    ;(w * w):sum():backward()
+    w:square():sum():backward()
     w:exp():sum():backward()
   end, function() w.grad = nil end)
 end

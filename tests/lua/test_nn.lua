@@ -84,6 +84,19 @@ function T.test_descriptions()
     .. "  1  Linear(1000, 2)  bias [2], weight [2,1000]  2,002\n  2  ReLU()")
 end
 
+function T.test_own_parameters_are_printed()
+  local Scale = nn.class "Scale"
+  function Scale:init(n) self.factor, self.more = nn.parameter(pl.ones(n)), {nn.parameter(pl.ones(2))} end
+  eq(tostring(Scale(10)), "Scale()  factor [10], more.1 [2]")
+  eq(tostring(nn.Linear(4, 8)), "Linear(4, 8)  bias [8], weight [8,4]")
+  eq(tostring(nn.ReLU()), "ReLU()")
+  local net = Scale(3)
+  net.inner, net.itself = nn.Linear(2, 1), net
+  eq(tostring(net), "Scale(), 8 parameters\n  factor  parameter     [3]                     3\n"
+    .. "  more.1  parameter     [2]                     2\n"
+    .. "  inner   Linear(2, 1)  bias [1], weight [1,2]  3")
+end
+
 function T.test_linear_is_a_product()
   local layer, x = nn.Linear(3, 2), pl.rand(4, 3)
   local want = pl.matmul(x, layer.weight:t()) + layer.bias
@@ -158,6 +171,96 @@ function T.test_sequential_leaves_derived_layers_alone()
   end
   nn.Sequential {Counting()}(x)
   eq(count, 1)
+end
+
+-- What is computed in one pass is settled once; these are the changes that it must notice.
+local function chain()
+  local layers = {nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.LeakyReLU(0.2), nn.MaxPool2d(2)}
+  local net, x = nn.Sequential(layers), pl.rand(2, 1, 6, 6)
+  net:eval()
+  local function agrees(what)
+    local y = x
+    for _, layer in ipairs(net) do y = layer(y) end
+    near((net(x) - y):abs():amax():item(), 0, 1e-5, what)
+  end
+  agrees "at first"
+  return net, x, agrees
+end
+
+function T.test_a_plan_notices_other_layers()
+  local net, _, agrees = chain()
+  net[3] = nn.ReLU()
+  agrees "another activation"
+  net[1] = nn.Conv2d(1, 3, 1)
+  agrees "another head"
+  net[4] = nil
+  agrees "one less"
+  table.insert(net, 2, nn.Tanh())
+  agrees "one more in between"
+  net[#net + 1] = nn.MaxPool2d(2)
+  agrees "one more at the end"
+  net[2], net[3] = net[3], net[2]
+  agrees "another order"
+  for i = #net, 1, -1 do net[i] = nil end
+  agrees "none"
+end
+
+function T.test_a_plan_notices_what_layers_do()
+  local net, x, agrees = chain()
+  net[3].slope = 0.7
+  agrees "another slope"
+  net[3].slope = -0.7
+  agrees "a slope that cannot be fused"
+  net[3].slope = 0.1
+  agrees "and one that can"
+  local seen = 0
+  net[3].forward = function(self, y)
+    seen = seen + 1
+    return nn.LeakyReLU.forward(self, y) + 1
+  end
+  net(x)
+  agrees "a hook"
+  eq(seen, 3)
+  net[3].forward = nil
+  agrees "no hook"
+  eq(seen, 3)
+  net[2].weight = nn.parameter(pl.rand(3))
+  agrees "another weight"
+end
+
+function T.test_a_plan_notices_the_mode()
+  local net, x = chain()
+  local before = net[2].running_mean:clone()
+  net(x)
+  eq(net[2].running_mean:totable(), before:totable())
+  net:train()(x)
+  lu.assertNotEquals(net[2].running_mean:totable(), before:totable())
+  before = net[2].running_mean:clone()
+  net[2]:eval()
+  net(x)
+  eq(net[2].running_mean:totable(), before:totable())
+end
+
+function T.test_a_plan_is_made_once()
+  local net, x = chain()
+  local plan = net._plan
+  net(x)
+  net:train()(x)
+  pl.profile.start()
+  net(x)
+  pl.profile.stop()
+  lu.assertIs(net._plan, plan)
+  net[4] = nn.MaxPool2d(3)
+  net(x)
+  lu.assertNotIs(net._plan, plan)
+end
+
+-- A module that stands twice in a list, and one list in two places.
+function T.test_a_plan_of_shared_layers()
+  local relu, x = nn.ReLU(), pl.randn(3, 2)
+  local inner = nn.Sequential {nn.Linear(2, 2), relu}
+  local net = nn.Sequential {inner, relu, inner, nn.Linear(2, 2), relu}
+  near((net(x) - net[4](inner(inner(x))):relu()):abs():amax():item(), 0, 1e-6)
 end
 
 function T.test_batch_norm_modes()

@@ -498,8 +498,8 @@ function T.test_step_backward_keeps_few_gradients()
     sum = sum and sum + list[i]:sum() or list[i]:sum()
   end
   local opt, most = optim.SGD(list, {lr = 1}), 0
-  local update, before = opt._update, pl.memory().live_bytes
-  opt._update = function(...)
+  local update, before = opt._step_all, pl.memory().live_bytes
+  opt._step_all = function(...)
     most = math.max(most, pl.memory().live_bytes - before)
     update(...)
   end
@@ -514,7 +514,7 @@ function T.test_errors_of_step_backward()
   local loss = p:sum()
   opt:step_backward(loss)
   lu.assertErrorMsgContains("the graph was freed", opt.step_backward, opt, loss)
-  opt._update = function() error("stop here", 0) end
+  opt._step_all = function() error("stop here", 0) end
   lu.assertErrorMsgContains("stop here", opt.step_backward, opt, p:sum())
   lu.assertNil(p.grad)
   local square, early = p:square(), optim.SGD({p}, {lr = 1})

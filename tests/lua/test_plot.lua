@@ -459,7 +459,7 @@ function T.test_colours_of_the_palette_and_of_bands()
 end
 
 function T.test_scatter_by_class()
-  local fig, p = small {}
+  local _, p = small {}
   p:scatter({1, 2, 3}, {1, 2, 3}, {classes = {1, 3, 3}, labels = {"a", "b", "c"}})
   lu.assertEquals(#p.marks, 3)
   lu.assertEquals(p.marks[3].x, {2, 3})
@@ -616,7 +616,7 @@ end
 --
 
 function T.test_equal_calls_give_equal_files()
-  local function save(name)
+  local function save()
     local fig = plot.figure {title = "Équal", width = 200}
     local p = fig:panel {x_label = "x"}
     p:line({1, 3, 2}, {label = "a", marker = "circle"}):scatter({1, 2, 3}, {label = "b"})
@@ -633,7 +633,7 @@ function T.test_equal_calls_give_equal_files()
     os.remove(stem)
     return bytes
   end
-  local a, b = save "a", save "b"
+  local a, b = save(), save()
   lu.assertEquals(a[1]:sub(2, 4), "PNG")
   lu.assertStrContains(a[2], "<svg")
   lu.assertEquals(a[3]:sub(1, 5), "%PDF-")

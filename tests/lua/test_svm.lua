@@ -473,20 +473,20 @@ function T.test_a_graph_that_is_known()
   local known, others = x:slice(1, 1, 12):contiguous(), x:slice(1, 13, 68):contiguous()
   local graph = svm.neighbours(x, 10)
   lu.assertEquals(graph.near:size(), {80, 10})
-  local options = {features = 30, seed = 1}
-  local found = svm.transduce(known, labels, others, options)
-  options.graph = graph
-  local given = svm.transduce(known, labels, others, options)
+  local own = {features = 30, seed = 1}
+  local found = svm.transduce(known, labels, others, own)
+  own.graph = graph
+  local given = svm.transduce(known, labels, others, own)
   lu.assertEquals((found:decision_function(x) - given:decision_function(x)):abs():amax():item(), 0)
   local few = others:slice(1, 1, 60):contiguous()
   lu.assertErrorMsgContains("graph has near [80,10] and distances [80,10]; 72 rows expected",
-    svm.transduce, known, labels, few, options)
-  options.graph = {}
+    svm.transduce, known, labels, few, own)
+  own.graph = {}
   lu.assertErrorMsgContains("graph: near and distances, two tensors, expected", svm.transduce,
-    known, labels, others, options)
-  options.graph = 3
+    known, labels, others, own)
+  own.graph = 3
   lu.assertErrorMsgContains("graph: what svm.neighbours gives expected, got number", svm.transduce,
-    known, labels, others, options)
+    known, labels, others, own)
 end
 
 return T

@@ -2,6 +2,7 @@
 -- time (internal; use `perilune.data.cycle`).
 -- @module perilune.data.cycle
 
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 
@@ -54,7 +55,7 @@ end
 function Cycle:load_state_dict(state)
   local order, n = state.order, #self._set.labels
   if order and #order ~= n then
-    error(("load_state_dict: the state is one of %d images, the set has %d"):format(#order, n), 2)
+    complain("load_state_dict: the state is one of %d images, the set has %d", #order, n)
   end
   check.natural("load_state_dict", "place", state.place)
   self.pass, self.place, self._next = state.pass, state.place, nil

@@ -11,11 +11,14 @@
 --     end
 -- @module perilune.data
 
+local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
 local core = require "perilune.core"
 local cycle = require "perilune.data.cycle"
 local synthetic = require "perilune.data.synthetic"
 
+local complain, blaming = blame.complain, blame.blaming
 local data = {text = require "perilune.data.text"}
 
 --- The names of Fashion-MNIST's classes, in the order of their labels.
@@ -38,8 +41,8 @@ local function existing(path)
   end
 end
 
-local function folders(option)
-  if option then return {option} end
+local function folders(given)
+  if given then return {given} end
   local home = os.getenv "XDG_DATA_HOME"
   if not home or home == "" then home = (os.getenv "HOME" or "") .. "/.local/share" end
   local list = {"./data", home .. "/perilune"}
@@ -50,17 +53,17 @@ end
 
 --- Finds the folder that holds a data file.
 --
--- Looks into `option` alone if it is given, else into `$PERILUNE_DATA`, `./data` and
+-- Looks into `folder` alone if it is given, else into `$PERILUNE_DATA`, `./data` and
 -- `${XDG_DATA_HOME:-~/.local/share}/perilune`.
--- @param option a folder, or nil
+-- @param folder or nil
 -- @param file the file that must be in it, for instance "ptb/ptb.train.txt"; it may also
 --   be there with `.gz` at its end
 -- @return the path of the file, or nil and a message that says where it was looked for and
 --   which command fetches it
-function data.find(option, file)
-  local list = folders(option)
-  for _, folder in ipairs(list) do
-    local path = existing(folder .. "/" .. file)
+function data.find(folder, file)
+  local list = folders(folder)
+  for _, place in ipairs(list) do
+    local path = existing(place .. "/" .. file)
     if path then return path end
   end
   return nil, ("%s is not in %s; scripts/fetch-data.sh fetches it, --data synthetic does without")
@@ -117,7 +120,7 @@ end
 
 local function check_seed(who, seed)
   if not math.type(seed) or not math.tointeger(seed) then
-    error(("%s: seed: integer expected, got %s"):format(who, tostring(seed)), 3)
+    complain("%s: seed: integer expected, got %s", who, tostring(seed))
   end
 end
 
@@ -126,11 +129,11 @@ end
 --   "synthetic" for drawn images (see `data.synthetic`); `n`, how many of those
 -- @return the set, or nil and a message
 function data.fashion_mnist(options)
-  local o = check.options("fashion_mnist", options,
-                          {data = check.absent, split = "train", n = check.absent})
+  local o = option.read("fashion_mnist", options,
+                          {data = option.absent, split = "train", n = option.absent})
   local stem = SPLITS[o.split]
   if not stem then
-    error(("fashion_mnist: split '%s'; 'train' or 'test' expected"):format(o.split), 2)
+    complain("fashion_mnist: split '%s'; 'train' or 'test' expected", o.split)
   end
   if o.data == "synthetic" then
     local default = SYNTHETIC[o.split]
@@ -153,7 +156,7 @@ end
 -- @param options `n` images (1000), `seed` (1), `size` of an image's side (28)
 -- @return the set
 function data.synthetic(options)
-  local o = check.options("synthetic", options, {n = 1000, seed = 1, size = 28})
+  local o = option.read("synthetic", options, {n = 1000, seed = 1, size = 28})
   check.count("synthetic", "n", o.n)
   check.count("synthetic", "size", o.size)
   check_seed("synthetic", o.seed)
@@ -169,8 +172,8 @@ end
 -- Raises an error that blames the caller's caller unless the value is a set.
 local function check_set(who, set)
   if type(set) ~= "table" or set.images == nil or set.labels == nil then
-    error(("%s: set with images and labels expected, got %s"):format(
-      who, type(set) == "table" and "a table without them" or type(set)), 3)
+    complain("%s: set with images and labels expected, got %s", who,
+      type(set) == "table" and "a table without them" or type(set))
   end
 end
 
@@ -188,9 +191,9 @@ end
 -- @return the smaller set
 function data.subset(set, rows)
   check_set("subset", set)
-  if type(rows) == "table" then rows = check.call(2, core.tensor, rows, "int32") end
-  return with(set, check.call(2, core.index_select, set.images, rows, 1),
-              check.call(2, core.index_select, set.labels, rows, 1))
+  if type(rows) == "table" then rows = blaming(core.tensor, rows, "int32") end
+  return with(set, blaming(core.index_select, set.images, rows, 1),
+              blaming(core.index_select, set.labels, rows, 1))
 end
 
 --- Cuts a set in two.
@@ -202,14 +205,13 @@ end
 -- @return the first part
 -- @return the rest
 function data.split(set, first, options)
-  local o = check.options("split", options, {seed = check.absent})
+  local o = option.read("split", options, {seed = option.absent})
   if o.seed then check_seed("split", o.seed) end
   check_set("split", set)
   local n, count = #set.labels, first
   if type(first) == "number" and first < 1 then count = math.floor(first * n + 0.5) end
   if math.type(count) ~= "integer" or count < 1 or count >= n then
-    error(("split: %s of %d images; 1 to %d, or a fraction, expected"):format(
-      tostring(first), n, n - 1), 2)
+    complain("split: %s of %d images; 1 to %d, or a fraction, expected", tostring(first), n, n - 1)
   end
   if not o.seed then
     return with(set, set.images:slice(1, 1, count), set.labels:slice(1, 1, count)),
@@ -241,7 +243,7 @@ end
 
 local BATCH_OPTIONS <const> = {
   batch_size = 64, shuffle = true, drop_last = false, flip = false, shift = 0, mean = 0, std = 1,
-  transform = check.absent, order = check.absent, skip = 0,
+  transform = option.absent, order = option.absent, skip = 0,
 }
 
 --- How many batches `data.batches` gives with the same options, without those to skip.
@@ -257,7 +259,7 @@ function data.batch_count(set, options)
 end
 
 local function transformed(x, ...)
-  if x == nil then error("batches: transform gave nothing; images and labels expected", 0) end
+  if x == nil then complain("batches: transform gave nothing; images and labels expected") end
   return x, ...
 end
 
@@ -275,13 +277,13 @@ end
 -- @return the iterator
 function data.batches(set, options)
   check_set("batches", set)
-  local o = check.options("batches", options, BATCH_OPTIONS)
+  local o = option.read("batches", options, BATCH_OPTIONS)
   local size = check.count("batches", "batch_size", o.batch_size)
   check.natural("batches", "skip", o.skip)
   check.natural("batches", "shift", o.shift)
   if o.order and (not check.is_tensor(o.order) or o.order:kind() ~= "int32" or o.order:dim() ~= 1) then
-    error(("batches: order: int32 tensor [n] expected, got %s"):format(
-      check.is_tensor(o.order) and data.describe(o.order) or type(o.order)), 2)
+    complain("batches: order: int32 tensor [n] expected, got %s",
+      check.is_tensor(o.order) and data.describe(o.order) or type(o.order))
   end
   local count, order = data.batch_count(set, o), o.order
   if not order then
@@ -294,8 +296,8 @@ function data.batches(set, options)
     local first = batch * size + 1
     batch = batch + 1
     local rows = order:slice(1, first, math.min(size, n - first + 1))
-    local x = check.call(2, core.image_batch, set.images, rows, o)
-    local y = check.call(2, core.index_select, set.labels, rows, 1)
+    local x = blaming(core.image_batch, set.images, rows, o)
+    local y = blaming(core.index_select, set.labels, rows, 1)
     if o.transform then return transformed(o.transform(x, y)) end
     return x, y
   end
@@ -312,14 +314,13 @@ end
 -- @return the cycle
 function data.cycle(set, options)
   check_set("cycle", set)
-  local o = check.options("cycle", options, {
-    batch_size = 64, flip = false, shift = 0, mean = 0, std = 1, transform = check.absent})
+  local o = option.read("cycle", options, {
+    batch_size = 64, flip = false, shift = 0, mean = 0, std = 1, transform = option.absent})
   check.count("cycle", "batch_size", o.batch_size)
   o.drop_last = true
   local count = data.batch_count(set, o)
   if count == 0 then
-    error(("cycle: batch_size is %d, but the set has %d images"):format(
-      o.batch_size, #set.labels), 2)
+    complain("cycle: batch_size is %d, but the set has %d images", o.batch_size, #set.labels)
   end
   return cycle.new(data.batches, count, set, o)
 end

@@ -12,7 +12,9 @@
 --     end
 -- @module perilune.data.text
 
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
 local core = require "perilune.core"
 local grammar = require "perilune.data.grammar"
 
@@ -32,8 +34,8 @@ function text.vocabulary(words)
   local vocabulary = {size = #words, words = words, index = {}}
   for i, word in ipairs(words) do
     if vocabulary.index[word] then
-      error(("vocabulary: '%s' is there twice, as word %d and %d"):format(
-        word, vocabulary.index[word], i), 2)
+      complain("vocabulary: '%s' is there twice, as word %d and %d", word, vocabulary.index[word],
+        i)
     end
     vocabulary.index[word] = i
   end
@@ -83,8 +85,8 @@ function text.decode(vocabulary, tokens)
   for i, id in ipairs(ids) do
     local word = vocabulary.words[id]
     if not word then
-      error(("decode: token %d is %s; the vocabulary has the words 1 to %d"):format(
-        i, tostring(id), vocabulary.size), 2)
+      complain("decode: token %d is %s; the vocabulary has the words 1 to %d", i, tostring(id),
+        vocabulary.size)
     end
     if word == EOS then
       parts[#parts + 1], start = "\n", true
@@ -164,7 +166,7 @@ end
 --   "synthetic" for a generated text (see `text.synthetic`)
 -- @return the corpus, or nil and a message
 function text.corpus(options)
-  local o = check.options("corpus", options, {data = check.absent, name = "ptb"})
+  local o = option.read("corpus", options, {data = option.absent, name = "ptb"})
   if o.data == "synthetic" then return text.synthetic() end
   local find = require("perilune.data").find
   local corpus = {vocabulary = text.vocabulary {}, synthetic = false,
@@ -189,7 +191,7 @@ end
 --   rounded up to whole sentences; `seed` (1)
 -- @return the corpus
 function text.synthetic(options)
-  local o = check.options("synthetic", options,
+  local o = option.read("synthetic", options,
                           {train = 40000, valid = 4000, test = 4000, seed = 1})
   local corpus = {
     name = "generated sentences", synthetic = true, perplexity = math.exp(grammar.entropy()),
@@ -223,7 +225,7 @@ end
 function Stream:chunk(i)
   local from = self._begins[i]
   if not from then
-    error(("chunk: %s of a stream of %d chunks"):format(tostring(i), #self), 2)
+    complain("chunk: %s of a stream of %d chunks", tostring(i), #self)
   end
   local n = (self._begins[i + 1] or self.length + 1) - from
   return self._x:slice(1, from, n), self._y:slice(1, from, n)
@@ -248,9 +250,9 @@ end
 
 local function check_lengths(lengths, length)
   local sum = 0
-  for _, n in ipairs(lengths) do sum = sum + check.count("stream", "length", n, 4) end
+  for _, n in ipairs(lengths) do sum = sum + check.count("stream", "length", n) end
   if sum ~= length then
-    error(("stream: the lengths sum up to %d for streams of %d words"):format(sum, length), 3)
+    complain("stream: the lengths sum up to %d for streams of %d words", sum, length)
   end
 end
 
@@ -276,10 +278,10 @@ end
 function text.stream(tokens, batch, steps, options)
   check.count("stream", "batch", batch)
   check.count("stream", "steps", steps)
-  local o = check.options("stream", options, {first = check.absent, lengths = check.absent})
+  local o = option.read("stream", options, {first = option.absent, lengths = option.absent})
   local length = #tokens // batch
   if length < 1 then
-    error(("stream: a batch of %d is larger than the text of %d words"):format(batch, #tokens), 2)
+    complain("stream: a batch of %d is larger than the text of %d words", batch, #tokens)
   end
   if o.lengths then check_lengths(o.lengths, length) end
   local first = core.tensor({o.first or tokens[-1]}, "int32")

@@ -32,6 +32,7 @@ local failure = require "perilune.experiment.failure"
 local options = require "perilune.experiment.options"
 local report = require "perilune.experiment.report"
 local run = require "perilune.experiment.run"
+local use = require "perilune.experiment.use"
 
 local experiment = {}
 
@@ -73,6 +74,18 @@ end
 -- @return the run
 function experiment.open(values)
   return run.open(values)
+end
+
+--- A module of another experiment, whose folder lies beside that of the script:
+--
+--     local judge = experiment.use "lenet5/judge"
+--
+-- Modules that it requires by name are looked for in its own folder first; they have nothing to
+-- do with those of the script that have the same names.
+-- @param name of the file, without .lua
+-- @return what the module gives
+function experiment.use(name)
+  return use(name)
 end
 
 --- Ends the experiment because of a person's mistake or of the machine: the program prints

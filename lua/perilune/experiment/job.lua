@@ -9,7 +9,10 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 local data = require "perilune.data"
 local progress = require "perilune.progress"
 
@@ -70,7 +73,7 @@ end
 local function restore(self)
   local saved = self.run:restore(self.key)
   if not saved then return end
-  for _, name in ipairs(check.names(self._parts)) do
+  for _, name in ipairs(words.sorted_keys(self._parts)) do
     self._parts[name]:load_state_dict(saved.parts[name])
   end
   self.epoch, self.step, self._order = saved.epoch, saved.step, saved.order
@@ -124,10 +127,10 @@ end
 -- Takes over the parts of a training, and where it was if it was stopped.
 local function begin(self, who, parts)
   parts = parts or {}
-  for _, name in ipairs(check.names(parts)) do
+  for _, name in ipairs(words.sorted_keys(parts)) do
     local part = parts[name]
     if type(part) ~= "table" or not (part.state_dict and part.load_state_dict) then
-      error(("%s: %s has no state_dict and load_state_dict"):format(who, name), 3)
+      complain("%s: %s has no state_dict and load_state_dict", who, name)
     end
   end
   self._parts = parts
@@ -171,8 +174,8 @@ end
 
 -- One loop an epoch, for a checkpoint holds one place in it.
 local function begin_loop(self, who)
-  if not self.last_epoch then error(who .. ": to be used inside of job:epochs", 3) end
-  if self._looped then error(who .. ": this epoch has had its loop", 3) end
+  if not self.last_epoch then complain("%s", who .. ": to be used inside of job:epochs") end
+  if self._looped then complain("%s", who .. ": this epoch has had its loop") end
   self._looped = true
 end
 
@@ -225,7 +228,7 @@ end
 -- @return iterator over the numbers of the steps
 function Job:steps(n, options)
   check.count("steps", "number of steps", n)
-  local o = check.options("steps", options, {unit = "steps", size = 1})
+  local o = option.read("steps", options, {unit = "steps", size = 1})
   begin_loop(self, "steps")
   return loop(self, n, o.unit, o.size, n * o.size)
 end
@@ -241,7 +244,7 @@ end
 -- @return iterator over the numbers of the iterations
 function Job:iterations(n, parts, options)
   check.count("iterations", "number of iterations", n)
-  local o = check.options("iterations", options, {checkpoint = n})
+  local o = option.read("iterations", options, {checkpoint = n})
   check.count("iterations", "checkpoint", o.checkpoint)
   begin(self, "iterations", parts)
   self.last_iteration = n
@@ -268,7 +271,7 @@ function Job:batches(set, options)
   begin_loop(self, "batches")
   local o = {}
   for name, value in next, options or {} do o[name] = value end
-  if o.skip then error("batches: skip: the job skips what is done already", 2) end
+  if o.skip then complain("batches: skip: the job skips what is done already") end
   o.order, o.skip = order_of(self, set, o), self.step
   local next_batch = data.batches(set, o)
   local size, count = o.batch_size or 64, data.batch_count(set, o)
@@ -302,8 +305,8 @@ end
 function Job:add(name, value, weight)
   weight = weight or 1
   if not math.type(value) then
-    error(("add: %s: number expected, got %s"):format(tostring(name),
-      pl.is_tensor(value) and "a tensor; item() gives its number" or type(value)), 2)
+    complain("add: %s: number expected, got %s", tostring(name),
+      pl.is_tensor(value) and "a tensor; item() gives its number" or type(value))
   end
   local where = whereabouts(self)
   if not self.last_iteration then where.step = self.step + 1 end
@@ -342,7 +345,7 @@ function Job:report(record)
   self:log(record)
   if self.last_iteration then self._sums = {} end
   local texts = {place(self)}
-  for _, name in ipairs(check.names(record)) do
+  for _, name in ipairs(words.sorted_keys(record)) do
     local value = record[name]
     local format = math.type(value) == "float" and "%s %.5g" or "%s %s"
     if type(value) ~= "table" then texts[#texts + 1] = format:format(name, value) end

@@ -4,27 +4,29 @@
 -- the fields are those of FIELDS below. Its value is under the name with `_` for `-`.
 -- @module perilune.experiment.option
 
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local internal = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 local failure = require "perilune.experiment.failure"
 
 local fail = failure.fail
 local option = {}
 
 local FIELDS <const> = {
-  name = check.required,
-  type = "string",        -- or "integer", "number", "boolean", "flag"
-  default = check.absent, -- what it is if it is not given
-  quick = check.absent,   -- the default with --quick
-  choices = check.absent, -- list of the values that it may have
-  many = false,           -- a list: values with commas between, or "all" of the choices
-  min = check.absent,     -- the least number
-  max = check.absent,     -- the greatest number
-  bare = false,           -- may stand without a value, which is then true
-  value = check.absent,   -- what the help page calls the value
-  of = check.absent,      -- what has its own default: "variant"; see experiment.settings
+  name = internal.required,
+  type = "string",           -- or "integer", "number", "boolean", "flag"
+  default = internal.absent, -- what it is if it is not given
+  quick = internal.absent,   -- the default with --quick
+  choices = internal.absent, -- list of the values that it may have
+  many = false,              -- a list: values with commas between, or "all" of the choices
+  min = internal.absent,     -- the least number
+  max = internal.absent,     -- the greatest number
+  bare = false,              -- may stand without a value, which is then true
+  value = internal.absent,   -- what the help page calls the value
+  of = internal.absent,      -- what has its own default: "variant"; see experiment.settings
   help = "",
-  free = false,           -- does not determine the numbers: --resume may change it
-  same = check.absent,    -- function(a, b): whether both give the same numbers
+  free = false,              -- does not determine the numbers: --resume may change it
+  same = internal.absent,    -- function(a, b): whether both give the same numbers
 }
 
 local function same_data(a, b)
@@ -59,35 +61,34 @@ local function standard_fields(name)
   return {}
 end
 
-local function declare(entry, own, level)
+local function declare(entry, own)
   local given = {}
   for _, fields in ipairs {standard_fields(entry[1]), entry} do
     for name, value in next, fields do given[name] = value end
   end
   given.name, given[1] = given[1], nil
-  local result = check.options("option " .. tostring(given.name), given, FIELDS, level + 2)
+  local result = internal.read("option " .. tostring(given.name), given, FIELDS)
   result.key, result.standard = result.name:gsub("-", "_"), not own
   if result.type == "flag" and result.default == nil then result.default = false end
   if not option.readers[result.type] then
-    error(("option %s: unknown type '%s'"):format(result.name, result.type), level + 1)
+    complain("option %s: unknown type '%s'", result.name, result.type)
   end
   return result
 end
 
 --- Completes declarations and adds those that every experiment has.
 -- @param own list of the experiment's declarations
--- @param level whom errors blame
 -- @return list of options
 -- @return the same by name
-function option.declare_all(own, level)
+function option.declare_all(own)
   local list, by_name = {}, {}
   for i, entries in ipairs {own, STANDARD} do
     for _, entry in ipairs(entries) do
       if not by_name[entry[1]] then
-        list[#list + 1] = declare(entry, i == 1, level + 1)
+        list[#list + 1] = declare(entry, i == 1)
         by_name[entry[1]] = list[#list]
       elseif i == 1 then
-        error(("option %s is declared twice"):format(entry[1]), level + 1)
+        complain("option %s is declared twice", entry[1])
       end
     end
   end
@@ -134,7 +135,7 @@ end
 -- @param prefix of the known word
 -- @return string
 function option.hint(word, known, prefix)
-  local near = check.nearest(word, known)
+  local near = words.nearest(word, known)
   return near and ("; did you mean %s%s?"):format(prefix, near) or ""
 end
 

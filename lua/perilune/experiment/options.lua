@@ -2,7 +2,8 @@
 -- @module perilune.experiment.options
 
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local internal = require "perilune.internal.option"
 local failure = require "perilune.experiment.failure"
 local option = require "perilune.experiment.option"
 local usage = require "perilune.experiment.usage"
@@ -109,7 +110,7 @@ local parsed = setmetatable({}, {__mode = "k"}) -- what `new` gave -> what is be
 local function guard(by_name)
   return {__index = function(_, key)
     if type(key) ~= "string" or by_name[key:gsub("_", "-")] then return nil end
-    error(("options: there is no option '%s'"):format(key), 2)
+    complain("options: there is no option '%s'", key)
   end}
 end
 
@@ -140,9 +141,9 @@ end
 -- @param about `name`, `summary`, `options`, `notes`
 -- @return table of values
 function options.new(words, about)
-  local o = check.options("options", about, {
-    name = check.required, summary = "", options = {}, notes = ""})
-  local list, by_name = option.declare_all(o.options, 2)
+  local o = internal.read("options", about, {
+    name = internal.required, summary = "", options = {}, notes = ""})
+  local list, by_name = option.declare_all(o.options)
   local given, command = parse(words, list, by_name), command_of(words)
   if given.help then print_help(o, list, command) end
   local values, behind = fill({}, list, given), {task = o.name, list = list, command = command}

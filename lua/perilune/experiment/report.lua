@@ -2,7 +2,8 @@
 -- `perilune.experiment.mean_spread` and `perilune.experiment.table`).
 -- @module perilune.experiment.report
 
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local option = require "perilune.internal.option"
 
 local report = {}
 
@@ -12,7 +13,7 @@ local report = {}
 -- @return the spread; nil for a single number
 function report.mean_spread(list)
   local n, sum, squares = #list, 0.0, 0.0
-  if n == 0 then error("mean_spread: the list is empty", 2) end
+  if n == 0 then complain("mean_spread: the list is empty") end
   for _, value in ipairs(list) do sum = sum + value end
   local mean = sum / n
   for _, value in ipairs(list) do squares = squares + (value - mean) ^ 2 end
@@ -24,8 +25,8 @@ local function column_of(given)
   if type(given) == "string" then given = {given} end
   local named = {}
   for name, value in next, given do named[name == 1 and "name" or name] = value end
-  local column = check.options("table", named, {
-    name = check.required, title = check.absent, format = "%.4g"}, 4)
+  local column = option.read("table", named, {
+    name = option.required, title = option.absent, format = "%.4g"})
   column.title = column.title or column.name
   return column
 end

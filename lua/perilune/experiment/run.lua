@@ -18,7 +18,8 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local store = require "perilune.store"
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local sorted_keys = require("perilune.internal.words").sorted_keys
 local failure = require "perilune.experiment.failure"
 local job = require "perilune.experiment.job"
 local options = require "perilune.experiment.options"
@@ -117,7 +118,7 @@ end
 -- Makes them records of this run, and copies the networks.
 local function take_joined(self, records, from)
   for _, record in ipairs(records) do self:log(record) end
-  for _, key in ipairs(check.names(from)) do
+  for _, key in ipairs(sorted_keys(from)) do
     local name = key .. ".safetensors"
     local file <close> = io.open(from[key] .. "/" .. name, "rb")
     if file then self:write(name, file:read "a") end
@@ -144,7 +145,7 @@ end
 -- Says so if the same bits cannot be expected.
 local function compare_builds(self, saved)
   local now = build()
-  for _, name in ipairs(check.names(now)) do
+  for _, name in ipairs(sorted_keys(now)) do
     if saved and saved[name] ~= now[name] then
       progress.hide()
       io.stderr:write(("note: %s was begun with %s %s, this is %s; numbers may differ\n"):format(
@@ -194,7 +195,7 @@ end
 -- @return the run
 function run.open(values)
   local behind = options.behind(values)
-  if not behind then error("open: the table that experiment.options gave expected", 2) end
+  if not behind then complain("open: the table that experiment.options gave expected") end
   local self = setmetatable({
     options = values, task = behind.task, interval = INTERVAL, _command = behind.command,
     _bytes = 0, _finished = {}, _records = {}, _saved_at = core.clock(),
@@ -231,9 +232,9 @@ end
 --   `iteration`
 function Run:log(record)
   for _, name in ipairs {"variant", "seed", "seconds"} do
-    if record[name] == nil then error(("log: the record has no %s"):format(name), 2) end
+    if record[name] == nil then complain("log: the record has no %s", name) end
   end
-  if not record.epoch and not record.iteration then error("log: the record has no epoch", 2) end
+  if not record.epoch and not record.iteration then complain("log: the record has no epoch") end
   local line = core.json_encode(record, {nan = "null"})
   self._bytes = must(core.append_file(self:path "metrics.jsonl", line .. "\n", false))
   self._records[#self._records + 1] = core.json_decode(line)
@@ -364,7 +365,7 @@ end
 function Run:checkpoint(key, state)
   local other = self._current or (self._pending and self._pending.key)
   if other and other ~= key then
-    error(("checkpoint: %s is not finished, so there can be none of %s"):format(other, key), 2)
+    complain("checkpoint: %s is not finished, so there can be none of %s", other, key)
   end
   if type(state) == "function" then state = state() end
   save(self, key, state)

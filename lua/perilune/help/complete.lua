@@ -133,7 +133,7 @@ end
 local function each_key(value, visit)
   if perilune.is_tensor(value) then return add_tensor_keys(visit) end
   for _ = 1, 20 do
-    if value == perilune then for _ in pairs(value) do break end end -- loads every part
+    if value == perilune then pairs(value) end -- loads every part
     if type(value) == "table" then add_keys(value, visit) end
     value = metaindex(value)
     if type(value) ~= "table" then return visit_documented(value, visit) end

@@ -3,11 +3,10 @@
 -- @module perilune.help.entries
 
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local words = require "perilune.internal.words"
 local doc = require "perilune.help.doc"
 local names = require "perilune.help.names"
 local perilune = require "perilune"
-local sources = require "perilune.sources"
 local sources = require "perilune.sources"
 
 local entries = {}
@@ -17,7 +16,7 @@ local entries = {}
 function entries.bound_names()
   local set = {}
   for key in next, core.docs do set[key:match("[%w_]+$")] = true end
-  return check.names(set)
+  return words.sorted_keys(set)
 end
 
 --- The entry of a function or method of the engine.
@@ -40,8 +39,14 @@ for _, owner in ipairs {core.methods, core} do
   end
 end
 
+local function find_value(module, name)
+  for _, entry in ipairs(doc.module(module) or {}) do
+    if entry.name == name and entry.kind == "value" then return entry end
+  end
+end
+
 -- The comment of a field that is no function written there, in the file of the module that
--- has the field.
+-- has the field, or in one of its folder.
 local function field_entry(path)
   local parent, name = path:match("^pl%.?(.-)[.:]?([%w_]+)$")
   local owner = perilune
@@ -49,8 +54,11 @@ local function field_entry(path)
     owner = type(owner) == "table" and rawget(owner, part)
   end
   local module = names.module(owner)
-  for _, entry in ipairs(module and doc.module(module) or {}) do
-    if entry.name == name and entry.kind == "value" then return entry end
+  local entry = module and find_value(module, name)
+  if entry or not module or owner == perilune then return entry end
+  for _, inner in ipairs(sources.modules) do
+    entry = inner:sub(1, #module + 1) == module .. "." and find_value(inner, name)
+    if entry then return entry end
   end
 end
 
@@ -63,18 +71,6 @@ local function function_entry(f, path)
   for key, value in next, field do entry[key] = value end
   entry.kind, entry.arguments = "function", doc.arguments(f)
   return entry
-end
-
---- The documented methods of the library's objects.
--- @return list of entries, in the order of the modules
-function entries.methods()
-  local list = {}
-  for _, module in ipairs(sources.modules) do
-    for _, entry in ipairs(doc.module(module)) do
-      if entry.kind == "method" and entry.name:byte() ~= 95 then list[#list + 1] = entry end
-    end
-  end
-  return list
 end
 
 --- The documented methods of the library's objects.

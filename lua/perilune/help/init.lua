@@ -5,7 +5,7 @@
 -- @module perilune.help
 
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local words = require "perilune.internal.words"
 local doc = require "perilune.help.doc"
 local entries = require "perilune.help.entries"
 local groups = require "perilune.help.groups"
@@ -89,7 +89,7 @@ end
 -- The documented methods that a class has itself.
 local function own_methods(class)
   local rows = {}
-  for _, key in ipairs(check.names(class)) do
+  for _, key in ipairs(words.sorted_keys(class)) do
     local f = rawget(class, key)
     local entry = type(f) == "function" and key:sub(1, 2) ~= "__" and doc.of(f)
     local is_method = entry and (entry.kind == "method" or entry.arguments[1] == "self")
@@ -118,10 +118,10 @@ end
 local function add_inherited(p, class)
   class = parent_of(class)
   while class do
-    local words = {}
-    for i, row in ipairs(own_methods(class)) do words[i] = row[1]:match("^[%w_]+") end
+    local list = {}
+    for i, row in ipairs(own_methods(class)) do list[i] = row[1]:match("^[%w_]+") end
     local name = public_name(class) or rawget(class, "class_name") or "its class"
-    p:words("Methods of " .. name, words)
+    p:words("Methods of " .. name, list)
     class = parent_of(class)
   end
 end
@@ -149,7 +149,7 @@ local function object_page(object)
   p:heading(type(name) == "string" and name or "An object")
   p:prose(overview and overview.text or "")
   p:section("Methods", methods)
-  if #methods == 0 and type(index) == "table" then p:words("Methods", check.names(index)) end
+  if #methods == 0 and type(index) == "table" then p:words("Methods", words.sorted_keys(index)) end
   return p
 end
 
@@ -174,11 +174,11 @@ same tensor. Functions that make tensors are listed by help(pl).]]
 -- The groups of the engine's functions, with those names that are fields of `owner`.
 local function add_groups(p, owner)
   for _, group in ipairs(groups.list(entries.bound_names())) do
-    local words = {}
+    local list = {}
     for _, name in ipairs(group) do
-      if owner[name] ~= nil then words[#words + 1] = name end
+      if owner[name] ~= nil then list[#list + 1] = name end
     end
-    p:words(group.title, words)
+    p:words(group.title, list)
   end
 end
 
@@ -197,7 +197,7 @@ local function part_page(module)
   local rows = {functions = {}, classes = {}, others = {}}
   p:heading(path)
   p:prose(overview and overview.text or "")
-  for _, key in ipairs(check.names(module)) do
+  for _, key in ipairs(words.sorted_keys(module)) do
     local value = rawget(module, key)
     local entry = key:byte() ~= 95 and entries.of(value, path .. "." .. key)
     local kind = type(value) == "function" and "functions"
@@ -213,7 +213,7 @@ end
 local function parts()
   local rows = {}
   names.public(true) -- loads all of them
-  for _, key in ipairs(check.names(perilune)) do
+  for _, key in ipairs(words.sorted_keys(perilune)) do
     local module = names.module(rawget(perilune, key))
     local overview = module and doc.overview(module)
     if overview then rows[#rows + 1] = {"pl." .. key, overview.summary} end
@@ -290,14 +290,15 @@ function help.names()
   end
   for _, name in ipairs(entries.bound_names()) do set[name] = true end
   for _, entry in ipairs(entries.methods()) do set[entry.owner .. "." .. entry.name] = true end
-  return check.names(set)
+  return words.sorted_keys(set)
 end
 
 -- How far a name is from what was asked for; nil if it is too far.
 local function distance(asked, name)
   name = name:lower()
   if name:find(asked, 1, true) then return 0 end
-  local d = math.min(check.distance(asked, name), check.distance(asked, name:match("[%w_]+$")))
+  local last = name:match "[%w_]+$"
+  local d = math.min(words.edit_distance(asked, name), words.edit_distance(asked, last))
   return d <= math.max(1, #asked // 3) and d or nil
 end
 
@@ -317,7 +318,7 @@ end
 
 local function unknown_page(name)
   local p, list = page.new(), name ~= "" and suggestions(name) or {}
-  local also = #list > 0 and ("Did you mean %s?"):format(check.some(list, 6))
+  local also = #list > 0 and ("Did you mean %s?"):format(words.abbreviate(list, 6))
     or "help() shows what there is."
   p:prose(("Nothing is called '%s'. %s"):format(name, also))
   return p

@@ -69,9 +69,7 @@ end
 -- @param[opt=false] all whether parts that were not used yet are loaded for that
 -- @return list of {path = "pl.nn.Linear", value = ...}, outer names first
 function names.public(all)
-  if all then
-    for _ in pairs(perilune) do break end -- pairs loads every part
-  end
+  if all then pairs(perilune) end -- which loads every part
   local list = {{path = "pl", value = perilune}}
   add_fields(list, {[perilune] = true}, "pl", perilune, ".")
   return list

@@ -4,7 +4,9 @@
 -- values from 0 to 255, or real with values from 0 to 1.
 -- @module perilune.image
 
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
 local core = require "perilune.core"
 
 local image = {}
@@ -26,9 +28,7 @@ end
 -- @return true, or nil and a message
 function image.write(path, t)
   check.path("write", path)
-  if not check.is_tensor(t) then
-    error(("write: tensor expected, got %s"):format(type(t)), 2)
-  end
+  check.tensor("write", t)
   return core.write_png(path, t)
 end
 
@@ -40,17 +40,17 @@ end
 
 -- [n, h, w] and [n, h, w, 3] stay; the layout of batches, [n, 1 or 3, h, w], is brought to it.
 local function channels_last(t)
-  if not check.is_tensor(t) then error(("grid: tensor expected, got %s"):format(type(t)), 3) end
+  check.tensor("grid", t)
   local size = t:size()
   if t:numel() == 0 or t:kind() == "int32" then
-    error(("grid: images are %s[%s]; uint8 or real ones with pixels expected"):format(
-      t:kind(), table.concat(size, ",")), 3)
+    complain("grid: images are %s[%s]; uint8 or real ones with pixels expected", t:kind(),
+      table.concat(size, ","))
   end
   if #size == 3 or (#size == 4 and size[4] == 3) then return t end
   if #size == 4 and size[2] == 1 then return t:select(2, 1) end
   if #size == 4 and size[2] == 3 then return t:permute(1, 3, 4, 2) end
-  error(("grid: images are [%s]; [n,h,w], [n,h,w,3], [n,1,h,w] or [n,3,h,w] expected")
-    :format(table.concat(size, ",")), 3)
+  complain("grid: images are [%s]; [n,h,w], [n,h,w,3], [n,1,h,w] or [n,3,h,w] expected",
+    table.concat(size, ","))
 end
 
 --- Lays images out in rows and columns.
@@ -59,8 +59,8 @@ end
 --   images and around them, in pixels (2), `background` grey value from 0 to 255 (255)
 -- @return one uint8 image
 function image.grid(images, options)
-  local o = check.options("grid", options,
-                          {columns = check.absent, padding = 2, background = 255})
+  local o = option.read("grid", options,
+                          {columns = option.absent, padding = 2, background = 255})
   if o.columns then check.count("grid", "columns", o.columns) end
   check.natural("grid", "padding", o.padding)
   check.natural("grid", "background", o.background)

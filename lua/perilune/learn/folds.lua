@@ -2,6 +2,7 @@
 -- @module perilune.learn.folds
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 
 local folds = {}
 
@@ -9,7 +10,7 @@ local folds = {}
 local function with_seed(seed, f, ...)
   if not seed then return f(...) end
   local state <const> = pl.random_state()
-  local restore <close> = setmetatable({}, {__close = function() pl.set_random_state(state) end})
+  local _ <close> = setmetatable({}, {__close = function() pl.set_random_state(state) end})
   pl.manual_seed(seed)
   return f(...)
 end
@@ -60,7 +61,7 @@ function folds.stratified(labels, count, seed)
     end
   end
   if #parts == 0 then
-    error(("search: %d examples cannot be parted into folds with two classes"):format(#labels), 0)
+    complain("search: %d examples cannot be parted into folds with two classes", #labels)
   end
   return parts
 end

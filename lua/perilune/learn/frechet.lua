@@ -2,7 +2,7 @@
 -- @module perilune.learn.frechet
 
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local blaming = require("perilune.internal.blame").blaming
 
 --- The squared Fréchet distance between the normal distributions that have the means and the
 -- covariances (divided by n - 1) of the rows of two sets of features:
@@ -12,7 +12,7 @@ local check = require "perilune.internal.check"
 -- @param b features [m, d]
 -- @return number
 local function frechet(a, b)
-  local distance = check.call(2, core.frechet, a, b)
+  local distance = blaming(core.frechet, a, b)
   return distance
 end
 

@@ -8,9 +8,12 @@
 -- @module perilune.learn.model
 
 local pl = require "perilune"
+local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local store = require "perilune.store"
+
+local complain, blaming = blame.complain, blame.blaming
 
 local model = {}
 
@@ -36,9 +39,7 @@ function model.new(fields)
 end
 
 local function need_tensor(who, x)
-  if not check.is_tensor(x) then
-    error(("%s: examples: tensor expected, got %s"):format(who, type(x)), 3)
-  end
+  check.tensor(who .. ": examples", x)
 end
 
 local function decide(self, x)
@@ -51,7 +52,7 @@ end
 -- @return real [n, k], or [n, k (k - 1) / 2] for a model of pairs
 function Model:decision_function(x)
   need_tensor("decision_function", x)
-  return check.call(2, decide, self, x)
+  return blaming(decide, self, x)
 end
 
 --- Labels: of the largest decision value, or of the class with most votes of the pairs.
@@ -59,7 +60,7 @@ end
 -- @return int32 [n]
 function Model:predict(x)
   need_tensor("predict", x)
-  return check.call(2, pl.tidy, function()
+  return blaming(pl.tidy, function()
     return core.svm_choose(decide(self, x), self.classes, self.decision == "ovo")
   end)
 end
@@ -72,9 +73,9 @@ function Model:score(x, labels)
   need_tensor("score", x)
   if not check.is_tensor(labels) or labels:kind() ~= "int32" or labels:dim() ~= 1
     or #labels ~= #x then
-    error(("score: int32 [%d] expected for the labels"):format(#x), 2)
+    complain("score: int32 [%d] expected for the labels", #x)
   end
-  return check.call(2, pl.tidy, function()
+  return blaming(pl.tidy, function()
     local labels_of = core.svm_choose(decide(self, x), self.classes, self.decision == "ovo")
     return labels_of:eq(labels):to("real"):sum():item() / #x
   end)

@@ -11,11 +11,15 @@
 -- @module perilune.learn.svm
 
 local pl = require "perilune"
+local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
 local core = require "perilune.core"
 local folds = require "perilune.learn.folds"
 local models = require "perilune.learn.model"
 local transduction = require "perilune.learn.transduction"
+
+local complain, blaming = blame.complain, blame.blaming
 
 local svm = {}
 
@@ -27,20 +31,20 @@ local function choice(who, name, value, words)
   for _, word in ipairs(words) do
     if value == word then return end
   end
-  error(("%s: %s: '%s' expected, got %s"):format(who, name, table.concat(words, "' or '"),
-    tostring(value)), 4)
+  complain("%s: %s: '%s' expected, got %s", who, name, table.concat(words, "' or '"),
+    tostring(value))
 end
 
 local function positive(who, name, value)
   if type(value) ~= "number" or not (value > 0 and value < math.huge) then
-    error(("%s: %s: positive number expected, got %s"):format(who, name, tostring(value)), 4)
+    complain("%s: %s: positive number expected, got %s", who, name, tostring(value))
   end
 end
 
 local function gamma_value(who, value)
   if value ~= "scale" then
     if type(value) == "string" then
-      error(("%s: gamma: positive number or 'scale' expected, got '%s'"):format(who, value), 4)
+      complain("%s: gamma: positive number or 'scale' expected, got '%s'", who, value)
     end
     positive(who, "gamma", value)
   end
@@ -48,12 +52,9 @@ end
 
 -- The tensors are checked by svm_classes, once they are tensors.
 local function need_tensors(who, x, labels)
-  if not check.is_tensor(x) then
-    error(("%s: examples: tensor expected, got %s"):format(who, type(x)), 3)
-  elseif not check.is_tensor(labels) then
-    error(("%s: labels: tensor expected, got %s"):format(who, type(labels)), 3)
-  end
-  return check.call(3, core.svm_classes, x, labels, who)
+  check.tensor(who .. ": examples", x)
+  check.tensor(who .. ": labels", labels)
+  return blaming(core.svm_classes, x, labels, who)
 end
 
 local FIT <const> = {
@@ -97,27 +98,27 @@ end
 --   `memory` (1024), MiB that the kernel matrix of 16 n^2 bytes may take
 -- @return the model
 function svm.fit(x, labels, options)
-  local o = check.options("fit", options, FIT)
+  local o = option.read("fit", options, FIT)
   check_fit("fit", o)
   local classes = need_tensors("fit", x, labels)
-  return check.call(2, train, x, labels, classes, o)
+  return blaming(train, x, labels, classes, o)
 end
 
 local SEARCH <const> = {
-  kernel = "rbf", C = check.required, gamma = "scale", decision = "ovo", tolerance = 1e-3,
-  memory = 1024, folds = 5, seed = check.absent,
+  kernel = "rbf", C = option.required, gamma = "scale", decision = "ovo", tolerance = 1e-3,
+  memory = 1024, folds = 5, seed = option.absent,
 }
 
 local function list(value) return type(value) == "table" and value or {value} end
 
 local function check_search(o)
-  check.count("search", "folds", o.folds, 4)
-  if o.folds < 2 then error("search: folds: at least 2 expected, got 1", 3) end
-  if o.seed ~= nil then check.natural("search", "seed", o.seed, 4) end
+  check.count("search", "folds", o.folds)
+  if o.folds < 2 then complain("search: folds: at least 2 expected, got 1") end
+  if o.seed ~= nil then check.natural("search", "seed", o.seed) end
   local cells = {}
   o.C, o.gamma = list(o.C), list(o.gamma)
   for _, name in ipairs {"C", "gamma"} do
-    if #o[name] == 0 then error(("search: %s: the list is empty"):format(name), 3) end
+    if #o[name] == 0 then complain("search: %s: the list is empty", name) end
   end
   for _, gamma in ipairs(o.kernel == "linear" and {"scale"} or o.gamma) do
     for _, C in ipairs(o.C) do
@@ -163,11 +164,11 @@ end
 -- @return the best options, for `fit`
 -- @return list of {C =, gamma =, mean =, spread =, scores = list}, in the order tried
 function svm.search(x, labels, options)
-  local o = check.options("search", options, SEARCH)
+  local o = option.read("search", options, SEARCH)
   local cells = check_search(o)
   need_tensors("search", x, labels)
   local best, tried = nil, {}
-  check.call(2, pl.tidy, function()
+  blaming(pl.tidy, function()
     local parts = folds.stratified(labels, o.folds, o.seed)
     for i, cell in ipairs(cells) do
       local scores = validate(x:detach(), labels, parts, cell)

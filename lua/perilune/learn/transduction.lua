@@ -28,9 +28,14 @@
 -- @module perilune.learn.transduction
 
 local pl = require "perilune"
+local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 local core = require "perilune.core"
 local models = require "perilune.learn.model"
+
+local complain, blaming = blame.complain, blame.blaming
 
 local transduction = {}
 
@@ -48,8 +53,8 @@ local LEAST <const> = 500
 local KEEP <const> = 0.9999 -- nearly Poisson's equation, and solvable where no label is in reach
 
 local OPTIONS <const> = {
-  C = 10, gamma = "scale", features = 1000, unlabelled_cost = check.absent, balance = true,
-  neighbours = 10, graph = check.absent, seed = check.absent, on_progress = check.absent,
+  C = 10, gamma = "scale", features = 1000, unlabelled_cost = option.absent, balance = true,
+  neighbours = 10, graph = option.absent, seed = option.absent, on_progress = option.absent,
 }
 
 --
@@ -57,7 +62,7 @@ local OPTIONS <const> = {
 --
 
 local function refuse(format, ...)
-  error(("transduce: " .. format):format(...), 4)
+  complain("transduce: " .. format, ...)
 end
 
 local function positive(name, value)
@@ -80,27 +85,26 @@ local function check_options(o)
   positive("C", o.C)
   if o.unlabelled_cost ~= nil then positive("unlabelled_cost", o.unlabelled_cost) end
   if o.gamma ~= "scale" then positive("gamma", o.gamma) end
-  check.count("transduce", "features", o.features, 4)
+  check.count("transduce", "features", o.features)
   if o.features % 2 ~= 0 then refuse("features: even number expected, got %d", o.features) end
-  check.natural("transduce", "neighbours", o.neighbours, 4)
+  check.natural("transduce", "neighbours", o.neighbours)
   if o.graph ~= nil and type(o.graph) ~= "table" then
     refuse("graph: what svm.neighbours gives expected, got %s", type(o.graph))
   end
-  if o.seed ~= nil then check.natural("transduce", "seed", o.seed, 4) end
+  if o.seed ~= nil then check.natural("transduce", "seed", o.seed) end
   if o.on_progress ~= nil and type(o.on_progress) ~= "function" then
     refuse("on_progress: function expected, got %s", type(o.on_progress))
   end
 end
 
 local function check_unlabelled(x, unlabelled)
-  if not check.is_tensor(unlabelled) then
-    refuse("unlabelled examples: tensor expected, got %s", type(unlabelled))
-  elseif unlabelled:kind() ~= "real" or unlabelled:dim() ~= 2
+  check.tensor("transduce: unlabelled examples", unlabelled)
+  if unlabelled:kind() ~= "real" or unlabelled:dim() ~= 2
     or unlabelled:size(2) ~= x:size(2) then
     refuse("unlabelled examples are %s%s; real [m,%d] expected, as the labelled ones",
-      unlabelled:kind(), check.shape(unlabelled), x:size(2))
+      unlabelled:kind(), words.shape(unlabelled), x:size(2))
   elseif #unlabelled > 0 then
-    check.call(3, core.svm_check, unlabelled, "transduce: unlabelled examples")
+    blaming(core.svm_check, unlabelled, "transduce: unlabelled examples")
   end
 end
 
@@ -173,10 +177,10 @@ end
 local function check_graph(graph, rows)
   local near, distances = graph.near, graph.distances
   if not check.is_tensor(near) or not check.is_tensor(distances) then
-    error("transduce: graph: near and distances, two tensors, expected", 0)
+    complain("transduce: graph: near and distances, two tensors, expected")
   elseif near:dim() ~= 2 or #near ~= rows or distances:dim() ~= 2 or #distances ~= rows then
-    error(("transduce: graph has near %s and distances %s; %d rows expected, the labelled and the "
-      .. "unlabelled examples"):format(check.shape(near), check.shape(distances), rows), 0)
+    complain("transduce: graph has near %s and distances %s; %d rows expected, the labelled and "
+      .. "the unlabelled examples", words.shape(near), words.shape(distances), rows)
   end
   return near, distances
 end
@@ -243,7 +247,7 @@ end
 -- @return table of `near`, int32 [n,k], the rows nearest to each, and `distances`, real [n,k],
 --   squared
 function transduction.neighbours(x, k)
-  local near, distances = check.call(2, core.svm_neighbours, x, k)
+  local near, distances = blaming(core.svm_neighbours, x, k)
   return {near = near, distances = distances}
 end
 
@@ -268,18 +272,18 @@ end
 -- @return the model, or nil and a message if it was stopped, by on_progress or, where the
 --   script handles interrupts, by Ctrl-C
 function transduction.transduce(x, labels, unlabelled, options)
-  local o = check.options("transduce", options, OPTIONS)
+  local o = option.read("transduce", options, OPTIONS)
   check_options(o)
   if not check.is_tensor(x) or not check.is_tensor(labels) then
-    error("transduce: tensors expected for examples and labels", 2)
+    complain("transduce: tensors expected for examples and labels")
   end
-  local classes = check.call(2, core.svm_classes, x, labels, "transduce")
+  local classes = blaming(core.svm_classes, x, labels, "transduce")
   check_balance(o.balance, #classes)
   check_unlabelled(x, unlabelled)
   if #classes < 2 then
-    error(("transduce: all %d labels are equal; two classes expected"):format(#x), 2)
+    complain("transduce: all %d labels are equal; two classes expected", #x)
   end
-  return check.call(2, pl.tidy, solve, x, labels, unlabelled, classes, o)
+  return blaming(pl.tidy, solve, x, labels, unlabelled, classes, o)
 end
 
 return transduction

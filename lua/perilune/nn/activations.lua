@@ -1,8 +1,10 @@
 --- Activations as layers. ReLU and LeakyReLU say which attributes of linear, conv2d,
 -- conv_transpose2d and batch_norm do the same in one pass, and Sequential makes use of that.
+-- As long as these attributes stay the same, `fused` gives the same table.
 -- @module perilune.nn.activations
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 local module = require "perilune.nn.module"
 
 local class = module.class
@@ -18,8 +20,9 @@ function ReLU:forward(x)
 end
 ReLU.made_forward = ReLU.forward
 
-function ReLU:attributes()
-  return {activation = "relu"}
+local RELU <const> = {activation = "relu"}
+function ReLU:fused()
+  return RELU
 end
 
 --- x where x > 0, else slope * x.
@@ -31,7 +34,7 @@ LeakyReLU.fused_as = "activation"
 function LeakyReLU:init(slope)
   self.slope = slope or 0.01
   if type(self.slope) ~= "number" then
-    error(("LeakyReLU: slope: number expected, got %s"):format(type(slope)), 3)
+    complain("LeakyReLU: slope: number expected, got %s", type(slope))
   end
 end
 
@@ -41,9 +44,12 @@ end
 LeakyReLU.made_forward = LeakyReLU.forward
 
 -- The sign of the result must be that of the argument.
-function LeakyReLU:attributes()
+function LeakyReLU:fused()
   if self.slope < 0 then return nil end
-  return {activation = "leaky_relu", slope = self.slope}
+  if not self._fused or self._fused.slope ~= self.slope then
+    self._fused = {activation = "leaky_relu", slope = self.slope}
+  end
+  return self._fused
 end
 
 function LeakyReLU:extra()

@@ -3,22 +3,22 @@
 -- @module perilune.nn.gaussian
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 
 local gaussian = {}
 
--- Two real tensors of one shape, or an error that blames the caller's caller.
+-- Complains unless these are two real tensors of one shape.
 local function check_pair(who, mean, log_var)
   for i, t in ipairs {mean or false, log_var or false} do
     if not check.is_tensor(t) or t:kind() ~= "real" then
-      error(("%s: %s: real tensor expected, got %s"):format(
-        who, i == 1 and "mean" or "log_var",
-        check.is_tensor(t) and t:kind() .. " tensor" or type(t or nil)), 3)
+      complain("%s: %s: real tensor expected, got %s", who, i == 1 and "mean" or "log_var",
+        check.is_tensor(t) and t:kind() .. " tensor" or type(t or nil))
     end
   end
   local a, b = table.concat(mean:size(), ","), table.concat(log_var:size(), ",")
   if a ~= b then
-    error(("%s: mean is real[%s], log_var real[%s]; expected one shape"):format(who, a, b), 3)
+    complain("%s: mean is real[%s], log_var real[%s]; expected one shape", who, a, b)
   end
 end
 

@@ -3,7 +3,10 @@
 -- @module perilune.nn.layers
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 local init = require "perilune.nn.initializers"
 local module = require "perilune.nn.module"
 
@@ -18,16 +21,15 @@ local function weight_and_bias(self, size, n_out, bias)
   if bias then self.bias = parameter(pl.empty(n_out):uniform_(-bound, bound)) end
 end
 
--- Two integers from one or from a pair; `level` as in `error`.
-local function pair(who, what, value, least, level)
+-- Two integers from one or from a pair.
+local function pair(who, what, value, least)
   if math.type(value) then value = {value, value} end
   local a, b
   if type(value) == "table" and #value == 2 then
     a, b = math.tointeger(value[1]), math.tointeger(value[2])
   end
   if not a or not b or a < least or b < least then
-    error(("%s: %s: integer of at least %d, or two of them, expected"):format(who, what, least),
-          level or 4)
+    complain("%s: %s: integer of at least %d, or two of them, expected", who, what, least)
   end
   return {a, b}
 end
@@ -51,15 +53,15 @@ local Linear = layers.Linear
 Linear.fuses = {"activation"}
 
 function Linear:init(n_in, n_out, options)
-  check.count("Linear", "number of inputs", n_in, 4)
-  check.count("Linear", "number of outputs", n_out, 4)
-  local o = check.options("Linear", options, {bias = true}, 4)
+  check.count("Linear", "number of inputs", n_in)
+  check.count("Linear", "number of outputs", n_out)
+  local o = option.read("Linear", options, {bias = true})
   weight_and_bias(self, {n_out, n_in}, n_out, o.bias)
 end
 
-function Linear:forward(x, fused)
-  if not fused then return pl.linear(x, self.weight, self.bias) end
-  return pl.linear(x, self.weight, self.bias, fused)
+function Linear:forward(x, attributes)
+  if not attributes then return pl.linear(x, self.weight, self.bias) end
+  return pl.linear(x, self.weight, self.bias, attributes)
 end
 Linear.made_forward = Linear.forward
 
@@ -71,29 +73,23 @@ end
 -- What convolutions share: their options, and the attributes of the op, which has them too.
 local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
   local who = getmetatable(self).class_name
-  check.count(who, "number of input channels", n_in, 5)
-  check.count(who, "number of output channels", n_out, 5)
-  local k = pair(who, "kernel size", kernel_size, 1, 5)
-  local o = check.options(who, options, defaults, 5)
-  self._stride = pair(who, "stride", o.stride, 1, 5)
-  self._padding = pair(who, "padding", o.padding, 0, 5)
-  self._dilation = pair(who, "dilation", o.dilation, 1, 5)
+  check.count(who, "number of input channels", n_in)
+  check.count(who, "number of output channels", n_out)
+  local k = pair(who, "kernel size", kernel_size, 1)
+  local o = option.read(who, options, defaults)
+  self._attributes = {
+    stride = pair(who, "stride", o.stride, 1), padding = pair(who, "padding", o.padding, 0),
+    dilation = pair(who, "dilation", o.dilation, 1),
+  }
   return k, o
 end
 
-local function conv_attributes(self, fused)
-  local attributes = fused or {}
-  attributes.stride, attributes.padding = self._stride, self._padding
-  attributes.dilation = self._dilation
-  return attributes
-end
-
 local function conv_extra(self, n_in, n_out, more)
-  local size = self.weight:size()
+  local size, a = self.weight:size(), self._attributes
   return ("%d, %d, %s%s%s%s%s%s"):format(
-    n_in, n_out, pair_text {size[3], size[4]}, unless(self._stride, {1, 1}, "stride"),
-    unless(self._padding, {0, 0}, "padding"), more,
-    unless(self._dilation, {1, 1}, "dilation"), self.bias and "" or ", bias=false")
+    n_in, n_out, pair_text {size[3], size[4]}, unless(a.stride, {1, 1}, "stride"),
+    unless(a.padding, {0, 0}, "padding"), more, unless(a.dilation, {1, 1}, "dilation"),
+    self.bias and "" or ", bias=false")
 end
 
 --- Convolution of images [N, channels, height, width].
@@ -111,8 +107,8 @@ function Conv2d:init(n_in, n_out, kernel_size, options)
   weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_out, o.bias)
 end
 
-function Conv2d:forward(x, fused)
-  return pl.conv2d(x, self.weight, self.bias, conv_attributes(self, fused))
+function Conv2d:forward(x, attributes)
+  return pl.conv2d(x, self.weight, self.bias, attributes or self._attributes)
 end
 Conv2d.made_forward = Conv2d.forward
 
@@ -134,32 +130,34 @@ ConvTranspose2d.fuses = {"activation"}
 function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   local k, o = init_conv(self, n_in, n_out, kernel_size, options,
     {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
-  self._output_padding = pair("ConvTranspose2d", "output_padding", o.output_padding, 0)
+  self._attributes.output_padding =
+    pair("ConvTranspose2d", "output_padding", o.output_padding, 0)
   weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
 end
 
-function ConvTranspose2d:forward(x, fused)
-  local attributes = conv_attributes(self, fused)
-  attributes.output_padding = self._output_padding
-  return pl.conv_transpose2d(x, self.weight, self.bias, attributes)
+function ConvTranspose2d:forward(x, attributes)
+  return pl.conv_transpose2d(x, self.weight, self.bias, attributes or self._attributes)
 end
 ConvTranspose2d.made_forward = ConvTranspose2d.forward
 
 function ConvTranspose2d:extra()
   return conv_extra(self, self.weight:size(1), self.weight:size(2),
-                    unless(self._output_padding, {0, 0}, "output_padding"))
+                    unless(self._attributes.output_padding, {0, 0}, "output_padding"))
 end
 
 local function init_pool(self, name, kernel_size, options)
-  local o = check.options(name, options, {stride = check.absent, padding = 0}, 5)
-  self._kernel_size = pair(name, "kernel size", kernel_size, 1, 5)
-  self._stride = o.stride and pair(name, "stride", o.stride, 1, 5) or self._kernel_size
-  self._padding = pair(name, "padding", o.padding, 0, 5)
+  local o = option.read(name, options, {stride = option.absent, padding = 0})
+  self._kernel_size = pair(name, "kernel size", kernel_size, 1)
+  self._attributes = {
+    stride = o.stride and pair(name, "stride", o.stride, 1) or self._kernel_size,
+    padding = pair(name, "padding", o.padding, 0),
+  }
 end
 
 local function pool_extra(self)
-  return pair_text(self._kernel_size) .. unless(self._stride, self._kernel_size, "stride")
-    .. unless(self._padding, {0, 0}, "padding")
+  local stride, padding = self._attributes.stride, self._attributes.padding
+  return pair_text(self._kernel_size) .. unless(stride, self._kernel_size, "stride")
+    .. unless(padding, {0, 0}, "padding")
 end
 
 --- The greatest value of each window.
@@ -169,22 +167,26 @@ layers.MaxPool2d = class "MaxPool2d"
 local MaxPool2d = layers.MaxPool2d
 MaxPool2d.fused_as = "max_pool"
 
-function MaxPool2d:init(kernel_size, options)
-  init_pool(self, "MaxPool2d", kernel_size, options)
-end
-
-function MaxPool2d:forward(x)
-  return pl.max_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
-end
-MaxPool2d.made_forward = MaxPool2d.forward
-
 -- For square windows that lie side by side; nil for others.
-function MaxPool2d:attributes()
-  local k, stride, padding = self._kernel_size, self._stride, self._padding
+local function fused_pool(k, stride, padding)
   for i = 1, 2 do
     if k[i] ~= k[1] or stride[i] ~= k[1] or padding[i] ~= 0 then return nil end
   end
   return {max_pool = k[1]}
+end
+
+function MaxPool2d:init(kernel_size, options)
+  init_pool(self, "MaxPool2d", kernel_size, options)
+  self._fused = fused_pool(self._kernel_size, self._attributes.stride, self._attributes.padding)
+end
+
+function MaxPool2d:forward(x)
+  return pl.max_pool2d(x, self._kernel_size, self._attributes)
+end
+MaxPool2d.made_forward = MaxPool2d.forward
+
+function MaxPool2d:fused()
+  return self._fused
 end
 
 MaxPool2d.extra = pool_extra
@@ -200,7 +202,7 @@ function AvgPool2d:init(kernel_size, options)
 end
 
 function AvgPool2d:forward(x)
-  return pl.avg_pool2d(x, self._kernel_size, {stride = self._stride, padding = self._padding})
+  return pl.avg_pool2d(x, self._kernel_size, self._attributes)
 end
 
 AvgPool2d.extra = pool_extra
@@ -212,23 +214,22 @@ BatchNorm.normalizes = true
 
 function BatchNorm:init(n, options)
   local who = getmetatable(self).class_name
-  check.count(who, "number of features", n, 4)
-  local o = check.options(who, options, {eps = 1e-5, momentum = 0.1, affine = true}, 4)
-  self._eps, self._momentum, self._features = o.eps, o.momentum, n
+  check.count(who, "number of features", n)
+  local o = option.read(who, options, {eps = 1e-5, momentum = 0.1, affine = true})
+  self._attributes, self._features = {eps = o.eps, momentum = o.momentum}, n
   if o.affine then
     self.weight, self.bias = parameter(pl.ones(n)), parameter(pl.zeros(n))
   end
   self.running_mean, self.running_var = pl.zeros(n), pl.ones(n)
 end
 
-function BatchNorm:forward(x, fused)
+function BatchNorm:forward(x, attributes)
   if not self.ranks[x:dim()] then
-    error(("%s: input with %s dimensions expected, got %s"):format(
-      getmetatable(self).class_name, self.ranks.text, check.shape(x)))
+    complain("%s: input with %s dimensions expected, got %s", getmetatable(self).class_name,
+      self.ranks.text, words.shape(x))
   end
-  local attributes = fused or {}
-  attributes.training, attributes.momentum = self.training, self._momentum
-  attributes.eps = self._eps
+  attributes = attributes or self._attributes
+  attributes.training = self.training
   return pl.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
                        attributes)
 end
@@ -261,14 +262,14 @@ LayerNorm.normalizes = true
 function LayerNorm:init(normalized_shape, options)
   local shape = math.type(normalized_shape) and {normalized_shape} or normalized_shape
   if type(shape) ~= "table" or #shape == 0 then
-    error(("LayerNorm: normalized_shape: integer or list of integers expected, got %s"):format(
-      type(shape) == "table" and "an empty list" or type(shape)), 3)
+    complain("LayerNorm: normalized_shape: integer or list of integers expected, got %s",
+      type(shape) == "table" and "an empty list" or type(shape))
   end
   self._normalized_shape = {}
   for i, n in ipairs(shape) do
-    self._normalized_shape[i] = check.count("LayerNorm", "normalized_shape", n, 4)
+    self._normalized_shape[i] = check.count("LayerNorm", "normalized_shape", n)
   end
-  local o = check.options("LayerNorm", options, {eps = 1e-5, elementwise_affine = true}, 4)
+  local o = option.read("LayerNorm", options, {eps = 1e-5, elementwise_affine = true})
   self._eps = o.eps
   if o.elementwise_affine then
     self.weight = parameter(pl.ones(self._normalized_shape))
@@ -295,8 +296,8 @@ local InstanceNorm2d = layers.InstanceNorm2d
 InstanceNorm2d.normalizes = true
 
 function InstanceNorm2d:init(n, options)
-  check.count("InstanceNorm2d", "number of features", n, 4)
-  local o = check.options("InstanceNorm2d", options, {eps = 1e-5, affine = false}, 4)
+  check.count("InstanceNorm2d", "number of features", n)
+  local o = option.read("InstanceNorm2d", options, {eps = 1e-5, affine = false})
   self._eps, self._features = o.eps, n
   if o.affine then
     self.weight, self.bias = parameter(pl.ones(n)), parameter(pl.zeros(n))
@@ -305,8 +306,8 @@ end
 
 function InstanceNorm2d:forward(x)
   if x:dim() ~= 4 or x:size(2) ~= self._features then
-    error(("InstanceNorm2d: images [N,%d,height,width] expected, got %s"):format(
-      self._features, check.shape(x)))
+    complain("InstanceNorm2d: images [N,%d,height,width] expected, got %s", self._features,
+      words.shape(x))
   end
   return pl.instance_norm(x, self.weight, self.bias, {eps = self._eps})
 end
@@ -323,9 +324,9 @@ local Dropout = layers.Dropout
 
 function Dropout:init(p, ...)
   p = p or 0.5
-  if (...) ~= nil then error("Dropout: one argument expected, p", 3) end
+  if (...) ~= nil then complain("Dropout: one argument expected, p") end
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    error(("Dropout: p: number in [0, 1) expected, got %s"):format(tostring(p)), 3)
+    complain("Dropout: p: number in [0, 1) expected, got %s", tostring(p))
   end
   self.p = p
 end
@@ -346,9 +347,9 @@ local Flatten = layers.Flatten
 
 function Flatten:init(from, ...)
   if from ~= nil and not math.tointeger(from) then
-    error(("Flatten: from: dimension expected, got %s"):format(tostring(from)), 3)
+    complain("Flatten: from: dimension expected, got %s", tostring(from))
   elseif (...) ~= nil then
-    error("Flatten: one argument expected: the dimensions from there on become one", 3)
+    complain("Flatten: one argument expected: the dimensions from there on become one")
   end
   self._from = from or 2
 end
@@ -369,10 +370,10 @@ local Unflatten = layers.Unflatten
 
 function Unflatten:init(dim, sizes)
   if not math.tointeger(dim) or dim == 0 then
-    error(("Unflatten: dim: integer other than 0 expected, got %s"):format(tostring(dim)), 3)
+    complain("Unflatten: dim: integer other than 0 expected, got %s", tostring(dim))
   end
   if type(sizes) ~= "table" or #sizes == 0 then
-    error("Unflatten: sizes: list of integers expected", 3)
+    complain("Unflatten: sizes: list of integers expected")
   end
   self._dim, self._sizes = dim, table.move(sizes, 1, #sizes, 1, {})
 end
@@ -381,7 +382,7 @@ function Unflatten:forward(x)
   local size = x:size()
   local dim = self._dim > 0 and self._dim or #size + 1 + self._dim
   if not size[dim] then
-    error(("Unflatten: there is no dim %d in %s"):format(self._dim, check.shape(x)))
+    complain("Unflatten: there is no dim %d in %s", self._dim, words.shape(x))
   end
   local result = table.move(size, 1, dim - 1, 1, {})
   table.move(self._sizes, 1, #self._sizes, dim, result)

@@ -2,7 +2,8 @@
 -- @module perilune.nn.losses
 
 local pl = require "perilune"
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local option = require "perilune.internal.option"
 local module = require "perilune.nn.module"
 
 local losses = {}
@@ -14,7 +15,7 @@ local CrossEntropyLoss = losses.CrossEntropyLoss
 
 function CrossEntropyLoss:init(options)
   self.label_smoothing =
-    check.options("CrossEntropyLoss", options, {label_smoothing = 0}, 4).label_smoothing
+    option.read("CrossEntropyLoss", options, {label_smoothing = 0}).label_smoothing
 end
 
 function CrossEntropyLoss:forward(logits, labels)
@@ -42,10 +43,10 @@ local REDUCTIONS <const> = {mean = true, sum = true, rows = true, none = true}
 
 function BCEWithLogitsLoss:init(options)
   self.reduction =
-    check.options("BCEWithLogitsLoss", options, {reduction = "mean"}, 4).reduction
+    option.read("BCEWithLogitsLoss", options, {reduction = "mean"}).reduction
   if not REDUCTIONS[self.reduction] then
-    error(("BCEWithLogitsLoss: reduction: mean, sum, rows or none expected, got %s"):format(
-      tostring(self.reduction)), 3)
+    complain("BCEWithLogitsLoss: reduction: mean, sum, rows or none expected, got %s",
+      tostring(self.reduction))
   end
 end
 

@@ -9,8 +9,10 @@
 -- @module perilune.nn.module
 
 local pl = require "perilune"
-local check = require "perilune.internal.check"
+local blame = require "perilune.internal.blame"
+local words = require "perilune.internal.words"
 
+local complain = blame.complain
 local is_tensor = pl.is_tensor
 local module = {}
 
@@ -68,8 +70,8 @@ end
 local function is_activation(path, value)
   local alive, leaf = pcall(function() return value.is_leaf end)
   if not alive then
-    error(("the field %s holds a tensor that was released; give it a name that begins with _"):format(
-      path), 0)
+    complain("the field %s holds a tensor that was released; give it a name that begins with _",
+      path)
   end
   return not leaf
 end
@@ -132,31 +134,14 @@ local function place_of_error(modules)
   return outer == last and last:signature() or name_of(outer) .. path .. " " .. last:signature()
 end
 
-local library = debug.getinfo(1, "S").source:match("^(.*)nn[/\\]module%.lua$")
-
--- "file:line: " of the innermost function that is not part of the library.
-local function blame()
-  for level = 3, 60 do
-    local info = debug.getinfo(level, "Sl")
-    if not info then break end
-    local ours = library and info.source:sub(1, #library) == library
-    if info.what ~= "C" and not ours and info.currentline > 0 then
-      return ("%s:%d: "):format(info.short_src, info.currentline)
-    end
-  end
-  return ""
-end
-
--- Adds to a message where in the network it happened, and blames the user's line.
+-- Adds to a message where in the network it happened, and blames the script.
 local function locate(message)
   local modules = table.move(running, 1, depth, 1, {})
   depth = 0
   if type(message) ~= "string" or #modules == 0 then return message end
   local found, place = pcall(place_of_error, modules)
   if not found then return message end
-  local bare = message:match("^[^\n:]*perilune/[%w_/]+%.lua:%d+: (.*)$")
-  if bare then message = blame() .. bare end
-  return ("%s (in %s)"):format(message, place)
+  return ("%s (in %s)"):format(blame.moved(message), place)
 end
 
 -- What a profile does when a module begins, and when it ends.
@@ -208,7 +193,7 @@ Module.__call = call
 --- Computes the result of the module; each kind of module has its own. Call the module,
 -- `net(x)`, rather than `net:forward(x)`: then errors say where in the network they arose.
 function Module:forward()
-  error(("%s has no forward function"):format(name_of(self)), 2)
+  complain("%s has no forward function", name_of(self))
 end
 
 --- What stands between the brackets in the module's description.
@@ -326,7 +311,7 @@ function Module:state_dict()
 end
 
 local function same_shape(a, b)
-  return check.shape(a) == check.shape(b)
+  return words.shape(a) == words.shape(b)
 end
 
 -- What is wrong with a state for these tensors: a text, or nil.
@@ -339,16 +324,16 @@ local function misfit(own, state)
       missing[#missing + 1] = name
     elseif not same_shape(there, entry.value) then
       wrong[#wrong + 1] = ("%s (%s here, %s there)"):format(
-        name, check.shape(entry.value), check.shape(there))
+        name, words.shape(entry.value), words.shape(there))
     end
   end
-  for _, name in ipairs(check.names(state)) do
+  for _, name in ipairs(words.sorted_keys(state)) do
     if not known[name] then unexpected[#unexpected + 1] = name end
   end
   local parts = {}
-  if #missing > 0 then parts[#parts + 1] = "missing " .. check.some(missing) end
-  if #unexpected > 0 then parts[#parts + 1] = "unexpected " .. check.some(unexpected) end
-  if #wrong > 0 then parts[#parts + 1] = "other shapes: " .. check.some(wrong) end
+  if #missing > 0 then parts[#parts + 1] = "missing " .. words.abbreviate(missing) end
+  if #unexpected > 0 then parts[#parts + 1] = "unexpected " .. words.abbreviate(unexpected) end
+  if #wrong > 0 then parts[#parts + 1] = "other shapes: " .. words.abbreviate(wrong) end
   return #parts > 0 and table.concat(parts, "; ") or nil
 end
 
@@ -358,13 +343,12 @@ end
 -- @return the module
 function Module:load_state_dict(state)
   if type(state) ~= "table" then
-    error(("load_state_dict: table of tensors expected, got %s"):format(type(state)), 2)
+    complain("load_state_dict: table of tensors expected, got %s", type(state))
   end
   local own = collect(self, is_tensor)
   local problem = misfit(own, state)
   if problem then
-    error(("load_state_dict: the state is not one of this %s: %s"):format(
-      name_of(self), problem), 2)
+    complain("load_state_dict: the state is not one of this %s: %s", name_of(self), problem)
   end
   pl.no_grad(function()
     for _, entry in ipairs(own) do entry.value:copy_(state[entry.name]) end
@@ -381,24 +365,37 @@ local function thousands(n)
   return (text:gsub("^,", ""))
 end
 
--- The tensors that lie directly in a module: "weight [6,1,5,5], bias [6]".
-local function own_tensors(m)
-  local texts, n = {}, 0
-  for _, key in ipairs(sorted_keys(m)) do
-    local value = rawget(m, key)
+-- Calls visit(path, p) for the parameters that belong to a module and to none inside it.
+local function each_own(t, prefix, seen, visit)
+  for _, key in ipairs(sorted_keys(t)) do
+    local value = rawget(t, key)
     if is_tensor(value) and is_parameter(value) then
-      texts[#texts + 1] = ("%s %s"):format(key, check.shape(value))
-      n = n + value:numel()
+      visit(prefix .. key, value)
+    elseif is_searched(value) and not is_module(value) and not seen[value] then
+      seen[value] = true
+      each_own(value, prefix .. key .. ".", seen, visit)
     end
   end
+end
+
+-- "weight [6,1,5,5], bias [6]", and how many numbers these are.
+local function own_parameters(m)
+  local texts, n = {}, 0
+  each_own(m, "", {}, function(path, p)
+    texts[#texts + 1] = ("%s %s"):format(path, words.shape(p))
+    n = n + p:numel()
+  end)
   return table.concat(texts, ", "), n
 end
 
 local function describe_rows(self)
   local rows = {}
+  each_own(self, "", {}, function(path, p)
+    rows[#rows + 1] = {path, "parameter", words.shape(p), thousands(p:numel())}
+  end)
   for path, m in self:named_modules() do
-    local tensors, n = own_tensors(m)
-    rows[#rows + 1] = {path, m:signature(), tensors, n > 0 and thousands(n) or ""}
+    local texts, n = own_parameters(m)
+    rows[#rows + 1] = {path, m:signature(), texts, n > 0 and thousands(n) or ""}
   end
   return rows
 end
@@ -411,11 +408,8 @@ local function widths(rows)
   return width
 end
 
---- A table of the layers with the shapes and the number of their parameters.
--- @return string
-function Module:__tostring()
+local function describe_table(self)
   local rows = describe_rows(self)
-  if #rows == 0 then return self:signature() end
   local w = widths(rows)
   local format = ("  %%-%ds  %%-%ds  %%-%ds  %%%ds"):format(w[1], w[2], w[3], w[4])
   local lines = {("%s, %s parameters"):format(self:signature(), thousands(self:parameter_count()))}
@@ -423,6 +417,15 @@ function Module:__tostring()
     lines[#lines + 1] = (format:format(table.unpack(row)):gsub("%s+$", ""))
   end
   return table.concat(lines, "\n")
+end
+
+--- The layers inside with the shapes and the number of their parameters, as a table; of a module
+-- with none inside, one line.
+-- @return string
+function Module:__tostring()
+  if #self:modules() > 1 then return describe_table(self) end
+  local texts = own_parameters(self)
+  return self:signature() .. (texts ~= "" and "  " .. texts or "")
 end
 
 --
@@ -441,7 +444,7 @@ end
 -- @return the class, a function that makes modules
 function module.class(name, parent)
   if type(name) ~= "string" then
-    error(("class: name expected, got %s"):format(type(name)), 2)
+    complain("class: name expected, got %s", type(name))
   end
   parent = parent or Module
   local class = {
@@ -456,7 +459,7 @@ function module.class(name, parent)
       if self.init then
         self:init(...)
       elseif (...) ~= nil then
-        error(("%s: no arguments expected"):format(name), 2)
+        complain("%s: no arguments expected", name)
       end
       return self
     end,
@@ -474,10 +477,10 @@ end
 -- @return the module
 function module.module(fields)
   if type(fields) ~= "table" then
-    error(("module: table expected, got %s"):format(type(fields)), 2)
+    complain("module: table expected, got %s", type(fields))
   end
   if type(fields.forward) ~= "function" then
-    error("module: the table needs a function forward(self, ...)", 2)
+    complain("module: the table needs a function forward(self, ...)")
   end
   return setmetatable(fields, Module)
 end
@@ -487,8 +490,8 @@ end
 -- @return the same tensor
 function module.parameter(tensor)
   if not is_tensor(tensor) or tensor:kind() ~= "real" then
-    error(("parameter: real tensor expected, got %s"):format(
-      is_tensor(tensor) and tensor:kind() or type(tensor)), 2)
+    complain("parameter: real tensor expected, got %s",
+      is_tensor(tensor) and tensor:kind() or type(tensor))
   end
   return tensor:requires_grad_(true)
 end

@@ -14,15 +14,18 @@
 -- @module perilune.nn.recurrent
 
 local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
+local shape_of = require("perilune.internal.words").shape
 local module = require "perilune.nn.module"
 
 local class, parameter = module.class, module.parameter
 local recurrent = {}
 
-local function check_probability(who, what, p, level)
+local function check_probability(who, what, p)
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    error(("%s: %s: number in [0, 1) expected, got %s"):format(who, what, tostring(p)), level + 1)
+    complain("%s: %s: number in [0, 1) expected, got %s", who, what, tostring(p))
   end
   return p
 end
@@ -49,10 +52,10 @@ recurrent.Embedding = class "Embedding"
 local Embedding = recurrent.Embedding
 
 function Embedding:init(words, n, options)
-  check.count("Embedding", "number of words", words, 4)
-  check.count("Embedding", "size of a vector", n, 4)
-  local o = check.options("Embedding", options, {dropout = 0}, 4)
-  self.dropout = check_probability("Embedding", "dropout", o.dropout, 3)
+  check.count("Embedding", "number of words", words)
+  check.count("Embedding", "size of a vector", n)
+  local o = option.read("Embedding", options, {dropout = 0})
+  self.dropout = check_probability("Embedding", "dropout", o.dropout)
   self.weight = parameter(pl.randn(words, n))
 end
 
@@ -75,13 +78,13 @@ recurrent.LockedDropout = class "LockedDropout"
 local LockedDropout = recurrent.LockedDropout
 
 function LockedDropout:init(p)
-  self.p = check_probability("LockedDropout", "p", p or 0.5, 3)
+  self.p = check_probability("LockedDropout", "p", p or 0.5)
 end
 
 function LockedDropout:forward(x)
   if not self.training or self.p == 0 then return x end
   if x:dim() ~= 3 then
-    error(("LockedDropout: input [steps, batch, n] expected, got %s"):format(check.shape(x)))
+    complain("LockedDropout: input [steps, batch, n] expected, got %s", shape_of(x))
   end
   return locked_dropout(x, self.p)
 end
@@ -99,9 +102,9 @@ local Cell = class "Cell"
 
 function Cell:init(n_in, n_hidden, options)
   local who = self.class_name
-  check.count(who, "number of inputs", n_in, 4)
-  check.count(who, "number of units", n_hidden, 4)
-  local o = check.options(who, options, {bias = true}, 4)
+  check.count(who, "number of inputs", n_in)
+  check.count(who, "number of units", n_hidden)
+  local o = option.read(who, options, {bias = true})
   local bound, rows = 1 / math.sqrt(n_hidden), self.gates * n_hidden
   local function new(...) return parameter(pl.empty(...):uniform_(-bound, bound)) end
   self.weight_ih, self.weight_hh = new(rows, n_in), new(rows, n_hidden)
@@ -123,7 +126,7 @@ local function is_real(t)
 end
 
 local function describe(value)
-  return pl.is_tensor(value) and value:kind() .. check.shape(value) or type(value)
+  return pl.is_tensor(value) and value:kind() .. shape_of(value) or type(value)
 end
 
 -- Complains unless each state is a real tensor of the given size.
@@ -131,8 +134,8 @@ local function check_states(who, names, states, size)
   local expected = "[" .. table.concat(size, ",") .. "]"
   for i, name in ipairs(names) do
     local state = states[i]
-    if not is_real(state) or check.shape(state) ~= expected then
-      error(("%s: state %s is %s, expected real%s"):format(who, name, describe(state), expected))
+    if not is_real(state) or shape_of(state) ~= expected then
+      complain("%s: state %s is %s, expected real%s", who, name, describe(state), expected)
     end
   end
 end
@@ -142,7 +145,7 @@ local function state_list(self, state)
   if state == nil then return {} end
   if #self.states == 1 then return {state} end
   if type(state) ~= "table" then
-    error(("%s: state {h, c} expected, got %s"):format(self.class_name, describe(state)))
+    complain("%s: state {h, c} expected, got %s", self.class_name, describe(state))
   end
   return state
 end
@@ -154,8 +157,8 @@ end
 
 local function check_input(self, x, sizes, n)
   if not is_real(x) or x:dim() ~= #sizes + 1 or x:size(-1) ~= n then
-    error(("%s: input real[%s,%d] expected, got %s"):format(
-      self.class_name, table.concat(sizes, ","), n, describe(x)))
+    complain("%s: input real[%s,%d] expected, got %s", self.class_name, table.concat(sizes, ","), n,
+      describe(x))
   end
 end
 
@@ -208,12 +211,12 @@ local Recurrent = class "Recurrent"
 
 function Recurrent:init(n_in, n_hidden, options)
   local who = self.class_name
-  check.count(who, "number of inputs", n_in, 4)
-  check.count(who, "number of units", n_hidden, 4)
-  local o = check.options(who, options, LAYER_OPTIONS, 4)
-  check.count(who, "num_layers", o.num_layers, 4)
-  self.dropout = check_probability(who, "dropout", o.dropout, 3)
-  self.weight_dropout = check_probability(who, "weight_dropout", o.weight_dropout, 3)
+  check.count(who, "number of inputs", n_in)
+  check.count(who, "number of units", n_hidden)
+  local o = option.read(who, options, LAYER_OPTIONS)
+  check.count(who, "num_layers", o.num_layers)
+  self.dropout = check_probability(who, "dropout", o.dropout)
+  self.weight_dropout = check_probability(who, "weight_dropout", o.weight_dropout)
   self.variational, self.layers = o.variational, {}
   for i = 1, o.num_layers do
     self.layers[i] = self.cell(i == 1 and n_in or n_hidden, n_hidden, {bias = o.bias})
@@ -308,7 +311,7 @@ function recurrent.detach(state)
   if state == nil then return nil end
   if pl.is_tensor(state) then return pl.keep(state:detach()) end
   if type(state) ~= "table" then
-    error(("detach: tensor or table of tensors expected, got %s"):format(type(state)), 2)
+    complain("detach: tensor or table of tensors expected, got %s", type(state))
   end
   local result = {}
   for key, value in next, state do result[key] = recurrent.detach(value) end

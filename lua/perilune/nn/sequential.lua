@@ -1,6 +1,7 @@
 --- A chain of layers.
 -- @module perilune.nn.sequential
 
+local complain = require("perilune.internal.blame").complain
 local module = require "perilune.nn.module"
 
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
@@ -12,49 +13,90 @@ local Sequential = module.class "Sequential"
 
 function Sequential:init(layers, ...)
   if type(layers) ~= "table" or module.is_module(layers) or (...) ~= nil then
-    error("Sequential: list of modules expected: nn.Sequential {a, b, c}", 3)
+    complain("Sequential: list of modules expected: nn.Sequential {a, b, c}")
   end
   local last = 0
   for key in next, layers do
     if math.type(key) ~= "integer" or key < 1 then
-      error(("Sequential: layer '%s': a list has no names"):format(tostring(key)), 3)
+      complain("Sequential: layer '%s': a list has no names", tostring(key))
     end
     last = math.max(last, key)
   end
   for i = 1, last do
     if not module.is_module(layers[i]) then
-      error(("Sequential: layer %d is a %s; module expected"):format(i, type(layers[i])), 3)
+      complain("Sequential: layer %d is a %s; module expected", i, type(layers[i]))
     end
     self[i] = layers[i]
   end
 end
+
+--
+-- The plan: which layers are computed in one pass. It is made at the first call and holds as long
+-- as the list has the same layers, which do what they did.
+--
 
 -- Whether a layer does what its class was made for: a class derived from it may do something else.
 local function as_made(layer)
   return layer.made_forward == layer.forward
 end
 
--- The attributes that make the op of layer i do what the layers behind it do, and how many
+-- The attributes with which the op of layer i does what the layers behind it do too, and how many
 -- of these there are.
-local function fused(layers, i)
-  local attributes, n = nil, 0
-  for _, what in ipairs(as_made(layers[i]) and layers[i].fuses or {}) do
-    local layer = layers[i + n + 1]
-    local more = layer and layer.fused_as == what and as_made(layer) and layer:attributes()
+local function fuse(layers, i)
+  local layer, n, attributes = layers[i], 0, nil
+  for _, what in ipairs(as_made(layer) and layer.fuses or {}) do
+    local follower = layers[i + n + 1]
+    local more = follower and follower.fused_as == what and as_made(follower) and follower:fused()
     if more then
       attributes, n = attributes or {}, n + 1
-      for name, value in pairs(more) do attributes[name] = value end
+      for _, part in ipairs {layer._attributes or {}, more} do
+        for name, value in next, part do attributes[name] = value end
+      end
     end
   end
   return attributes, n
 end
 
-function Sequential:forward(x)
-  local i = 1
-  while i <= #self do
-    local attributes, n = fused(self, i)
-    if attributes then x = self[i](x, attributes) else x = self[i](x) end
+-- A list with an entry for each layer: what it was, and `fused`, what it gave if the layer before
+-- it does its work; or else `attributes` for those that do such work.
+local function make_plan(layers)
+  local plan, i = {}, 1
+  while i <= #layers do
+    local attributes, n = fuse(layers, i)
+    for j = i, i + n do
+      local layer = layers[j]
+      plan[j] = {layer = layer, forward = layer.forward, fused = j > i and layer:fused()}
+    end
+    plan[i].attributes = attributes
     i = i + n + 1
+  end
+  return plan
+end
+
+local function holds(plan, layers)
+  for i = 1, #plan do
+    local entry, layer = plan[i], layers[i]
+    if layer ~= entry.layer or layer.forward ~= entry.forward
+      or entry.fused and layer:fused() ~= entry.fused then
+      return false
+    end
+  end
+  return layers[#plan + 1] == nil
+end
+
+function Sequential:forward(x)
+  local plan = rawget(self, "_plan")
+  if not plan or not holds(plan, self) then
+    plan = make_plan(self)
+    self._plan = plan
+  end
+  for i = 1, #plan do
+    local entry = plan[i]
+    if entry.attributes then
+      x = entry.layer(x, entry.attributes)
+    elseif not entry.fused then
+      x = entry.layer(x)
+    end
   end
   return x
 end

@@ -3,20 +3,20 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local optimizer = require "perilune.optim.optimizer"
+local complain = require("perilune.internal.blame").complain
+local checks = require "perilune.optim.checks"
 
 local clipping = {}
 
 local function gradients(who, params, bound)
   if type(bound) ~= "number" or not (bound > 0) then
-    error(("%s: positive number expected as the bound, got %s"):format(who, tostring(bound)), 3)
+    complain("%s: positive number expected as the bound, got %s", who, tostring(bound))
   end
-  local problem = optimizer.wrong_kind(params)
-  if problem then error(("%s: %s"):format(who, problem), 3) end
+  checks.list(who, params)
   local list = {}
   for i, p in ipairs(params) do
     if not pl.is_tensor(p) then
-      error(("%s: parameter %d is a %s; tensor expected"):format(who, i, type(p)), 3)
+      complain("%s: parameter %d is a %s; tensor expected", who, i, type(p))
     end
     list[#list + 1] = p.grad
   end

@@ -16,10 +16,20 @@
 --     end
 -- @module perilune.optim
 
-local optim = {}
+local optimizer = require "perilune.optim.optimizer"
+local sources = require "perilune.sources"
 
-for _, part in ipairs {"algorithms", "schedules", "clipping"} do
-  for name, value in next, (require("perilune.optim." .. part)) do optim[name] = value end
+local optim = {new = optimizer.new, required = optimizer.required}
+
+local function add(module)
+  for name, value in next, (require(module)) do optim[name] = value end
+end
+
+for _, part in ipairs {"groups", "schedules", "clipping", "average"} do add("perilune.optim." .. part) end
+
+-- Each file of the folder algorithms/ has one optimiser, or two that are nearly the same.
+for _, module in ipairs(sources.modules) do
+  if module:find "^perilune%.optim%.algorithms%." then add(module) end
 end
 
 return optim

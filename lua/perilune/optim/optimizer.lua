@@ -1,5 +1,5 @@
---- What all optimisers share: groups of parameters, stepping, and the state that a
--- checkpoint keeps (internal; its methods are those of every optimiser).
+--- What all optimisers share: stepping, and the state that a checkpoint keeps (internal; its
+-- methods are those of every optimiser).
 --
 -- An optimiser has the fields `groups`, a list of tables with `params` and the options of
 -- the group, and `lr`: reading gives that of the first group, assigning sets all groups.
@@ -7,142 +7,14 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local blame = require "perilune.internal.blame"
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
+local checks = require "perilune.optim.checks"
 
+local complain, blaming = blame.complain, blame.blaming
 local is_tensor = pl.is_tensor
 local optimizer = {}
-
---
--- What is wrong with options and parameters: these functions give a text, or nil.
---
-
-local function at_least_0(v) return v >= 0 end
-local function fraction(v) return v >= 0 and v < 1 end
-
-local rules = {
-  lr = {"positive number", function(v) return v > 0 end},
-  momentum = {"number of at least 0", at_least_0},
-  dampening = {"number", function() return true end},
-  weight_decay = {"number of at least 0", at_least_0},
-  eps = {"number of at least 0", at_least_0},
-  alpha = {"number in [0, 1)", fraction},
-}
-local beta_rule = {"two numbers in [0, 1)", fraction}
-local assigned_lr_rule = {"number of at least 0", at_least_0} -- a schedule may end at 0
-
-local function wrong_number(name, value, rule)
-  local expected, fits = rule[1], rule[2]
-  if type(value) ~= "number" or not (math.abs(value) < math.huge and fits(value)) then
-    return ("%s: %s expected, got %s"):format(name, expected, tostring(value))
-  end
-end
-
-local function wrong_betas(betas)
-  if type(betas) ~= "table" then betas = {tostring(betas)} end
-  return wrong_number("betas", betas[1], beta_rule) or wrong_number("betas", betas[2], beta_rule)
-end
-
-local function wrong_option(group)
-  for _, name in ipairs(check.names(group)) do
-    local problem = rules[name] and wrong_number(name, group[name], rules[name])
-    if problem then return problem end
-  end
-  if group.nesterov and (group.momentum == 0 or group.dampening ~= 0) then
-    return "nesterov needs a momentum and no dampening"
-  end
-  return group.betas ~= nil and wrong_betas(group.betas) or nil
-end
-
---- What is wrong with what should be a list of parameters.
--- @param params anything
--- @return a text, or nil
-function optimizer.wrong_kind(params)
-  local meta = type(params) == "table" and getmetatable(params)
-  if type(meta) == "table" and rawget(meta, "is_module") then
-    return "list of tensors expected, got a module; pass its :parameters()"
-  elseif type(params) ~= "table" then
-    return ("list of tensors expected, got %s"):format(type(params))
-  end
-end
-
-local function wrong_list(params)
-  local problem = type(params) == "table" and optimizer.wrong_kind(params)
-  if problem then
-    return problem
-  elseif type(params) ~= "table" then
-    return ("list of tensors or groups expected, got %s"):format(type(params))
-  elseif #params == 0 then
-    return "the list of parameters is empty"
-  end
-end
-
-local function wrong_parameter(p, place, seen)
-  if not is_tensor(p) then
-    return ("%s is a %s; tensor expected"):format(place, type(p))
-  elseif not p.requires_grad then
-    return ("%s, %s, does not require a gradient; nn.parameter(t) makes it do so"):format(
-      place, check.shape(p))
-  elseif not p.is_leaf then
-    return ("%s, %s, is the result of an op and would not be trained; nn.parameter(t:detach()) would"):format(
-      place, check.shape(p))
-  elseif not p:is_contiguous() then
-    return ("%s, %s, is not dense; contiguous() makes a copy that is"):format(place, check.shape(p))
-  elseif seen[p] then
-    return place .. " is there twice"
-  end
-  seen[p] = true
-end
-
---
--- Groups
---
-
-local function is_group(value)
-  return type(value) == "table" and getmetatable(value) == nil and value.params ~= nil
-end
-
--- The list as a list of groups, of which the first result is nil if it is not one.
-local function as_groups(params)
-  local problem = wrong_list(params)
-  if problem then return nil, problem end
-  if not is_group(params[1]) then return {{params = params}} end
-  for i, group in ipairs(params) do
-    if not is_group(group) then return nil, ("entry %d is no group {params = ...}"):format(i) end
-    problem = wrong_list(group.params)
-    if problem then return nil, ("group %d: %s"):format(i, problem) end
-  end
-  return params
-end
-
-local function wrong_group(group, place, seen)
-  for j, p in ipairs(group.params) do
-    local problem = wrong_parameter(p, ("parameter %d%s"):format(j, place), seen)
-    if problem then return problem end
-  end
-  return wrong_option(group)
-end
-
--- A group with all options; what it does not say itself comes from `common`.
-local function complete(who, given, common)
-  local known = {params = check.required}
-  for name, value in next, common do known[name] = value end
-  local group = check.options(who, given, known, 5)
-  group.params = table.move(group.params, 1, #group.params, 1, {})
-  if type(group.betas) == "table" then group.betas = {group.betas[1], group.betas[2]} end
-  return group
-end
-
--- The groups, or nil and what is wrong.
-local function make_groups(who, params, common)
-  local given, problem = as_groups(params)
-  local groups, seen = {}, {}
-  for i, group in ipairs(given or {}) do
-    groups[i] = complete(who, group, common)
-    problem = wrong_group(groups[i], #given > 1 and " of group " .. i or "", seen)
-    if problem then return nil, problem end
-  end
-  return not problem and groups or nil, problem
-end
 
 --
 -- The methods of every optimiser
@@ -158,8 +30,7 @@ end
 
 function meta.__newindex(self, key, value)
   if key ~= "lr" then return rawset(self, key, value) end
-  local problem = wrong_number("lr", value, assigned_lr_rule)
-  if problem then error(("%s: %s"):format(self.name, problem), 2) end
+  checks.lr(self.name, value)
   for _, group in ipairs(self.groups) do group.lr = value end
 end
 
@@ -170,7 +41,7 @@ function meta.__tostring(self)
 end
 
 -- A step of those parameters that have a gradient and are chosen, by number (nil: all of them).
-local function step(self, chosen)
+local function advance(self, chosen)
   local k = 0
   for _, group in ipairs(self.groups) do
     local params, grads, states = {}, {}, {}
@@ -181,14 +52,14 @@ local function step(self, chosen)
         params[#params + 1], grads[#grads + 1], states[#states + 1] = p, grad, self.state[k]
       end
     end
-    if #params > 0 then self._update(params, grads, states, group) end
+    if #params > 0 then self._step_all(params, grads, states, group) end
   end
 end
 
 --- Changes the parameters by one step along their gradients, those of a group in one pass. A
 -- parameter without a gradient stays as it is.
 function Optimizer:step()
-  step(self)
+  blaming(advance, self)
 end
 
 --- `loss:backward()`, `step()` and `zero_grad()` in one: each parameter is changed as soon as its
@@ -205,14 +76,12 @@ function Optimizer:step_backward(loss)
   local function ready(...)
     local chosen = {}
     for _, k in ipairs {...} do chosen[k] = true end
-    step(self, chosen)
+    advance(self, chosen)
     for k in pairs(chosen) do params[k].grad = nil end
   end
-  local ok, problem = pcall(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
-  if ok then pl.tidy(step, self) end -- those that had a gradient before
-  self:zero_grad()
-  if ok then return end
-  error(type(problem) == "string" and problem:gsub("^[^\n:]*optimizer%.lua:%d+: ", "") or problem, 2)
+  local _ <close> = setmetatable({}, {__close = function() self:zero_grad() end})
+  blaming(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
+  pl.tidy(advance, self) -- those that had a gradient before
 end
 
 --- Forgets the gradients of the parameters.
@@ -224,7 +93,7 @@ end
 
 local function shapes(params)
   local list = {}
-  for i, p in ipairs(params) do list[i] = check.shape(p) end
+  for i, p in ipairs(params) do list[i] = words.shape(p) end
   return list
 end
 
@@ -233,8 +102,7 @@ local function describe(group)
   local copy = {}
   for name, value in next, group do copy[name] = value end
   copy.params = shapes(group.params)
-  copy.betas = group.betas and {group.betas[1], group.betas[2]}
-  return copy
+  return checks.own(copy)
 end
 
 --- The options of the groups and what the optimiser remembers of earlier steps, as a plain
@@ -263,12 +131,13 @@ local function group_misfit(i, group, there)
   end
 end
 
+-- What the engine steps all at once has to have the parameter's shape.
 local function state_misfit(k, p, state)
-  for _, name in ipairs(check.names(state)) do
+  for _, name in ipairs(words.sorted_keys(state)) do
     local value = state[name]
-    if is_tensor(value) and check.shape(value) ~= check.shape(p) then
+    if is_tensor(value) and words.shape(value) ~= words.shape(p) then
       return ("%s of parameter %d is %s for a parameter of %s"):format(
-        name, k, check.shape(value), check.shape(p))
+        name, k, words.shape(value), words.shape(p))
     end
   end
 end
@@ -287,7 +156,7 @@ local function misfit(self, state)
     if problem then return problem end
     for _, p in ipairs(group.params) do
       k = k + 1
-      problem = state_misfit(k, p, state.state[k] or {})
+      problem = self._at_once and state_misfit(k, p, state.state[k] or {})
       if problem then return problem end
     end
   end
@@ -309,35 +178,112 @@ end
 -- @return the optimiser
 function Optimizer:load_state_dict(state)
   local problem = misfit(self, state)
-  if problem then error(("load_state_dict of %s: %s"):format(self.name, problem), 2) end
+  if problem then complain("load_state_dict of %s: %s", self.name, problem) end
   for i, group in ipairs(self.groups) do
     for name, value in next, state.groups[i] do
       if name ~= "params" then group[name] = value end
     end
-    if group.betas then group.betas = {group.betas[1], group.betas[2]} end
+    checks.own(group)
   end
   for k = 1, #self.state do self.state[k] = kept(state.state[k] or {}) end
   return self
 end
 
---- Makes an optimiser.
--- @param name of its kind
--- @param params list of tensors, or of groups `{params = list, lr = ..., ...}`
--- @param options given by the user
--- @param defaults of the options, as `check.options` takes them
--- @param update function(params, grads, states, group): one step of a list of parameters, each
---   state being a table to keep tensors and numbers in
--- @return the optimiser
-function optimizer.new(name, params, options, defaults, update)
-  local common = check.options(name, options, defaults)
-  local problem, groups = wrong_option(common), nil
-  if not problem then groups, problem = make_groups(name, params, common) end
-  if problem then error(("%s: %s"):format(name, problem), 2) end -- the caller of a tail call
-  local self = {name = name, groups = groups, state = {}, _update = update}
-  for _, group in ipairs(groups) do
-    for _ = 1, #group.params do self.state[#self.state + 1] = {} end
+--
+-- Kinds of optimisers
+--
+
+--- As the default of an option: it must be given.
+optimizer.required = option.required
+
+-- The step of a kind that changes one parameter at a time. Nothing is recorded, and of the
+-- tensors that it makes only those in `state` outlive it.
+local function one_by_one(step)
+  local function one(p, grad, state, o)
+    step(p, grad, state, o)
+    for _, value in next, state do
+      if is_tensor(value) then pl.keep(value) end
+    end
   end
-  return setmetatable(self, meta)
+  return function(params, grads, states, o)
+    for i, p in ipairs(params) do pl.tidy(pl.no_grad, one, p, grads[i], states[i], o) end
+  end
+end
+
+local function need(what, value, expected)
+  if type(value) ~= expected then
+    complain("new: %s: %s expected, got %s", what, expected, type(value))
+  end
+end
+
+local function read_kind(given)
+  local kind = option.read("new", given, {
+    name = option.required, options = option.required, check = option.absent,
+    step = option.absent, step_all = option.absent,
+  })
+  need("name", kind.name, "string")
+  need("options", kind.options, "table")
+  if kind.options.lr == nil then complain("new: options: lr is missing") end
+  if kind.check ~= nil then need("check", kind.check, "function") end
+  if kind.step_all == nil then need("step", kind.step, "function") end
+  kind.step_all = kind.step_all or one_by_one(kind.step)
+  return kind
+end
+
+--- Makes a kind of optimiser, such as `optim.Adam`. Lion (Chen et al. 2023), whose steps are of
+-- one size in each direction, is
+--
+--     local Lion = optim.new {
+--       name = "Lion",
+--       options = {lr = 1e-4, betas = {0.9, 0.99}, weight_decay = 0},
+--       step = function(p, grad, state, o)
+--         local m = state.exp_avg or pl.zeros(p:size())
+--         local direction = (m * o.betas[1] + grad * (1 - o.betas[1])):sign()
+--         p:mul_(1 - o.lr * o.weight_decay):add_(direction, -o.lr)
+--         state.exp_avg = m:mul_(o.betas[2]):add_(grad, 1 - o.betas[2])
+--       end,
+--     }
+--     local opt = Lion(net:parameters(), {lr = 3e-4, weight_decay = 0.1})
+--
+-- `step` changes one parameter in place, of which nothing is recorded. `state` is empty before
+-- the first step; the tensors and numbers in it stay, and are a part of checkpoints. `o` has the
+-- options of the parameter's group. To step all parameters of a group at once, give
+-- `step_all(params, grads, states, o)`, with lists, instead; it keeps its tensors itself.
+-- @param kind table: `name`; `options`, their defaults, `lr` among them, or `optim.required`;
+--   `step`; perhaps `check`, a function of the options that gives a text if they do not go
+--   together
+-- @return function(params, options), which makes an optimiser
+function optimizer.new(kind)
+  kind = read_kind(kind)
+  return function(params, options)
+    local self = {
+      name = kind.name, groups = checks.groups(kind, params, options), state = {},
+      _step_all = kind.step_all, _at_once = kind.step == nil,
+    }
+    for _, group in ipairs(self.groups) do
+      for _ = 1, #group.params do self.state[#self.state + 1] = {} end
+    end
+    return setmetatable(self, meta)
+  end
+end
+
+--- What the states remember under a name, or zeros of the parameters' sizes.
+-- @param params list of tensors
+-- @param states list of tables
+-- @param name key in the states
+-- @return list of tensors
+function optimizer.remembered(params, states, name)
+  local list = {}
+  for i, p in ipairs(params) do list[i] = states[i][name] or pl.keep(pl.zeros(p:size())) end
+  return list
+end
+
+--- Puts values into the states: after the step, which may fail.
+-- @param states list of tables
+-- @param name key in the states
+-- @param list of values, or nil for none
+function optimizer.remember(states, name, list)
+  for i, value in ipairs(list or {}) do states[i][name] = value end
 end
 
 --- Whether a value is an optimiser.

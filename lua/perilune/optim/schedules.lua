@@ -3,7 +3,9 @@
 -- does not add up and a restored schedule gives the same bits.
 -- @module perilune.optim.schedules
 
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local option = require "perilune.internal.option"
 local optimizer = require "perilune.optim.optimizer"
 
 local schedules = {}
@@ -35,11 +37,11 @@ end
 -- @return the schedule
 function Schedule:load_state_dict(state)
   if type(state) ~= "table" or state.schedule ~= self.name then
-    error(("load_state_dict of %s: the state is one of %s"):format(
-      self.name, tostring(type(state) == "table" and state.schedule or type(state))), 2)
+    complain("load_state_dict of %s: the state is one of %s", self.name,
+      tostring(type(state) == "table" and state.schedule or type(state)))
   elseif #state.initial_lr ~= #self.initial_lr then
-    error(("load_state_dict of %s: %d groups here, %d there"):format(
-      self.name, #self.initial_lr, #state.initial_lr), 2)
+    complain("load_state_dict of %s: %d groups here, %d there", self.name, #self.initial_lr,
+      #state.initial_lr)
   end
   self.steps = state.steps
   self.initial_lr = table.move(state.initial_lr, 1, #state.initial_lr, 1, {})
@@ -52,7 +54,7 @@ local before = setmetatable({}, {__mode = "k"})
 -- rate(t, lr) gives the rate after t steps of a group that began with lr.
 local function new(name, opt, rate)
   if not optimizer.is_optimizer(opt) then
-    error(("%s: optimiser expected, got %s"):format(name, type(opt)), 2) -- a tail call
+    complain("%s: optimiser expected, got %s", name, type(opt))
   end
   local self = setmetatable({name = name, optimizer = opt, steps = 0, _rate = rate}, Schedule)
   self.initial_lr = {}
@@ -66,8 +68,7 @@ end
 
 local function check_number(who, name, value, least)
   if type(value) ~= "number" or not (value >= least and value < math.huge) then
-    error(("%s: %s: number of at least %d expected, got %s"):format(
-      who, name, least, tostring(value)), 3)
+    complain("%s: %s: number of at least %d expected, got %s", who, name, least, tostring(value))
   end
 end
 
@@ -76,7 +77,7 @@ end
 -- @param options `step_size`; `gamma` (0.1)
 -- @return the schedule
 function schedules.StepLR(opt, options)
-  local o = check.options("StepLR", options, {step_size = check.required, gamma = 0.1})
+  local o = option.read("StepLR", options, {step_size = option.required, gamma = 0.1})
   local size = check.count("StepLR", "step_size", o.step_size)
   check_number("StepLR", "gamma", o.gamma, 0)
   return new("StepLR", opt, function(t, lr) return lr * o.gamma ^ (t // size) end)
@@ -90,12 +91,12 @@ end
 -- @return the schedule
 function schedules.CosineAnnealingLR(opt, options)
   local who = "CosineAnnealingLR"
-  local o = check.options(who, options, {T_max = check.required, eta_min = 0, warmup = 0})
+  local o = option.read(who, options, {T_max = option.required, eta_min = 0, warmup = 0})
   local last, low, warmup = check.count(who, "T_max", o.T_max), o.eta_min, o.warmup
   check_number(who, "eta_min", low, 0)
   check_number(who, "warmup", warmup, 0)
   if warmup >= last then
-    error(("%s: warmup of %g steps in a T_max of %d"):format(who, warmup, last), 2)
+    complain("%s: warmup of %g steps in a T_max of %d", who, warmup, last)
   end
   return new(who, opt, function(t, lr)
     if t < warmup then return lr * (t + 1) / (warmup + 1) end
@@ -110,13 +111,12 @@ end
 -- @return the schedule
 function schedules.LambdaLR(opt, f)
   if type(f) ~= "function" then
-    error(("LambdaLR: function expected, got %s"):format(type(f)), 2)
+    complain("LambdaLR: function expected, got %s", type(f))
   end
   return new("LambdaLR", opt, function(t, lr)
     local factor = f(t)
     if type(factor) ~= "number" then
-      error(("LambdaLR: the function gave a %s for %d; number expected"):format(
-        type(factor), t), 0)
+      complain("LambdaLR: the function gave a %s for %d; number expected", type(factor), t)
     end
     return lr * factor
   end)

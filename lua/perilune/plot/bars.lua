@@ -115,8 +115,8 @@ bars.bar = {
       local left, right = bar_sides(mark, 1)
       local cap = math.min(2.5, math.abs(view.x(right) - view.x(left)) / 3)
       draw.whiskers(mark, c, view, cap, function(i)
-        local left, right = bar_sides(mark, i)
-        return (view.x(left) + view.x(right)) / 2
+        local a, b = bar_sides(mark, i)
+        return (view.x(a) + view.x(b)) / 2
       end)
     end
     if mark.annotate then bar_labels(mark, c, view) end

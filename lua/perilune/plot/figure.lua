@@ -3,13 +3,13 @@
 -- @module perilune.plot.figure
 
 local core = require "perilune.core"
+local complain = require("perilune.internal.blame").complain
 local axes = require "perilune.plot.axes"
 local Panel = require "perilune.plot.panel"
 local read = require "perilune.plot.read"
 local text = require "perilune.plot.text"
 local theme = require "perilune.plot.theme"
 
-local complain = read.complain
 
 local Figure = {}
 Figure.__index = Figure

@@ -17,7 +17,7 @@
 --     plot.line(losses, {title = "Loss", x_label = "epoch"}):save("loss.png")
 -- @module perilune.plot
 
-local check = require "perilune.internal.check"
+local words = require "perilune.internal.words"
 local Figure = require "perilune.plot.figure"
 local Panel = require "perilune.plot.panel"
 local read = require "perilune.plot.read"
@@ -54,7 +54,7 @@ local function sort_options(who, options)
   for _, group in ipairs {page_options, Panel.known_options, Panel.mark_options[who]} do
     for name in next, group do known[name] = true end
   end
-  for _, name in ipairs(check.names(options)) do
+  for _, name in ipairs(words.sorted_keys(options)) do
     if not known[name] then read.unknown_option(who, name, known) end
     local group = page_options[name] and page or Panel.known_options[name] and panel or mark
     group[name] = options[name]

@@ -128,8 +128,9 @@ function legend.place(self, plan)
     self.left, self.top = box.x + box.w + self.x, box.y
     return
   end
-  local spot, part = self.spot, 0
+  local spot = self.spot
   if not spot then
+    local part
     spot, part = emptiest(self, plan)
     local large = self.width > 0.7 * box.w or self.height > 0.75 * box.h
     self.trials = self.trials - 1

@@ -6,6 +6,7 @@
 -- of a palette colour or {r, g, b}; `alpha`, the opacity.
 -- @module perilune.plot.panel
 
+local complain = require("perilune.internal.blame").complain
 local bins = require "perilune.plot.bins"
 local legend = require "perilune.plot.legend"
 local marks = require "perilune.plot.marks"
@@ -13,7 +14,6 @@ local read = require "perilune.plot.read"
 local scale = require "perilune.plot.scale"
 local theme = require "perilune.plot.theme"
 
-local complain = read.complain
 
 local Panel = {}
 Panel.__index = Panel

@@ -1,32 +1,11 @@
 --- Reading what a script passes to a plot: data, options and their errors (internal).
 -- @module perilune.plot.read
 
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local words = require "perilune.internal.words"
 local theme = require "perilune.plot.theme"
 
 local read = {}
-
--- Where the files of the plot library are: frames from there are not to blame.
-local own = debug.getinfo(1, "S").source:match("^.*plot")
-
-local function is_own(frame)
-  return own ~= nil and frame.source:sub(1, #own) == own
-end
-
---- Raises an error that blames the line which called the plot library.
--- @param format as in string.format
--- @param ... its arguments
-function read.complain(format, ...)
-  local level = 2
-  local frame = debug.getinfo(level, "S")
-  while frame and is_own(frame) do
-    level = level + 1
-    frame = debug.getinfo(level, "S")
-  end
-  error(format:format(...), level)
-end
-
-local complain = read.complain
 
 -- A value as it should appear in a message.
 local function shown(value)
@@ -37,7 +16,7 @@ end
 
 -- "; did you mean 'a'?", or the known words if none is near.
 local function advice(word, known)
-  local near = check.nearest(word, known)
+  local near = words.nearest(word, known)
   if near then return ("; did you mean '%s'?"):format(near) end
   return "; known: " .. table.concat(known, ", ")
 end
@@ -56,7 +35,7 @@ end
 
 --- Complains about an option that is none of the known ones, a table with their names as keys.
 function read.unknown_option(who, name, known)
-  complain("%s: unknown option '%s'%s", who, name, advice(name, check.names(known)))
+  complain("%s: unknown option '%s'%s", who, name, advice(name, words.sorted_keys(known)))
 end
 
 --- Reads a table of options.
@@ -69,7 +48,7 @@ function read.options(who, given, known)
     complain("%s: options: table expected, got %s", who, shown(given))
   end
   local result = {}
-  for _, name in ipairs(check.names(given or {})) do
+  for _, name in ipairs(words.sorted_keys(given or {})) do
     if not known[name] then read.unknown_option(who, name, known) end
     result[name] = known[name](who, name, given[name])
   end
@@ -163,7 +142,7 @@ function read.color(who, name, value)
   if value:sub(1, 1) == "#" then
     complain("%s: unknown %s '%s'; six hexadecimal digits expected after #", who, name, value)
   end
-  complain("%s: unknown %s '%s'%s", who, name, value, advice(value, check.names(theme.names)))
+  complain("%s: unknown %s '%s'%s", who, name, value, advice(value, words.sorted_keys(theme.names)))
 end
 
 --- One colour, or a list with one for each of several things.
@@ -238,7 +217,7 @@ function read.list(who, what, value)
   if is_tensor(value) then
     if value:dim() ~= 1 then
       complain("%s: %s: a tensor of one dimension expected, got %s", who, what,
-        check.shape(value))
+        words.shape(value))
     end
     value = value:totable()
   elseif type(value) ~= "table" then
@@ -311,7 +290,7 @@ function read.matrix(who, what, value)
   if is_tensor(value) then
     if value:dim() ~= 2 then
       complain("%s: %s: a tensor of two dimensions expected, got %s", who, what,
-        check.shape(value))
+        words.shape(value))
     end
     value = value:totable()
   elseif type(value) ~= "table" then
@@ -340,7 +319,7 @@ local function split_batch(who, batch)
   if #s == 2 then return {batch} end
   if not fits then
     complain("%s: [h,w], [n,h,w], [n,h,w,3], [n,1,h,w] or [n,3,h,w] expected, got %s", who,
-      check.shape(batch))
+      words.shape(batch))
   end
   local list = {}
   for i = 1, s[1] do list[i] = batch:select(1, i) end
@@ -365,7 +344,7 @@ function read.images(who, value)
     local h, w = image_size(image)
     if not h or h < 1 or w < 1 then
       complain("%s: image %d: [h,w], [h,w,3], [1,h,w] or [3,h,w] expected, got %s", who, i,
-        check.shape(image))
+        words.shape(image))
     end
     ratios[i] = w / h
   end

@@ -12,6 +12,7 @@
 -- @module perilune.profile
 
 local core = require "perilune.core"
+local complain = require("perilune.internal.blame").complain
 
 local profile = {}
 
@@ -171,7 +172,7 @@ end
 -- @return report
 function profile.stop()
   local last = table.remove(open)
-  if not last then error("profile.stop: no profile was started", 2) end
+  if not last then complain("profile.stop: no profile was started") end
   local result = report(since(last.before), core.clock() - last.began, paths)
   if #open == 0 then
     core.profile_stop()

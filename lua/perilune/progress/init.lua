@@ -12,7 +12,9 @@
 -- @module perilune.progress
 
 local core = require "perilune.core"
-local check = require "perilune.internal.check"
+local complain = require("perilune.internal.blame").complain
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
 
 local progress = {quiet = os.getenv "PERILUNE_PROGRESS" == "off"}
 
@@ -54,7 +56,7 @@ end
 -- The values in alphabetical order: "loss 0.31".
 local function value_texts(values)
   local texts = {}
-  for _, name in ipairs(check.names(values)) do
+  for _, name in ipairs(words.sorted_keys(values)) do
     texts[#texts + 1] = name .. " " .. value_text(values[name])
   end
   return texts
@@ -196,11 +198,10 @@ Bar.__close = Bar.close
 --   the terminal
 -- @return the bar
 function progress.new(options)
-  local o = check.options("progress.new", options,
-    {total = check.absent, title = "", unit = "steps", done = 0, leave = false})
+  local o = option.read("progress.new", options,
+    {total = option.absent, title = "", unit = "steps", done = 0, leave = false})
   if o.total ~= nil and not (math.type(o.total) and o.total >= 0) then
-    error(("progress.new: total: number of at least 0 expected, got %s"):format(
-      tostring(o.total)), 2)
+    complain("progress.new: total: number of at least 0 expected, got %s", tostring(o.total))
   end
   local terminal, now = progress.device.is_terminal(), progress.device.clock()
   return setmetatable({

@@ -4,6 +4,7 @@
 -- (`model.1.weight`), and the rest of the table as JSON in the archive's metadata.
 -- @module perilune.store
 
+local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 
@@ -104,12 +105,12 @@ function store.save(path, value)
   local tensors = {}
   check.path("save", path)
   if type(value) ~= "table" then
-    error(("save: table expected, got %s"):format(type(value)), 2)
+    complain("save: table expected, got %s", type(value))
   end
   local ok, packed = pcall(pack, value, "", tensors, {})
-  if not ok then error(packed, 2) end
+  if not ok then complain("%s", packed) end
   local encoded, text = pcall(core.json_encode, packed)
-  if not encoded then error(text:gsub("^json_encode", "save"), 2) end
+  if not encoded then complain("%s", (text:gsub("^json_encode", "save"))) end
   return core.save_tensors(path, tensors, {[KEY] = text})
 end
 

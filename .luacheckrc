@@ -1,0 +1,17 @@
+-- What luacheck looks at and what it lets pass: `luacheck .` in this folder, as in tests/lint.sh.
+std = "lua54"
+max_line_length = false
+include_files = {"**/*.lua"}
+exclude_files = {"build*"}
+ignore = {
+  "212/self", -- a method need not use its object
+  "581", -- `not (x > y)` is true of a NaN, `x <= y` is not
+}
+
+-- A profile of a whole program has to see the program exit.
+files["lua/perilune/profile"].globals = {"os.exit"}
+
+-- Tests let go of what they have made by assigning nil, and catch what is printed.
+files["tests"].ignore = {"311"}
+files["tests/lua/test_memory.lua"].ignore = {"231"}
+files["tests/lua/test_experiment.lua"].globals = {"print", "io.write"}

@@ -1,0 +1,166 @@
+--- What the options and parameters of an optimiser must be, and the groups that are made of
+-- them (internal).
+-- @module perilune.optim.checks
+
+local pl = require "perilune"
+local complain = require("perilune.internal.blame").complain
+local option = require "perilune.internal.option"
+local words = require "perilune.internal.words"
+
+local checks = {}
+
+--
+-- Options
+--
+
+local function any() return true end
+local function at_least_0(v) return v >= 0 end
+local function fraction(v) return v >= 0 and v < 1 end
+
+local NUMBER <const> = {"number", any}
+local AT_LEAST_0 <const> = {"number of at least 0", at_least_0}
+local BETA <const> = {"two numbers in [0, 1)", fraction}
+
+-- What options of these names are, whichever optimiser has them.
+local RULES <const> = {
+  lr = {"positive number", function(v) return v > 0 end},
+  momentum = AT_LEAST_0, weight_decay = AT_LEAST_0, eps = AT_LEAST_0,
+  alpha = {"number in [0, 1)", fraction},
+}
+
+local function need(who, name, value, rule)
+  local expected, fits = rule[1], rule[2]
+  if type(value) ~= "number" or not (math.abs(value) < math.huge and fits(value)) then
+    complain("%s: %s: %s expected, got %s", who, name, expected, tostring(value))
+  end
+end
+
+local function need_betas(who, betas)
+  if type(betas) ~= "table" then betas = {tostring(betas)} end
+  for i = 1, 2 do need(who, "betas", betas[i], BETA) end
+end
+
+--- Complains unless a learning rate can be set: 0 too, at which a schedule may end.
+-- @param who the optimiser's name
+-- @param lr anything
+function checks.lr(who, lr)
+  need(who, "lr", lr, AT_LEAST_0)
+end
+
+--- Complains unless options have values that the kind of optimiser can work with.
+-- @param kind what `optimizer.new` was given
+-- @param o the options
+function checks.options(kind, o)
+  for _, name in ipairs(words.sorted_keys(kind.options)) do
+    local rule = RULES[name] or type(kind.options[name]) == "number" and NUMBER
+    if name == "betas" then
+      need_betas(kind.name, o.betas)
+    elseif rule and o[name] ~= nil then
+      need(kind.name, name, o[name], rule)
+    end
+  end
+  local problem = kind.check and kind.check(o)
+  if problem then complain("%s: %s", kind.name, problem) end
+end
+
+--
+-- Parameters
+--
+
+local function need_list(who, params, what)
+  local meta = type(params) == "table" and getmetatable(params)
+  if type(meta) == "table" and rawget(meta, "is_module") then
+    complain("%s: list of tensors expected, got a module; pass its :parameters()", who)
+  elseif type(params) ~= "table" then
+    complain("%s: list of %s expected, got %s", who, what, type(params))
+  end
+end
+
+--- Complains unless a value can be a list of parameters.
+-- @param who the function's name
+-- @param params anything
+function checks.list(who, params)
+  need_list(who, params, "tensors")
+end
+
+local function need_parameters(who, params)
+  need_list(who, params, "tensors or groups")
+  if #params == 0 then complain("%s: the list of parameters is empty", who) end
+end
+
+-- What keeps a tensor from being trained: a text, or nil.
+local function obstacle(p)
+  if not p.requires_grad then
+    return "does not require a gradient; nn.parameter(t) makes it do so"
+  elseif not p.is_leaf then
+    return "is the result of an op and would not be trained; nn.parameter(t:detach()) would"
+  elseif not p:is_contiguous() then
+    return "is not dense; contiguous() makes a copy that is"
+  end
+end
+
+local function need_parameter(place, p, seen)
+  if not pl.is_tensor(p) then complain("%s is a %s; tensor expected", place, type(p)) end
+  local text = obstacle(p)
+  if text then complain("%s, %s, %s", place, words.shape(p), text) end
+  if seen[p] then complain("%s is there twice", place) end
+  seen[p] = true
+end
+
+--
+-- Groups
+--
+
+local function is_group(value)
+  return type(value) == "table" and getmetatable(value) == nil and value.params ~= nil
+end
+
+-- A list of parameters or of groups as a list of groups.
+local function as_groups(who, params)
+  need_parameters(who, params)
+  if not is_group(params[1]) then return {{params = params}} end
+  for i, group in ipairs(params) do
+    if not is_group(group) then complain("%s: entry %d is no group {params = ...}", who, i) end
+    need_parameters(("%s: group %d"):format(who, i), group.params)
+  end
+  return params
+end
+
+--- Copies the tables among some options, so that they are not shared.
+-- @param o options, which are changed
+-- @return the same table
+function checks.own(o)
+  for name, value in next, o do
+    if type(value) == "table" then o[name] = table.move(value, 1, #value, 1, {}) end
+  end
+  return o
+end
+
+-- A group with all options; what it does not say itself comes from `common`.
+local function complete(who, given, common)
+  local known = {params = option.required}
+  for name, value in next, common do known[name] = value end
+  return checks.own(option.read(who, given, known))
+end
+
+--- Makes the groups of an optimiser, or complains.
+-- @param kind what `optimizer.new` was given
+-- @param params list of tensors, or of groups `{params = list, ...}`
+-- @param given the options of all groups, or nil
+-- @return list of groups, each with `params` and all options
+function checks.groups(kind, params, given)
+  local common = option.read(kind.name, given, kind.options)
+  checks.options(kind, common)
+  local list, groups, seen = as_groups(kind.name, params), {}, {}
+  for i, group in ipairs(list) do
+    groups[i] = complete(kind.name, group, common)
+    local of = #list > 1 and " of group " .. i or ""
+    for j, p in ipairs(groups[i].params) do
+      need_parameter(("%s: parameter %d%s"):format(kind.name, j, of), p, seen)
+    end
+    checks.options(kind, groups[i])
+  end
+  return groups
+end
+
+return checks

@@ -1,0 +1,34 @@
+--- Groups of parameters with options of their own.
+-- @module perilune.optim.groups
+
+local complain = require("perilune.internal.blame").complain
+local option = require "perilune.internal.option"
+
+local groups = {}
+
+--- Splits the parameters of a network into those that weight decay is for and those with
+-- one dimension, biases and the factors of norms, that get none. Frozen ones are left out.
+--
+--     optim.AdamW(optim.groups(net, {weight_decay = 0.1}), {lr = 1e-3})
+--
+-- @param module the network
+-- @param[opt] options `weight_decay` of the former; without it, the optimiser's own
+-- @return list of groups
+function groups.groups(module, options)
+  local o = option.read("groups", options, {weight_decay = option.absent})
+  if type(module) ~= "table" or type(module.parameters) ~= "function" then
+    complain("groups: module expected, got %s", type(module))
+  end
+  local decayed = {params = {}, weight_decay = o.weight_decay}
+  local others = {params = {}, weight_decay = 0}
+  for _, p in ipairs(module:parameters()) do
+    local list = (p:dim() > 1 and decayed or others).params
+    if p.requires_grad then list[#list + 1] = p end
+  end
+  local list = {}
+  if #decayed.params > 0 then list[1] = decayed end
+  if #others.params > 0 then list[#list + 1] = others end
+  return list
+end
+
+return groups

@@ -1,0 +1,12 @@
+#!/bin/sh
+# luacheck over all Lua files of the tree, as .luacheckrc says.
+# The last line is `N passed, N failed`: files without and with a warning.
+set -u
+cd "$(dirname "$0")/.."
+command -v luacheck >/dev/null || { echo "skipped: luacheck is not there"; echo "0 passed, 0 failed"; exit; }
+report=$(luacheck --no-color --codes --formatter plain .)
+[ -z "$report" ] || echo "$report"
+bad=$(echo "$report" | cut -d: -f1 | sort -u | grep -c .)
+all=$(find . -name '*.lua' -not -path './build*' | wc -l)
+echo "$((all - bad)) passed, $bad failed"
+[ "$bad" = 0 ]
