@@ -12,7 +12,7 @@ scripts/install.sh build
 ninja -C build --quiet
 
 have_data() {
-  for folder in "${PERILUNE_DATA:-}" data "${XDG_DATA_HOME:-$HOME/.local/share}/perilune"; do
+  for folder in "${PERILUNE_DATA:-}" data "${XDG_DATA_HOME:-${HOME:-}/.local/share}/perilune"; do
     [ -n "$folder" ] && [ -f "$folder/fashion-mnist/train-images-idx3-ubyte.gz" ] && return 0
   done
   return 1

@@ -602,7 +602,7 @@ static void check_avg_pool(const pl_conv_kernels *k, const pl_pool *p, const pl_
                            const pl_real *g) {
   int64_t in = p->h * p->w, out = p->oh * p->ow, ny = p->planes * out, nx = p->planes * in;
   pl_real *y = array(ny), *gx = array(nx);
-  sum *back = calloc((size_t)nx + 1, sizeof *back);
+  sum *back = calloc((size_t)(nx > 0 ? nx : 0) + 1, sizeof *back); /* gcc 14 thinks of nx < 0 */
   double area = (double)(p->size[0] * p->size[1]);
   k->avg_pool(p, x, y);
   for (int64_t i = 0; i < ny; i++) {
