@@ -1,7 +1,7 @@
 /*
 ** repl.c: see repl.h. The order is lua.c's: a line is tried as an expression, then as a
 ** statement, and a syntax error at <eof> asks for more lines. What can be written in Lua
-** is: perilune.inspect shows results, perilune.complete completes, perilune.help explains.
+** is: perilune.help explains, its inspect shows results, its complete completes.
 */
 #include "repl.h"
 
@@ -90,13 +90,13 @@ static char *copy_string(lua_State *L, int i) {
   return s != NULL && *s != '\0' ? strdup(s) : NULL;
 }
 
-/* perilune.complete.complete(text, width, files) -> text to insert, list to show */
+/* perilune.help.complete.complete(text, width, files) -> text to insert, list to show */
 static char *complete(void *user, const char *text, int width, char **list) {
   pl_host *host = user;
   lua_State *L = pl_host_lua(host);
   int top = lua_gettop(L);
   char *insert = NULL;
-  if (push_library(host, "perilune.complete", "complete")) {
+  if (push_library(host, "perilune.help.complete", "complete")) {
     lua_pushstring(L, text);
     lua_pushinteger(L, width);
     lua_pushcfunction(L, list_files);
@@ -201,7 +201,7 @@ static void show(pl_host *host) {
   int n = lua_gettop(L);
   if (n == 0) return;
   luaL_checkstack(L, 8, "too many results to show");
-  if (!push_library(host, "perilune.inspect", "show")) lua_getglobal(L, "print");
+  if (!push_library(host, "perilune.help.inspect", "show")) lua_getglobal(L, "print");
   lua_insert(L, 1);
   call(host, n, 0);
 }
