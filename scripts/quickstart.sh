@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/install.sh build
-[ -f build/build.ninja ] || meson setup build -Dtests=false >/dev/null
+[ -f build/build.ninja ] || meson setup build >/dev/null
 ninja -C build --quiet
 
 have_data() {
