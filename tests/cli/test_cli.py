@@ -90,7 +90,7 @@ class Terminal:
         try:
             if error is None and self.status is None:
                 self.send("\x04")
-                equal(self.finish(), 0)
+                assert self.finish() == 0, self.text()
         finally:
             if self.status is None:
                 os.kill(self.pid, signal.SIGKILL)
