@@ -3,8 +3,8 @@
 
 usage: tally.py BUILD [SUITE...]    all suites by default
 
-Prints a line for each test, what it skipped, and all that it said if it failed. The last line
-is `N passed, N failed`.
+Prints a line for each test, what it skipped, and the end of what it said if it failed; on a
+terminal also, while they run, what meson says. The last line is `N passed, N failed`.
 """
 
 import json
@@ -48,11 +48,12 @@ def main():
     suites = [word for suite in sys.argv[2:] for word in ("--suite", suite)]
     log = Path(build, "meson-logs", "testlog.json")
     log.unlink(missing_ok=True)
+    progress = sys.stderr if sys.stderr.isatty() else subprocess.PIPE
     done = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", *suites],
-                          capture_output=True, text=True)
-    if not log.exists():
-        sys.exit(done.stdout + done.stderr)
-    tests = [json.loads(line) for line in log.read_text().splitlines()]
+                          stdout=progress, stderr=subprocess.STDOUT, text=True)
+    tests = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if not tests:
+        sys.exit(done.stdout or "no tests ran")
     counts = [report(build, test) for test in tests]
     passed, failed = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed")
