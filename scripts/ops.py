@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Derives from the rows of the op table what else must agree with them.
 
-usage: ops.py HEADER TABLE CALLS COMPILER ARG... -- SOURCE.c...
+usage: ops.py HEADER TABLE CALLS DEPENDENCIES COMPILER ARG... -- SOURCE.c...
 
 Runs the SOURCEs through the preprocessor, in which PL_OP leaves a mark, and reads each row's
 texts: name, group, inputs, attributes, doc. Writes
@@ -9,6 +9,7 @@ texts: name, group, inputs, attributes, doc. Writes
   HEADER  perilune_ops.h: one C function a row
   TABLE   op_table.c: the parsed inputs and attributes of each row, and the list of rows
   CALLS   op_calls.h: a call of each of these functions, for the tests
+  DEPENDENCIES  what was read, in the form of make
 
 A row that cannot be read, or two of one name, end the build with a message that names the row.
 """
@@ -16,6 +17,7 @@ A row that cannot be read, or two of one name, end the build with a message that
 import re
 import subprocess
 import sys
+import tempfile
 
 MARK = re.compile(r"@row (\w+) @(.*?)@end", re.S)
 FIELD = re.compile(r'\.(\w+)\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+|[^,"]+)', re.S)
@@ -84,25 +86,30 @@ def fallback(row, kind, default):
 
 
 def preprocess(compiler, source):
-    command = [*compiler, "-E", "-P", "-DPL_SCAN_ROWS", source]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode:
-        sys.exit(run.stderr)
-    return run.stdout
+    """The source's text, and the files that it was made of."""
+    with tempfile.NamedTemporaryFile("r", suffix=".d") as made_of:
+        command = [*compiler, "-E", "-P", "-MD", "-MF", made_of.name, "-DPL_SCAN_ROWS", source]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            sys.exit(run.stderr)
+        files = made_of.read().replace("\\\n", " ").split(":", 1)[1].split()
+    return run.stdout, files
 
 
 def read(compiler, sources):
-    """The attribute types (word -> enumerator, C type, member) and the rows of all sources."""
-    types, rows = {}, []
+    """The attribute types (word -> enumerator, C type, member), the rows of all sources, and the
+    files that these are made of."""
+    types, rows, files = {}, [], {}
     for source in sources:
-        out = preprocess(compiler, source)
+        out, made_of = preprocess(compiler, source)
+        files.update(dict.fromkeys(made_of))
         types.update({w: (e, c, m) for e, w, c, m in TYPE.findall(out)})
         rows += [Row(name, body, types) for name, body in MARK.findall(out)]
     names = [r.name for r in rows]
     for name in names:
         if names.count(name) > 1:
             fail(name, "there are two")
-    return types, rows
+    return types, rows, list(files)
 
 
 #
@@ -267,11 +274,12 @@ def main():
     if "--" not in sys.argv:
         sys.exit(__doc__)
     cut = sys.argv.index("--")
-    out_header, out_table, out_calls, *compiler = sys.argv[1:cut]
-    types, rows = read(compiler, sys.argv[cut + 1:])
+    out_header, out_table, out_calls, out_files, *compiler = sys.argv[1:cut]
+    types, rows, files = read(compiler, sys.argv[cut + 1:])
     write(out_header, header(rows, types))
     write(out_table, table(rows, types))
     write(out_calls, calls(rows, types))
+    write(out_files, f"{out_header}: {' '.join(files)}\n")
 
 
 if __name__ == "__main__":

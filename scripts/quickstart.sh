@@ -8,11 +8,11 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/install.sh build
-[ -f build/build.ninja ] || meson setup build -Dtests=false >/dev/null
+[ -f build/build.ninja ] || meson setup build >/dev/null
 ninja -C build --quiet
 
 have_data() {
-  for folder in "${PERILUNE_DATA:-}" data "${XDG_DATA_HOME:-$HOME/.local/share}/perilune"; do
+  for folder in "${PERILUNE_DATA:-}" data "${XDG_DATA_HOME:-${HOME:-}/.local/share}/perilune"; do
     [ -n "$folder" ] && [ -f "$folder/fashion-mnist/train-images-idx3-ubyte.gz" ] && return 0
   done
   return 1

@@ -442,8 +442,9 @@ static bool encode_pdf(pl_canvas *c, double scale, bytes *out) {
 
 /*
 ** Cairo numbers the surfaces of a process and writes these numbers into SVG as names
-** ("surface12", "image7"). They are counted afresh here, so that equal pictures are
-** equal files, and images get the attribute that keeps their pixels sharp in browsers.
+** ("surface12" and "image7"; "source-12" from Cairo 1.18 on). They are counted afresh here, so
+** that equal pictures are equal files, and images get the attribute that keeps their pixels
+** sharp in browsers.
 */
 typedef struct {
   unsigned long *seen;
@@ -464,9 +465,9 @@ static int serial(serials *s, unsigned long id) {
   return s->n;
 }
 
-/* The length of the word if a name such as "surface12" or #image7 goes on at p, else 0. */
+/* The length of the word if a name such as "surface12" or #image7 begins at p, else 0. */
 static size_t numbered_name(const char *p) {
-  static const char *const words[] = {"surface", "image"};
+  static const char *const words[] = {"surface", "image", "source-"};
   if (p[-1] != '"' && p[-1] != '#') return 0;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     size_t n = strlen(words[i]);

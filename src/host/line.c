@@ -28,6 +28,7 @@ static pl_line_status read_plain(const char *prompt, char **line) {
   fputs(prompt, stdout);
   fflush(stdout);
   *line = NULL;
+  errno = 0; /* the end of the input does not set it */
   n = getline(line, &room, stdin);
   interrupted = n < 0 && errno == EINTR;
   if (n < 0) {

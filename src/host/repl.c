@@ -1,7 +1,7 @@
 /*
 ** repl.c: see repl.h. The order is lua.c's: a line is tried as an expression, then as a
 ** statement, and a syntax error at <eof> asks for more lines. What can be written in Lua
-** is: perilune.help.inspect shows results, perilune.help.complete completes, perilune.help explains.
+** is: perilune.help explains, its inspect shows results, its complete completes.
 */
 #include "repl.h"
 

@@ -35,10 +35,11 @@ static bool source_open(source *s, const char *path) {
   if (!s->file) return false;
   unsigned char head[2] = {0, 0};
   s->gz = fread(head, 1, 2, s->file) == 2 && head[0] == 0x1f && head[1] == 0x8b;
-  rewind(s->file);
-  if (!s->gz || inflateInit2(&s->z, 15 + 16) == Z_OK) return true;
+  if (fseek(s->file, 0, SEEK_SET) != 0) pl_fail("%s: it cannot be read twice", path);
+  else if (!s->gz || inflateInit2(&s->z, 15 + 16) == Z_OK) return true;
+  else pl_fail("%s: not enough memory to decompress", path);
   fclose(s->file);
-  return pl_fail("%s: not enough memory to decompress", path);
+  return false;
 }
 
 static void source_close(source *s) {

@@ -210,6 +210,7 @@ static bool bce_compose(pl_args *c) {
     case BCE_MEAN: loss = pl_mean(loss, pl_none, false); break;
     case BCE_SUM: loss = pl_sum(loss, pl_none, false); break;
     case BCE_ROWS: loss = rest.n ? pl_sum(loss, rest, false) : loss; break;
+    default: break; /* BCE_NONE */
   }
   return (c->out[0] = loss) != NULL;
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# scripts/fetch-data.sh against a mirror in a folder: fetches, keeps, continues, refuses.
+# The scripts for people: scripts/fetch-data.sh against a mirror in a folder (fetches, keeps,
+# continues, refuses), scripts/install.sh with another apt, and the options of the others.
 set -u
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -41,5 +42,26 @@ if [ -f "$real/fashion-mnist/t10k-labels-idx1-ubyte.gz" ]; then
 else
   echo "skipped: the real files (set PERILUNE_DATA)"
 fi
+
+# apt that knows of no package, and cannot have a list: what can be had is installed all the same.
+mkdir "$work/bin"
+printf '#!/bin/sh\nexit 1\n' >"$work/bin/dpkg-query"
+printf '#!/bin/sh\necho 0\n' >"$work/bin/id"
+printf '#!/bin/sh\necho "$@" >>"%s"\n[ "$1" != update ]\n' "$work/apt" >"$work/bin/apt-get"
+chmod +x "$work"/bin/*
+run() { "$@" >"$work/log" 2>&1; }
+check "it installs without a list" run env PATH="$work/bin:$PATH" scripts/install.sh test
+check "and says so" says "some lists of packages could not be had"
+check "all that is missing" grep -q "install .* gcc .* lua5.4 " "$work/apt"
+
+for script in test.sh regime.sh fetch-data.sh; do
+  check "$script prints its usage" run "scripts/$script" -h
+  check "$script prints its usage" says "^usage: scripts/$script"
+  check "$script refuses an option" not run "scripts/$script" -x
+done
+check "an unknown part of the tests is refused" not run scripts/test.sh -k float fast
+check "and named" says "'fast'; float, double, asan or clang expected"
+check "an unknown regime is refused" not run scripts/regime.sh nothing
+check "and named" says "'nothing' is no file of tests/regime"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,7 +1,8 @@
 #!/bin/sh
 # `require "perilune"` from a stock Lua interpreter: tests/embed/stock.sh BUILD
 set -eu
-got=$(LUA_CPATH="$PWD/$1/src/host/?.so" lua5.4 -e 'local pl = require "perilune"
+build=$(cd "$1" && pwd)
+got=$(LUA_CPATH="$build/src/host/?.so" lua5.4 -e 'local pl = require "perilune"
   local x = pl.tensor{1, 2, 3}:requires_grad_()
   ;(x * x):sum():backward()
   print(x.grad[3], pl.nn.Linear(2, 3)(pl.ones(1, 2)):size(2))')

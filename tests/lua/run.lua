@@ -1,4 +1,5 @@
---- Runs the Lua specs: perilune tests/lua/run.lua [-v] [test_ops.lua ...], all by default.
+--- Runs the Lua specs: perilune tests/lua/run.lua [-v] [2/4 | test_ops.lua ...], all by default;
+-- 2/4 is every fourth, from the second on.
 --
 -- A spec is a file that returns a table of functions named test_something. After each test
 -- as many tensors must live as before it. The last line is `N passed, N failed`.
@@ -40,11 +41,17 @@ local function load_spec(name)
   return spec
 end
 
-local verbose, names, skipped = false, {}, 0
+local verbose, names, skipped, first, step = false, {}, 0, 1, 1
 for _, word in ipairs(arg) do
-  if word == "-v" then verbose = true else names[#names + 1] = word:match("[^/]+$") end
+  local part, parts = word:match "^(%d+)/(%d+)$"
+  if word == "-v" then verbose = true
+  elseif part then first, step = math.tointeger(part), math.tointeger(parts)
+  else names[#names + 1] = word:match("[^/]+$") end
 end
-if #names == 0 then names = all_specs() end
+if #names == 0 then
+  local all = all_specs()
+  for i = first, #all, step do names[#names + 1] = all[i] end
+end
 
 local specs = {}
 for _, name in ipairs(names) do
