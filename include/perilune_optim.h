@@ -31,7 +31,7 @@ PL_API bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tenso
                        pl_tensor *const *buf, const pl_rmsprop_step *o);
 /* The Euclidean norm of all elements of n tensors, accumulated in double. */
 PL_API bool pl_total_norm(int n, pl_tensor *const *ts, double *norm);
-/* False with a message that names `what` if x must not be changed in place: see update.c. */
+/* False with a message that names `what` if x must not be changed in place: see inplace.c. */
 PL_API bool pl_may_change(const char *what, const pl_tensor *x);
 /* x = scale * x + alpha * y in place, y broadcast (NULL: 0). */
 PL_API bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha);
