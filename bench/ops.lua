@@ -36,7 +36,6 @@ if #names == 0 then names = pl.ops() end
 local function sample(row, scale)
   local found
   samples.each(row, function(text, inputs, wanted, attributes)
-    if found then return end
     local total = 0
     for k, t in ipairs(inputs) do
       total = total + t:numel()
@@ -48,27 +47,28 @@ local function sample(row, scale)
     found = {text = text, inputs = inputs, call = function()
       return samples.call(row, inputs, attributes)
     end}
+    return true -- the others are not made
   end, scale)
   return found
 end
 
--- The numbers in all inputs of the first sample, without making them.
-local function numbers(row)
+-- The elements of all inputs of the first sample at a scale, without making them.
+local function elements(row, scale)
   local total = 0
   for sizes in row.samples:match "[^;]+":gmatch "%[([%d,]*)%]" do
     local n = 1
-    for d in sizes:gmatch "%d+" do n = n * tonumber(d) end
+    for d in sizes:gmatch "%d+" do n = n * tonumber(d) * scale end
     total = total + n
   end
   return total
 end
 
--- Twice as large as long as the op allows it, the numbers are few, and a call takes no longer
+-- Twice as large as long as the op allows it, the elements are few, and a call takes no longer
 -- than some milliseconds.
 local function largest(row)
   local best, scale
   for power = 0, 20 do
-    if power > 0 and numbers(row) * (1 << power) > MOST then break end
+    if power > 0 and elements(row, 1 << power) > MOST then break end
     local ok, found = pcall(sample, row, 1 << power)
     if not ok then break end
     best, scale = found, 1 << power

@@ -45,8 +45,8 @@ local function read_attribute(row, name, text)
   error(("%s: sample has an unknown attribute %s"):format(row.name, name))
 end
 
---- Calls visit(text, inputs, wanted, attributes) for each sample of a row; wanted[i] says whether
--- a gradient by input i is asked for.
+--- Calls visit(text, inputs, wanted, attributes) for each sample of a row, until it returns true;
+-- wanted[i] says whether a gradient by input i is asked for.
 -- @param row of pl.op
 -- @param visit function
 -- @param[opt=1] scale factor of all sizes, and of what an index may be
@@ -61,7 +61,7 @@ function samples.each(row, visit, scale)
         inputs[#inputs + 1], wanted[#inputs + 1] = make_input(word, scale or 1)
       end
     end
-    visit(text:match "^%s*(.-)%s*$", inputs, wanted, attributes)
+    if visit(text:match "^%s*(.-)%s*$", inputs, wanted, attributes) then return end
   end
 end
 
