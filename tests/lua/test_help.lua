@@ -333,7 +333,7 @@ local function missing_params(entry, arguments)
 end
 
 -- Methods that every class may have and whose meaning is that of nn.Module.
-local usual = {init = true, forward = true, extra = true, attributes = true}
+local usual = {init = true, forward = true, extra = true, fused = true}
 
 local function class_arguments(class)
   local init = class.init
