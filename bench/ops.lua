@@ -34,22 +34,17 @@ if #names == 0 then names = pl.ops() end
 -- The first sample at a scale: text, a function that calls the op, the inputs. Fails where the
 -- op refuses the sizes or they are too many.
 local function sample(row, scale)
-  local found
-  samples.each(row, function(text, inputs, wanted, attributes)
-    local total = 0
-    for k, t in ipairs(inputs) do
-      total = total + t:numel()
-      if wanted[k] and row.differentiable then inputs[k] = t:requires_grad_() end
-    end
-    assert(total <= MOST, "too large")
-    local result = samples.call(row, inputs, attributes)
-    assert(not pl.is_tensor(result) or result:numel() <= MOST, "too large")
-    found = {text = text, inputs = inputs, call = function()
-      return samples.call(row, inputs, attributes)
-    end}
-    return true -- the others are not made
-  end, scale)
-  return found
+  local text, inputs, wanted, attributes = samples.each(row, scale)()
+  local total = 0
+  for k, t in ipairs(inputs) do
+    total = total + t:numel()
+    if wanted[k] and row.differentiable then inputs[k] = t:requires_grad_() end
+  end
+  assert(total <= MOST, "too large")
+  local function call() return samples.call(row, inputs, attributes) end
+  local result = call()
+  assert(not pl.is_tensor(result) or result:numel() <= MOST, "too large")
+  return {text = text, inputs = inputs, call = call}
 end
 
 -- The elements of all inputs of the first sample at a scale, without making them.

@@ -1,15 +1,18 @@
---- How cost grows: perilune bench/scaling.lua FOLDER [--seconds S]
+--- How cost grows: perilune bench/scaling.lua FOLDER [--seconds S] [--most N]
 --
 -- Times training steps of LeNet-5 over batch sizes, and of a language model of one LSTM layer over
 -- batch sizes and hidden sizes; measures peak memory over sequence lengths, each in a process of
--- its own. Prints a table, and leaves scaling.csv and scaling.png in FOLDER.
+-- its own. Prints a table, and leaves scaling.csv and scaling.png in FOLDER. --most leaves out
+-- larger batches, hidden sizes and lengths.
 
 local pl = require "perilune"
 local core = require "perilune.core"
 local nn, optim = pl.nn, pl.optim
 
-local folder = assert(arg[1], "usage: perilune bench/scaling.lua FOLDER [--seconds S]")
-local seconds = arg[2] == "--seconds" and tonumber(arg[3]) or 0.5
+local folder = assert(arg[1], "usage: perilune bench/scaling.lua FOLDER [--seconds S] [--most N]")
+local given = {}
+for i = 2, #arg, 2 do given[arg[i]] = tonumber(arg[i + 1]) end
+local seconds, most = given["--seconds"] or 0.5, given["--most"] or math.huge
 
 local function lenet(batch)
   local net = nn.Sequential {
@@ -93,11 +96,18 @@ local function series(name, points, make)
 end
 
 pl.manual_seed(1)
-local batches <const> = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
-local hidden <const> = {16, 32, 64, 100, 128, 200, 256, 384, 512, 768}
-local lengths <const> = {10, 20, 50, 100, 200, 500, 1000}
+
+local function points(list)
+  while #list > 1 and list[#list] > most do list[#list] = nil end
+  return list
+end
+
+local batches <const> = points {1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
+local lm_batches <const> = points {1, 2, 4, 8, 16, 32, 64, 128, 256}
+local hidden <const> = points {16, 32, 64, 100, 128, 200, 256, 384, 512, 768}
+local lengths <const> = points {10, 20, 50, 100, 200, 500, 1000}
 local images = series("LeNet-5, batch", batches, lenet)
-local words = series("LSTM, batch", {table.unpack(batches, 1, 9)},
+local words = series("LSTM, batch", lm_batches,
                      function(b) return language_model(b, 200, 35) end)
 local _, rates = series("LSTM, hidden units", hidden,
                         function(h) return language_model(20, h, 35) end)
@@ -117,7 +127,7 @@ end
 panel("LeNet-5", "batch", "us per image", {x_scale = "log", y_scale = "log"}):line(batches, images,
   {marker = "circle"})
 panel("LSTM, 200 units", "batch", "us per word", {x_scale = "log", y_scale = "log"}):line(
-  {table.unpack(batches, 1, 9)}, words, {marker = "circle"})
+  lm_batches, words, {marker = "circle"})
 panel("LSTM, batch 20", "hidden units", "GFLOP/s", {x_scale = "log"}):line(hidden, rates,
   {marker = "circle"})
 panel("LSTM, batch 20, 200 units", "steps of a sequence", "peak memory in MiB", {}):line(

@@ -1,15 +1,16 @@
---- Times support vector machines: perilune bench/svm.lua [--labels N] [--rows N] [--data DIR]
+--- Times support vector machines: perilune bench/svm.lua [--labels N] [--rows N] [--unlabelled N]
+--     [--features N] [--data DIR]
 --
 -- fit and predict beside LIBSVM's own tools (svm-train and svm-predict of Debian's
 -- libsvm-tools, one thread; their seconds include reading the text file), on the same N
--- labelled images and test images, and then transduce with all other images unlabelled, on
+-- labelled images and test images, and then transduce with N other images, or all, unlabelled, on
 -- 50 random projections of the pixels. --data synthetic does without Fashion-MNIST.
 
 local pl = require "perilune"
 local core = require "perilune.core"
 local svm = pl.learn.svm
 
-local options = {labels = 3000, rows = 10000, features = 1000}
+local options = {labels = 3000, rows = 10000, unlabelled = math.huge, features = 1000}
 for i = 1, #arg, 2 do
   local name = arg[i]:match("^%-%-(%w+)$")
   if not name or not arg[i + 1] then error("svm.lua: --NAME VALUE expected, got " .. arg[i], 0) end
@@ -99,4 +100,4 @@ inductive(x:slice(1, 1, n):contiguous(), labels:slice(1, 1, n):contiguous(),
   test_x:slice(1, 1, rows):contiguous(), test_labels:slice(1, 1, rows):contiguous())
 local z = x:matmul(pl.randn(x:size(2), 50) / 28)
 transductive(z:slice(1, 1, n):contiguous(), labels:slice(1, 1, n):contiguous(),
-  z:slice(1, n + 1, #z - n):contiguous())
+  z:slice(1, n + 1, math.min(options.unlabelled, #z - n)):contiguous())

@@ -10,7 +10,7 @@ set -eu
 
 build='gcc meson ninja-build pkg-config python3 liblua5.4-dev libopenblas-openmp-dev libpng-dev
   zlib1g-dev libcairo2-dev libcjson-dev libsvm-dev libedit-dev fonts-dejavu-core ca-certificates curl'
-tests='lua5.4 lua-unit libcmocka-dev clang clang-format clang-tidy libomp-dev'
+tests='lua5.4 lua-unit lua-check libcmocka-dev clang clang-format clang-tidy libomp-dev'
 
 packages=$build
 case ${1:-build} in

@@ -97,27 +97,27 @@ local function fields(part, classes)
   end
 end
 
--- Methods of objects, which may be written in an inner module of the part.
-local function methods(part)
+-- Methods of objects, which may be written in an inner module that is no part itself.
+local function methods(part, is_part)
   for _, module in ipairs(sources.modules) do
-    local inside = module == part.module
-      or part.path ~= "pl" and module:sub(1, #part.module + 1) == part.module .. "."
-    for _, entry in ipairs(inside and doc.module(module) or {}) do
-      if entry.kind == "method" and entry.name:byte() ~= 95 then
-        thing(entry, entry.owner .. ":" .. entry.name)
-      end
+    local inside = module == part.module or part.path ~= "pl" and not is_part[module]
+      and module:sub(1, #part.module + 1) == part.module .. "."
+    for _, entry in ipairs(inside and entries.methods(module) or {}) do
+      thing(entry, entry.owner .. ":" .. entry.name)
     end
   end
 end
 
 local function library()
   say("## The Lua library\n")
-  for _, part in ipairs(parts()) do
+  local list, is_part = parts(), {}
+  for _, part in ipairs(list) do is_part[part.module] = true end
+  for _, part in ipairs(list) do
     say("### %s\n", part.path)
     if part.path ~= "pl" then prose(doc.overview(part.module).text) end
     fields(part, true)
     fields(part, false)
-    methods(part)
+    methods(part, is_part)
   end
 end
 

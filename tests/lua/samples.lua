@@ -45,23 +45,28 @@ local function read_attribute(row, name, text)
   error(("%s: sample has an unknown attribute %s"):format(row.name, name))
 end
 
---- Calls visit(text, inputs, wanted, attributes) for each sample of a row, until it returns true;
--- wanted[i] says whether a gradient by input i is asked for.
--- @param row of pl.op
--- @param visit function
--- @param[opt=1] scale factor of all sizes, and of what an index may be
-function samples.each(row, visit, scale)
-  for text in row.samples:gmatch "[^;]+" do
-    local inputs, wanted, attributes = {}, {}, {}
-    for word in text:gmatch "%S+" do
-      local name, value = word:match "^([%w_]+)=(.*)$"
-      if name then
-        attributes[name] = read_attribute(row, name, value)
-      else
-        inputs[#inputs + 1], wanted[#inputs + 1] = make_input(word, scale or 1)
-      end
+local function make_sample(row, text, scale)
+  local inputs, wanted, attributes = {}, {}, {}
+  for word in text:gmatch "%S+" do
+    local name, value = word:match "^([%w_]+)=(.*)$"
+    if name then
+      attributes[name] = read_attribute(row, name, value)
+    else
+      inputs[#inputs + 1], wanted[#inputs + 1] = make_input(word, scale)
     end
-    if visit(text:match "^%s*(.-)%s*$", inputs, wanted, attributes) then return end
+  end
+  return inputs, wanted, attributes
+end
+
+--- The samples of a row, each made when its turn comes: `for text, inputs, wanted, attributes in
+-- samples.each(row) do`; wanted[i] says whether a gradient by input i is asked for.
+-- @param row of pl.op
+-- @param[opt=1] scale factor of all sizes, and of what an index may be
+function samples.each(row, scale)
+  local texts = row.samples:gmatch "%s*([^;]*[^;%s])"
+  return function()
+    local text = texts()
+    if text then return text, make_sample(row, text, scale or 1) end
   end
 end
 

@@ -315,14 +315,14 @@ function T.test_functions_of_c_are_documented()
 end
 
 function T.test_functions_of_c_are_in_one_group_each()
-  local names, seen = entries.bound_names(), {}
-  for _, group in ipairs(groups.list(names)) do
+  local bound, seen = entries.bound_names(), {}
+  for _, group in ipairs(groups.list(bound)) do
     for _, name in ipairs(group) do
       lu.assertNil(seen[name], name)
       seen[name] = group.title
     end
   end
-  for _, name in ipairs(names) do lu.assertNotNil(seen[name], name) end
+  for _, name in ipairs(bound) do lu.assertNotNil(seen[name], name) end
 end
 
 -- What the comment of a function or class lacks of its arguments.
@@ -338,7 +338,7 @@ local function missing_params(entry, arguments)
 end
 
 -- Methods that every class may have and whose meaning is that of nn.Module.
-local usual = {init = true, forward = true, extra = true, attributes = true}
+local usual = {init = true, forward = true, extra = true, fused = true}
 
 local function class_arguments(class)
   local init = class.init

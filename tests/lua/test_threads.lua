@@ -62,9 +62,9 @@ local function walk(scale)
   for _, name in ipairs(pl.ops()) do
     local row = pl.op(name)
     pl.manual_seed(7)
-    samples.each(row, function(text, inputs, wanted, attributes)
+    for text, inputs, wanted, attributes in samples.each(row, scale) do
       pl.tidy(check, row, text, inputs, wanted, attributes, scale)
-    end, scale)
+    end
   end
   return count
 end

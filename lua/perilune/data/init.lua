@@ -21,11 +21,11 @@ local synthetic = require "perilune.data.synthetic"
 local complain, blaming = blame.complain, blame.blaming
 local data = {text = require "perilune.data.text"}
 
-local rows = {} -- of sets.lua, by name
-for _, row in ipairs(require "perilune.data.sets") do rows[row.name] = row end
+local known = {} -- the rows of sets.lua, by name
+for _, row in ipairs(require "perilune.data.sets") do known[row.name] = row end
 
 --- The names of Fashion-MNIST's classes, in the order of their labels.
-data.fashion_classes = rows["fashion-mnist"].classes
+data.fashion_classes = known["fashion-mnist"].classes
 
 local SPLITS <const> = {train = "train", test = "t10k"}
 local SYNTHETIC <const> = {train = {n = 6000, seed = 1}, test = {n = 1000, seed = 2}}
@@ -126,7 +126,7 @@ end
 
 local function known_images()
   local names = {}
-  for name, row in next, rows do
+  for name, row in next, known do
     if row.kind == "images" then names[#names + 1] = name end
   end
   table.sort(names)
@@ -160,7 +160,7 @@ end
 function data.images(options)
   local o = option.read("images", options,
     {name = option.required, data = option.absent, split = "train", n = option.absent})
-  local row = rows[o.name]
+  local row = known[o.name]
   if not row or row.kind ~= "images" then
     complain("images: there is no set '%s'; known are %s", tostring(o.name), known_images())
   end
@@ -171,7 +171,7 @@ end
 -- @param options as of `data.images`, without the name
 -- @return the set, or nil and a message
 function data.fashion_mnist(options)
-  return read_images("fashion_mnist", rows["fashion-mnist"], option.read("fashion_mnist", options,
+  return read_images("fashion_mnist", known["fashion-mnist"], option.read("fashion_mnist", options,
     {data = option.absent, split = "train", n = option.absent}))
 end
 

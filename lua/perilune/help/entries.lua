@@ -73,12 +73,19 @@ local function function_entry(f, path)
   return entry
 end
 
---- The documented methods of the library's objects.
+-- Whether a module says that it is "(internal)": its objects are not for scripts.
+local function is_internal(module)
+  local overview = doc.overview(module)
+  return overview ~= nil and overview.text:find("(internal)", 1, true) ~= nil
+end
+
+--- The documented methods of the library's objects that scripts get.
+-- @param[opt] module whose; without it, those of all modules
 -- @return list of entries, in the order of the modules
-function entries.methods()
+function entries.methods(module)
   local list = {}
-  for _, module in ipairs(sources.modules) do
-    for _, entry in ipairs(doc.module(module)) do
+  for _, name in ipairs(module and {module} or sources.modules) do
+    for _, entry in ipairs(is_internal(name) and {} or doc.module(name)) do
       if entry.kind == "method" and entry.name:byte() ~= 95 then list[#list + 1] = entry end
     end
   end

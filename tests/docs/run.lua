@@ -1,0 +1,126 @@
+--- The documents: the reference page is what the script writes, links lead somewhere, the gallery
+-- and the scripts of bench/ run. perilune tests/docs/run.lua; the last line is
+-- `N passed, N failed`.
+
+local lu = require "luaunit"
+
+local here = arg[0]:match "^(.*/)" or "./"
+package.path = here .. "?.lua;" .. here .. "../training/?.lua;" .. package.path
+local links = require "links"
+local program = require "program"
+
+local root = here .. "../.."
+local docs, bench = {}, {}
+
+-- On one thread: nothing is timed here, and other tests may run beside these.
+local function runs(format, ...)
+  local line = ("cd '%s' && export OMP_NUM_THREADS=1 && "):format(root) .. format:format(...)
+  local output, status = program.run(line)
+  lu.assertEquals(status, 0, line .. "\n" .. output)
+  return output
+end
+
+function docs.test_the_reference_page_is_up_to_date()
+  local written = runs "@perilune scripts/reference.lua"
+  lu.assertTrue(written == program.bytes(root .. "/docs/reference.md"),
+                "docs/reference.md is old: perilune scripts/reference.lua > docs/reference.md")
+end
+
+-- Their bytes are Cairo's, which differ from version to version.
+function docs.test_the_pictures_are_drawn()
+  local folder = program.folder()
+  runs("@perilune docs/pictures.lua '%s'", folder)
+  for _, name in ipairs {"floors", "step"} do
+    lu.assertStrContains(program.bytes(("%s/%s.svg"):format(folder, name)), "</svg>")
+  end
+  program.remove(folder)
+end
+
+function docs.test_links_lead_somewhere()
+  local broken, count = links.check(root)
+  lu.assertEquals(broken, {})
+  lu.assertTrue(count > 20, count)
+end
+
+function docs.test_broken_links_are_found()
+  local folder = program.folder()
+  local file = assert(io.open(folder .. "/a.md", "w"))
+  file:write("# One, two\n\n[a](a.md#one-two) [b](b.md) [c](#three) `[d](d.md)` <https://e.org>\n")
+  file:close()
+  local broken, count = links.check(folder)
+  program.remove(folder)
+  lu.assertEquals(broken, {"a.md: b.md: there is no such file",
+                           "a.md: #three: there is no such heading"})
+  lu.assertEquals(count, 3)
+end
+
+function docs.test_the_gallery_runs()
+  local folder = program.folder()
+  runs("cp docs/gallery.lua '%s' && @perilune '%s/gallery.lua'", folder, folder)
+  local png = program.bytes(folder .. "/gallery.png")
+  program.remove(folder)
+  lu.assertEquals(png:sub(2, 4), "PNG")
+  lu.assertTrue(#png > 100000, #png)
+end
+
+function bench.test_run()
+  lu.assertStrContains(runs "@perilune bench/run.lua --seconds 0 lenet lstm vae",
+                       "steps/s")
+end
+
+function bench.test_ops()
+  lu.assertStrContains(runs "@perilune bench/ops.lua --seconds 0 add sum", "\nsum ")
+end
+
+function bench.test_calls()
+  lu.assertStrContains(runs "@perilune bench/calls.lua --seconds 0", "pl.add(a, b)")
+end
+
+function bench.test_svm()
+  local output = runs("@perilune bench/svm.lua --labels 30 --rows 50 --unlabelled 100 "
+    .. "--features 10 --data synthetic")
+  lu.assertStrContains(output, "30 labelled and 100 unlabelled examples")
+end
+
+function bench.test_scaling()
+  local folder = program.folder()
+  runs("@perilune bench/scaling.lua '%s' --seconds 0 --most 10", folder)
+  local csv = program.bytes(folder .. "/scaling.csv")
+  program.remove(folder)
+  lu.assertStrContains(csv, "LSTM, steps,10,")
+end
+
+function bench.test_report()
+  local folder = program.folder()
+  local lines = {}
+  for _, name in ipairs {"gemm", "memory", "start", "lenet"} do
+    for _, who in ipairs {"peer", "kept", "ours", "one"} do
+      for round = 1, 3 do
+        lines[#lines + 1] = ("%s %s %d %d 50 0.5\n"):format(name, who, round, 100 + round)
+      end
+    end
+  end
+  local file = assert(io.open(folder .. "/times", "w"))
+  file:write(table.concat(lines))
+  file:close()
+  local output = runs("@perilune bench/report.lua '%s/times' '%s' lenet", folder, folder)
+  local png = program.bytes(folder .. "/compare.png")
+  program.remove(folder)
+  lu.assertStrContains(output, "1.00 [1.00, 1.00]")
+  lu.assertEquals(png:sub(2, 4), "PNG")
+end
+
+-- The scripts of bench/ are all started above; workloads.lua is a part of run.lua.
+function bench.test_no_script_is_forgotten()
+  for name in runs("ls bench"):gmatch "(%w+)%.lua" do
+    lu.assertNotNil(name == "workloads" or bench["test_" .. name], name)
+  end
+end
+
+local runner = lu.LuaUnit.new()
+runner:setOutputType "text"
+runner:runSuiteByInstances {{"docs", docs}, {"bench", bench}}
+local r = runner.result
+local failed = r.failureCount + r.errorCount
+print(("%d passed, %d failed"):format(r.successCount, failed))
+os.exit(failed == 0 and 0 or 1, true)
