@@ -10,10 +10,10 @@ local model = {}
 --- Values that a generator gets for an image.
 model.NOISE = 128
 
--- What Gulrajani et al. began with: uniform, of variance 2 / (in + out) in linear layers (Glorot and
--- Bengio 2010) and twice that in convolutions, which ReLU follows (He et al. 2015), and biases at
--- zero. `in` are the values that are summed up for an output, `out` the outputs that an input goes
--- to: with stride 2, those of a fourth of the kernel.
+-- What Gulrajani et al. began with: uniform, of variance 2 / (in + out) in linear layers (Glorot
+-- and Bengio 2010) and twice that in convolutions, which ReLU follows (He et al. 2015), and biases
+-- at zero. `in` are the values that are summed up for an output, `out` the outputs that an input
+-- goes to: with stride 2, those of a fourth of the kernel.
 local function initialise_(critic)
   for _, layer in ipairs(critic:modules()) do
     local weight = layer.weight
@@ -56,8 +56,8 @@ end
 
 --- Makes a critic, which DCGAN calls discriminator: convolutions with stride 2.
 -- @param options `width`, the maps of the first layer (64), half as many as of the second;
---   `batch_norm`, true for DCGAN's discriminator, which normalises the second and third layer before
---   the activation and begins with weights like the generator's, and not those of WGAN-GP
+--   `batch_norm`, true for DCGAN's discriminator, which normalises the second and third layer
+--   before the activation and begins with weights like the generator's, and not those of WGAN-GP
 -- @return module: real [n, 1, 28, 28] -> scores [n, 1], not bounded
 function model.critic(options)
   local w, layers = options.width or 64, {}

@@ -173,7 +173,8 @@ local function shown(net, n)
   end)
 end
 
--- Measures the images of the averaged weights (Yazici et al. 2019), and those of the last weights alone.
+-- Measures the images of the averaged weights (Yazici et al. 2019), and those of the last weights
+-- alone.
 local function measure(gan, yardstick)
   local function of(net)
     return pl.tidy(function()

@@ -20,7 +20,8 @@ end
 -- @param variants table of settings by name
 -- @param names in the order of the legend
 function figures.curves(run, variants, names)
-  local all = plot.figure {columns = 2, width = 760, height = 330, title = "LeNet-5 on Fashion-MNIST"}
+  local all = plot.figure {
+    columns = 2, width = 760, height = 330, title = "LeNet-5 on Fashion-MNIST"}
   local accuracy = all:panel {title = "Test accuracy", x_label = "epoch", y_label = "%"}
   local loss = all:panel {title = "Training loss", x_label = "epoch", y_scale = "log"}
   for i, name in ipairs(names) do
@@ -89,7 +90,8 @@ function figures.mistakes(run, name, logits, set)
     end
   end
   local grid = plot.figure {width = 760, height = 440}
-  grid:panel {title = "The worst mistakes, " .. name .. ": the truth, and what the network is sure of"}
+  local title = "The worst mistakes, " .. name .. ": the truth, and what the network is sure of"
+  grid:panel {title = title}
     :images(images, {columns = 10, titles = titles})
   save(run, grid, name .. "-mistakes")
 end

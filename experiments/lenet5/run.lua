@@ -69,7 +69,9 @@ local function evaluate(net, set)
     end
   end)
   net:train()
-  return {loss = loss / #set.labels, accuracy = 100 * right / #set.labels, logits = pl.cat(logits, 1)}
+  return {
+    loss = loss / #set.labels, accuracy = 100 * right / #set.labels, logits = pl.cat(logits, 1),
+  }
 end
 
 --

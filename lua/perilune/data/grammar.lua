@@ -122,7 +122,7 @@ end
 
 --- Generates sentences, each ended by `<eos>`, from the common stream of random numbers.
 -- @param n least number of words, `<eos>` included
--- @return list of word numbers
+-- @return list of token ids
 function grammar.sentences(n)
   local ids, part, random = {}, 1, uniform()
   repeat

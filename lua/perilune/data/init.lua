@@ -1,7 +1,7 @@
 --- Data sets and batches. Text is in `data.text`.
 --
 -- A set of images is a table: `images`, a uint8 tensor [n, h, w] or [n, h, w, 3]; `labels`,
--- an int32 tensor [n] of class numbers from 1; `classes`, their names; `name`; and
+-- an int32 tensor [n] of class indices from 1; `classes`, their names; `name`; and
 -- `synthetic`, true for the drawn stand-in.
 --
 --     local data = require "perilune.data"
@@ -296,9 +296,9 @@ end
 -- @param set the set
 -- @param options `batch_size` (64); `shuffle` (true); `drop_last` (false): leave out a last
 --   batch that is not full; `mean` (0) and `std` (1) of the pixels; `flip` (false): mirror half
---   of the images; `shift` (0): move images by up to so many pixels each way;
+--   of the images; `shift` (0): move images by at most that many pixels each way;
 --   `transform(x, y)`: a function whose results take the place of x and y; `order`: an int32
---   tensor of rows to use in this order; `skip` (0): so many batches not to make
+--   tensor of rows to use in this order; `skip` (0): how many batches not to make
 -- @return the iterator
 function data.batches(set, options)
   check_set("batches", set)
@@ -306,11 +306,12 @@ function data.batches(set, options)
   local size = check.count("batches", "batch_size", o.batch_size)
   check.natural("batches", "skip", o.skip)
   check.natural("batches", "shift", o.shift)
-  if o.order and (not check.is_tensor(o.order) or o.order:kind() ~= "int32" or o.order:dim() ~= 1) then
+  local order = o.order
+  if order and (not check.is_tensor(order) or order:kind() ~= "int32" or order:dim() ~= 1) then
     complain("batches: order: int32 tensor [n] expected, got %s",
-      check.is_tensor(o.order) and data.describe(o.order) or type(o.order))
+      check.is_tensor(order) and data.describe(order) or type(order))
   end
-  local count, order = data.batch_count(set, o), o.order
+  local count = data.batch_count(set, o)
   if not order then
     local n = #set.labels
     order = o.shuffle and core.randperm(n) or core.arange(1, n, "int32")

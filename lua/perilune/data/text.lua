@@ -1,9 +1,9 @@
 --- Text for language models: corpora, their vocabularies, and streams of batches.
 --
--- A corpus is a table: `train`, `valid` and `test`, int32 tensors of word numbers with one
+-- A corpus is a table: `train`, `valid` and `test`, int32 tensors of token ids with one
 -- `<eos>` for each line; `vocabulary`; `name`; and `synthetic`, true for the generated
 -- stand-in. A vocabulary is a table: `size`; `words`, the list of words; `index`, their
--- numbers by word.
+-- ids by word.
 --
 --     local text = require "perilune.data.text"
 --     local corpus = assert(text.corpus {name = "ptb"})
@@ -62,7 +62,7 @@ local function not_known(word)
   return ("'%s' is not in the vocabulary, which has no %s"):format(word, UNK)
 end
 
---- The numbers of the words of a text, parted by spaces; `<eos>` is not added.
+--- The ids of the words of a text, parted by spaces; `<eos>` is not added.
 -- @param vocabulary as in a corpus
 -- @param line string
 -- @return int32 tensor [n], or nil and a message if a word is unknown and there is no `<unk>`
@@ -76,7 +76,7 @@ function text.encode(vocabulary, line)
   return core.tensor(ids, "int32")
 end
 
---- The text of word numbers: words with spaces between, a line for each `<eos>`.
+--- The text of token ids: words with spaces between, a line for each `<eos>`.
 -- @param vocabulary as in a corpus
 -- @param tokens int32 tensor [n] or list of integers
 -- @return string
@@ -152,7 +152,7 @@ end
 -- @param vocabulary as in a corpus
 -- @param[opt=false] grow whether unknown words are added to the vocabulary; else they become
 --   `<unk>` if the vocabulary has it
--- @return int32 tensor of word numbers, or nil and a message
+-- @return int32 tensor of token ids, or nil and a message
 function text.read(path, vocabulary, grow)
   if grow then return read_tokens(path, function(word) return add(vocabulary, word) end) end
   if not vocabulary.index[EOS] then return nil, not_known(EOS) end

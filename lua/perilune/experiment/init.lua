@@ -41,12 +41,13 @@ local experiment = {}
 --
 -- Options are declared as `{"batch-size", default = 64, type = "integer", min = 1, help = ""}`
 -- and read as `options.batch_size`. The fields of a declaration are `type` ("string",
--- "integer", "number", "boolean", given as yes or no, or "flag"), `default`, `quick` (the default with --quick), `choices` (a
--- list), `many` (the value is a list, given with commas or as "all"), `min`, `max`, `value`
--- (its name on the help page), `help`, `of` (see `settings`), and `free` (it does not determine the numbers, so
--- that --resume may change it). `--data`, `--out`, `--seed`, `--threads`, `--epochs`,
--- `--resume`, `--join`, `--quick` and `--help` are there by themselves; a declaration under
--- such a name adds to it. With `--resume` the values are those of the run that is resumed.
+-- "integer", "number", "boolean", given as yes or no, or "flag"), `default`, `quick` (the
+-- default with --quick), `choices` (a list), `many` (the value is a list, given with commas or
+-- as "all"), `min`, `max`, `value` (its name on the help page), `help`, `of` (see `settings`),
+-- and `free` (it does not determine the results, so that --resume may change it). `--data`,
+-- `--out`, `--seed`, `--threads`, `--epochs`, `--resume`, `--join`, `--quick` and `--help` are
+-- there by themselves; a declaration under such a name adds to it. With `--resume` the values
+-- are those of the run that is resumed.
 -- @param words the table `arg`
 -- @param about `name` of the task; `options`, a list of declarations; `summary` and `notes`,
 --   texts of the help page

@@ -25,8 +25,8 @@ local FIELDS <const> = {
   value = internal.absent,   -- what the help page calls the value
   of = internal.absent,      -- what has its own default: "variant"; see experiment.settings
   help = "",
-  free = false,              -- does not determine the numbers: --resume may change it
-  same = internal.absent,    -- function(a, b): whether both give the same numbers
+  free = false,              -- does not determine the results: --resume may change it
+  same = internal.absent,    -- function(a, b): whether both give the same results
 }
 
 local function same_data(a, b)
@@ -207,7 +207,7 @@ function option.default(self, quick)
   return read_many(self, option.text(value))
 end
 
---- Whether two values give the same numbers.
+--- Whether two values give the same results.
 -- @param self the option
 -- @param a value
 -- @param b another

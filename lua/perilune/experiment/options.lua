@@ -183,7 +183,7 @@ function options.behind(values)
   return parsed[values]
 end
 
---- The values that determine the numbers, by key.
+--- The values that determine the results, by key.
 -- @param values what `new` gave
 -- @return plain table
 function options.determining(values)

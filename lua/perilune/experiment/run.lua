@@ -2,7 +2,7 @@
 --
 -- The folder holds
 --
--- - `options.json`: the task and the options that determine the numbers;
+-- - `options.json`: the task and the options that determine the results;
 -- - `metrics.jsonl`: one JSON object a line, appended by `run:log`;
 -- - `checkpoint.safetensors`: how far the run is: the length of the metrics, the finished
 --   jobs, the random numbers, and the state of the job that is not finished;
@@ -89,7 +89,8 @@ end
 local function is_unfinished(folder)
   local path = folder .. "/checkpoint.safetensors"
   local saved = exists(path) and must(store.load(path))
-  return saved and (saved.key ~= nil or core.file_size(folder .. "/metrics.jsonl") ~= saved.metrics_bytes)
+  local bytes = core.file_size(folder .. "/metrics.jsonl")
+  return saved and (saved.key ~= nil or bytes ~= saved.metrics_bytes)
 end
 
 -- The records of other runs, which --join names; two that trained the same are a mistake.

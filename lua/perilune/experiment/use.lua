@@ -30,6 +30,8 @@ end
 -- @return what the module gives
 return function(name)
   local path = type(name) == "string" and package.searchpath("../" .. name, package.path, "")
-  if not path then complain("use: there is no %s.lua beside the folder of the script", tostring(name)) end
+  if not path then
+    complain("use: there is no %s.lua beside the folder of the script", tostring(name))
+  end
   return run(path)
 end

@@ -168,8 +168,9 @@ dimensions. Everything counts from 1, and -1 is the last.
     x * 2 + 1, x:sum(1), pl.sum(x, 1)       -- operators, methods, functions
 
 `#x` is the first size, `x.grad` the gradient after `backward`, `x.requires_grad` whether it
-has one, `x.is_leaf` whether no op has made it that is recorded. Comparisons of elements are methods, `a:lt(b)`; `a == b` asks whether both are the
-same tensor. Functions that make tensors are listed by help(pl).]]
+has one, `x.is_leaf` whether no op has made it that is recorded. Comparisons of elements are
+methods, `a:lt(b)`; `a == b` asks whether both are the same tensor. Functions that make tensors
+are listed by help(pl).]]
 
 -- The groups of the engine's functions, with those names that are fields of `owner`.
 local function add_groups(p, owner)

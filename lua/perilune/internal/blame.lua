@@ -9,7 +9,8 @@ local sources = require "perilune.sources"
 
 local getinfo = debug and debug.getinfo
 local error, huge, type, xpcall = error, math.huge, type, xpcall
-local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
+local find, format, gsub = string.find, string.format, string.gsub
+local match, sub = string.match, string.sub
 local source_of = sources.find
 
 local blame = {}

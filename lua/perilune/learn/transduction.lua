@@ -139,7 +139,7 @@ local function savings(f)
   return ((f + 1):relu():square() - (1 - f):relu():square()) * 0.5
 end
 
--- Geometric from `first` to `last` in so many turns.
+-- Geometric from `first` to `last` in `turns` turns.
 local function between(first, last, turn, turns)
   return turns == 1 and last or first * (last / first) ^ ((turn - 1) / (turns - 1))
 end

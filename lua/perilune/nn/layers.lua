@@ -14,7 +14,8 @@ local class, parameter = module.class, module.parameter
 local layers = {}
 
 -- The weight of a layer, and its n_out biases unless there are to be none. PyTorch counts the
--- numbers of weight[1] as the inputs of one output, which in a transposed convolution they are not.
+-- elements of weight[1] as the inputs of one output, which in a transposed convolution they are
+-- not.
 local function weight_and_bias(self, size, n_out, bias)
   self.weight = parameter(init.kaiming_uniform_(pl.empty(size), {a = math.sqrt(5)}))
   local bound = 1 / math.sqrt(self.weight:numel() // size[1])

@@ -287,7 +287,7 @@ function Module:requires_grad_(on)
   return self
 end
 
---- The number of values in all parameters.
+--- The number of elements in all parameters.
 -- @return integer
 function Module:parameter_count()
   local n = 0
@@ -378,7 +378,7 @@ local function each_own(t, prefix, seen, visit)
   end
 end
 
--- "weight [6,1,5,5], bias [6]", and how many numbers these are.
+-- "weight [6,1,5,5], bias [6]", and how many elements these have.
 local function own_parameters(m)
   local texts, n = {}, 0
   each_own(m, "", {}, function(path, p)

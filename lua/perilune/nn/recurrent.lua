@@ -41,7 +41,7 @@ end
 -- Layers around the recurrent ones
 --
 
---- A vector for each word: int32 word numbers from 1, of any shape, -> [..., n].
+--- A vector for each word: int32 token ids from 1, of any shape, -> [..., n].
 --
 -- With `dropout` whole words are left out in training (Gal and Ghahramani 2016): each with
 -- that probability, everywhere in the batch at once, the others scaled up.

@@ -25,7 +25,9 @@ local function add(module)
   for name, value in next, (require(module)) do optim[name] = value end
 end
 
-for _, part in ipairs {"groups", "schedules", "clipping", "average"} do add("perilune.optim." .. part) end
+for _, part in ipairs {"groups", "schedules", "clipping", "average"} do
+  add("perilune.optim." .. part)
+end
 
 -- Each file of the folder algorithms/ has one optimiser, or two that are nearly the same.
 for _, module in ipairs(sources.modules) do
