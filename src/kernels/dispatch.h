@@ -4,26 +4,26 @@
 #ifndef PERILUNE_DISPATCH_H
 #define PERILUNE_DISPATCH_H
 
-#include "math/math.h"
+#include "kernels.h"
 
-typedef struct {
-  const char *name;
-  const pl_math_kernels *math;
-  const pl_conv_kernels *conv;
-  const pl_conv_kernels *few; /* the same for what would not fill wide vectors */
-  const pl_panel_kernels *panels;
-  const pl_gemm_kernels *gemm;
-} pl_kernels;
+typedef struct pl_kernels pl_kernels;
+struct pl_kernels {
+  const char *isa;
+  int lanes;                /* elements of a vector */
+  const pl_kernels *narrow; /* the set for what would not fill these vectors */
+#define PL_MEMBER(type, name) const pl_##type##_kernels *name;
+  PL_KERNEL_TABLES(PL_MEMBER)
+#undef PL_MEMBER
+};
 
 const pl_kernels *pl_kernels_now(void);
-#define PL_MATH   (pl_kernels_now()->math)
-#define PL_CONV   (pl_kernels_now()->conv)
-#define PL_PANELS (pl_kernels_now()->panels)
-#define PL_GEMM   (pl_kernels_now()->gemm)
+/* Set i of those that this processor runs, the widest first, or NULL. */
+const pl_kernels *pl_kernels_at(int i);
+/* For a result of `width` channels, a filter gradient of `width` output channels, or pooling of
+ * rows of `width` elements. */
+const pl_kernels *pl_kernels_for(int64_t width);
 
-/* For a result of so many channels, the gradient of weights of so many, or pooling of rows of so
- * many numbers. */
-#define PL_CONV_OF(channels) \
-  ((channels) <= 64 / (int)sizeof(pl_real) ? pl_kernels_now()->few : PL_CONV)
+/* A table of the set: PL_KERNELS(softmax)->log_softmax(...). */
+#define PL_KERNELS(table) (pl_kernels_now()->table)
 
 #endif

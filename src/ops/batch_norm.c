@@ -139,7 +139,7 @@ typedef struct {
   pl_real *mean, *rstd;
   double *sum, *dot; /* [items] */
   pl_pool pool;
-  const pl_conv_kernels *kernels;
+  const pl_kernels *kernels;
   pl_real *aside; /* before pooling: a plane for each thread */
 } job;
 
@@ -151,10 +151,10 @@ static bool job_new(job *k, const pl_args *c, const pl_tensor *x, pl_real *mean,
   k->items = k->shares * l.c;
   k->step = l.c * l.inner;
   k->outputs = l.inner;
-  k->kernels = PL_CONV_OF(l.inner);
+  k->kernels = pl_kernels_for(l.inner);
   if (is_pooled(c)) {
     k->pool = windows(c);
-    k->kernels = PL_CONV_OF(k->pool.ow);
+    k->kernels = pl_kernels_for(k->pool.ow);
     k->outputs = k->pool.oh * k->pool.ow;
   }
   int64_t planes = is_pooled(c) ? omp_get_max_threads() : 0;
@@ -186,13 +186,13 @@ static double total(const job *k, const double *sums, int64_t channel) {
 static void sum_item(const job *k, int64_t item) {
   const pl_real *x;
   pl_channel numbers = numbers_of(k, item, &x);
-  k->sum[item] = k->kernels->channel_sum(numbers, x);
+  k->sum[item] = k->kernels->channel->sum(numbers, x);
 }
 
 static void square_item(const job *k, int64_t item) {
   const pl_real *x;
   pl_channel numbers = numbers_of(k, item, &x);
-  k->dot[item] = k->kernels->channel_squares(numbers, x, k->mean[item % k->l.c]);
+  k->dot[item] = k->kernels->channel->squares(numbers, x, k->mean[item % k->l.c]);
 }
 
 static void end_statistics(const job *k, int64_t channel) {
@@ -215,13 +215,13 @@ static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
   pl_channel numbers = numbers_of(k, item, &x);
   set_scale(k->c, channel, k->mean[channel], k->rstd[channel], &scale, &shift);
   if (!k->aside) {
-    k->kernels->channel_scale(numbers, x, scale, shift, slope, y + to, k->step);
+    k->kernels->channel->scale(numbers, x, scale, shift, slope, y + to, k->step);
     return;
   }
   pl_real *aside = k->aside + omp_get_thread_num() * k->l.inner;
   for (int64_t i = 0; i < numbers.n; i++, x += k->step, to += k->l.c * k->outputs) {
-    k->kernels->channel_scale((pl_channel){1, k->l.inner, 0}, x, scale, shift, slope, aside, 0);
-    k->kernels->max_pool(&k->pool, 1, aside, y + to, at + to);
+    k->kernels->channel->scale((pl_channel){1, k->l.inner, 0}, x, scale, shift, slope, aside, 0);
+    k->kernels->pool->max_pool(&k->pool, 1, aside, y + to, at + to);
   }
 }
 
@@ -337,16 +337,16 @@ static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl
 }
 
 /* What flows back to an item. */
-static pl_channel_back back_of(const job *k, int64_t item, const pl_real *g) {
+static pl_channel_grad back_of(const job *k, int64_t item, const pl_real *g) {
   const int64_t channel = item % k->l.c;
   const int64_t from = (first_image(k, item) * k->l.c + channel) * k->outputs;
-  pl_channel_back b = {.g = g + from,
-                       .winners = k->outputs,
+  pl_channel_grad b = {.g = g + from,
+                       .maxima = k->outputs,
                        .g_step = k->l.c * k->outputs,
                        .slope = act_slope(k->c),
                        .mean = k->mean[channel]};
   if (is_pooled(k->c)) {
-    b.at = pl_int32s(k->c->saved[2]) + from;
+    b.argmax = pl_int32s(k->c->saved[2]) + from;
     b.y = pl_reals(k->c->out[0]) + from;
   }
   set_scale(k->c, channel, b.mean, k->rstd[channel], &b.scale, &b.shift);
@@ -354,18 +354,18 @@ static pl_channel_back back_of(const job *k, int64_t item, const pl_real *g) {
 }
 
 static void dot_item(const job *k, int64_t item, const pl_real *g) {
-  pl_channel_back b = back_of(k, item, g);
+  pl_channel_grad b = back_of(k, item, g);
   pl_channel numbers = numbers_of(k, item, &b.x);
-  k->kernels->channel_dots(numbers, &b, &k->sum[item], &k->dot[item]);
+  k->kernels->channel->dots(numbers, &b, &k->sum[item], &k->dot[item]);
 }
 
 static void blend_item(const job *k, int64_t item, const pl_real *g, const pl_real *gw,
                        const pl_real *gb, pl_real *gx) {
   const int64_t channel = item % k->l.c;
-  pl_channel_back b = back_of(k, item, g);
+  pl_channel_grad b = back_of(k, item, g);
   pl_channel numbers = numbers_of(k, item, &b.x);
   blend f = blend_of(k->c, k->l, channel, b.mean, k->rstd[channel], gw[channel], gb[channel]);
-  k->kernels->channel_blend(numbers, &b, f.a, f.b, f.d, gx + (b.x - k->x));
+  k->kernels->channel->blend(numbers, &b, f.a, f.b, f.d, gx + (b.x - k->x));
 }
 
 static bool back_images(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_real *gw,

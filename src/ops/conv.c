@@ -206,36 +206,8 @@ static bool transpose_shape(pl_args *c) {
 ** Values
 */
 
-/* A convolution or its adjoints, with fewer products where that is faster. */
-static bool forward(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
-                    pl_real *y) {
-  const pl_conv_kernels *k = PL_CONV_OF(p->k);
-  return (k->minimal_suits(p) ? k->minimal_forward : k->conv_forward)(p, x, w, end, y);
-}
-
-static bool transpose(const pl_conv *p, const pl_real *x, const pl_real *w, const pl_conv_end *end,
-                      pl_real *y) {
-  const pl_conv_kernels *k = PL_CONV_OF(p->c);
-  return (k->minimal_suits(p) ? k->minimal_transpose : k->conv_transpose)(p, x, w, end, y);
-}
-
-/* Through pooling, sums over the winners are made by vectors that hold a row of the window. */
-static bool input_grad(const pl_conv *p, const pl_conv_back *back, const pl_real *w, pl_real *gx) {
-  const pl_conv_kernels *k = PL_CONV_OF(p->s);
-  if (back->pool && k->winners_suit_input(p, back->pool))
-    return k->winners_input_grad(p, back, w, gx);
-  k = PL_CONV_OF(p->c);
-  return (k->minimal_suits(p) ? k->minimal_input_grad : k->conv_input_grad)(p, back, w, gx);
-}
-
-static bool weight_grad(const pl_conv *p, const pl_real *x, const pl_conv_back *back, pl_real *gw,
-                        pl_real *gbias) {
-  const pl_conv_kernels *k = PL_CONV_OF(p->s);
-  if (back->pool && k->winners_suit_weight(p, back->pool))
-    return k->winners_weight_grad(p, x, back, gw, gbias);
-  k = PL_CONV_OF(p->k);
-  return (k->minimal_suits(p) ? k->minimal_weight_grad : k->conv_weight_grad)(p, x, back, gw,
-                                                                              gbias);
+static double act_slope(const pl_args *c) {
+  return pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
 }
 
 static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t) : NULL; }
@@ -245,16 +217,14 @@ static bool conv2d_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_conv_end end = {.bias = reals_or_null(bias),
-                     .act = (pl_activation)c->attr[ACTIVATION].i,
-                     .slope = (pl_real)c->attr[SLOPE].d};
+  pl_epilogue e = {.bias = reals_or_null(bias), .slope = (pl_real)act_slope(c)};
   const pl_pool pool = windows(c, &p);
   if (is_pooled(c)) {
     if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
-    end.pool = &pool;
-    end.at = pl_int32s(c->saved[0]);
+    e.pool = &pool;
+    e.argmax = pl_int32s(c->saved[0]);
   }
-  return forward(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
+  return pl_conv_forward(&p, pl_reals(x), pl_reals(w), &e, pl_reals(c->out[0]));
 }
 
 static bool transpose_forward(pl_args *c) {
@@ -262,24 +232,25 @@ static bool transpose_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   if (pl_error() || !transpose_geometry(c, &p)) return false;
-  pl_conv_end end = {.bias = reals_or_null(bias),
-                     .act = (pl_activation)c->attr[TRANSPOSE_ACTIVATION].i,
-                     .slope = (pl_real)c->attr[TRANSPOSE_SLOPE].d};
-  return transpose(&p, pl_reals(x), pl_reals(w), &end, pl_reals(c->out[0]));
+  const pl_epilogue e = {
+      .bias = reals_or_null(bias),
+      .slope = (pl_real)pl_act_slope(c->attr[TRANSPOSE_ACTIVATION].i, c->attr[TRANSPOSE_SLOPE].d)};
+  return pl_conv_transpose(&p, pl_reals(x), pl_reals(w), &e, pl_reals(c->out[0]));
 }
 
 static bool input_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   return g && w && input_grad_geometry(c, &p) &&
-         input_grad(&p, &(pl_conv_back){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
+         pl_conv_input_grad(&p, &(pl_prologue){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
 }
 
 static bool weight_grad_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
   return g && x && weight_grad_geometry(c, &p) &&
-         weight_grad(&p, pl_reals(x), &(pl_conv_back){.g = pl_reals(g)}, pl_reals(c->out[0]), NULL);
+         pl_conv_weight_grad(&p, pl_reals(x), &(pl_prologue){.g = pl_reals(g)}, pl_reals(c->out[0]),
+                             NULL);
 }
 
 /*
@@ -301,10 +272,6 @@ static pl_tensor *weight_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *x,
                                    const pl_tensor *w) {
   return pl_conv2d_weight_grad(g, x, c->attr[STRIDE].ints, c->attr[PADDING].ints,
                                c->attr[DILATION].ints, pl_size(w));
-}
-
-static double act_slope(const pl_args *c) {
-  return pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
 }
 
 /* The activation's sign is that of its result, since slopes are not negative, and also that of
@@ -330,15 +297,16 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
   for (int i = 0; i < c->n_in && !pl_error(); i++)
     if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_conv_back back = {.g = pl_reals(g), .y = reals_or_null(y), .slope = (pl_real)act_slope(c)};
+  pl_prologue back = {.g = pl_reals(g), .y = reals_or_null(y), .slope = (pl_real)act_slope(c)};
   const pl_pool pool = windows(c, &p);
   if (is_pooled(c)) {
     back.pool = &pool;
-    back.at = pl_int32s(c->saved[0]);
+    back.argmax = pl_int32s(c->saved[0]);
   }
-  if (need & 1 && !input_grad(&p, &back, pl_reals(w), pl_reals(gin[0]))) return false;
+  if (need & 1 && !pl_conv_input_grad(&p, &back, pl_reals(w), pl_reals(gin[0]))) return false;
   if (!(need & 2)) return !(need & 4) || conv2d_rule(c, gout, 4, gin);
-  return weight_grad(&p, pl_reals(x), &back, pl_reals(gin[1]), need & 4 ? pl_reals(gin[2]) : NULL);
+  return pl_conv_weight_grad(&p, pl_reals(x), &back, pl_reals(gin[1]),
+                             need & 4 ? pl_reals(gin[2]) : NULL);
 }
 
 static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,

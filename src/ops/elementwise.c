@@ -16,7 +16,7 @@ typedef struct {
 
 static void *kernel(size_t offset) {
   void *f;
-  memcpy(&f, (const char *)PL_MATH + offset, sizeof f);
+  memcpy(&f, (const char *)PL_KERNELS(math) + offset, sizeof f);
   return f;
 }
 

@@ -219,8 +219,8 @@ static bool index_add_forward(pl_args *c) {
   pl_fill(c->out[0], 0);
   for (int64_t o = 0; o < s.outer; o++)
     for (int64_t k = 0; k < s.n; k++)
-      PL_MATH->accumulate(s.inner, out + (o * n + at[k] - 1) * s.inner,
-                          in + (o * s.n + k) * s.inner);
+      PL_KERNELS(reduce)->accumulate(s.inner, out + (o * n + at[k] - 1) * s.inner,
+                                     in + (o * s.n + k) * s.inner);
   return true;
 }
 

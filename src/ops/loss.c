@@ -28,10 +28,10 @@ static bool cross_entropy_shape(pl_args *c) {
 }
 
 static double row_loss(int64_t n, const pl_real *x, int32_t label, double s, pl_real *lse) {
-  *lse = PL_MATH->logsumexp(n, x);
+  *lse = PL_KERNELS(softmax)->logsumexp(n, x);
   double loss = (double)*lse - (double)x[label - 1];
   if (s == 0) return loss;
-  double mean = PL_MATH->sum(n, x) / (double)n;
+  double mean = PL_KERNELS(reduce)->sum(n, x) / (double)n;
   return (1 - s) * loss + s * ((double)*lse - mean);
 }
 
@@ -64,8 +64,8 @@ static bool cross_entropy_fast(const pl_args *c, pl_tensor *const *gout, unsigne
 #pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN / 4)
   for (int64_t r = 0; r < rows; r++) {
     pl_real *out = pl_reals(gin[0]) + r * n;
-    PL_MATH->exp_shift(n, out, pl_reals(x) + r * n, -lse[r], (pl_real)g,
-                       (pl_real)(-g * s / (double)n));
+    PL_KERNELS(softmax)->exp_shift(n, out, pl_reals(x) + r * n, -lse[r], (pl_real)g,
+                                   (pl_real)(-g * s / (double)n));
     out[pl_int32s(labels)[r] - 1] -= (pl_real)(g * (1 - s));
   }
   return true;
@@ -164,7 +164,8 @@ static bool bce_sums(pl_args *c, const pl_real *x, const pl_real *y) {
   if (!sum) return false;
 #pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
   for (int64_t p = 0; p < pieces; p++)
-    sum[p] = PL_MATH->bce_sum(PL_MIN(piece, n - p * piece), x + p * piece, y + p * piece);
+    sum[p] =
+        PL_KERNELS(softmax)->bce_sum(PL_MIN(piece, n - p * piece), x + p * piece, y + p * piece);
   for (int64_t p = 0; p < pieces; p++) total += sum[p];
   pl_real *out = pl_reals(c->out[0]);
   if (c->attr[0].i == BCE_ROWS)
@@ -181,7 +182,8 @@ static bool bce_forward(pl_args *c) {
   int64_t n = pl_numel(x);
 #pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
   for (int64_t i = 0; i < n; i += PIECE)
-    PL_MATH->bce(PL_MIN(PIECE, n - i), pl_reals(c->out[0]) + i, pl_reals(x) + i, pl_reals(y) + i);
+    PL_KERNELS(softmax)->bce(PL_MIN(PIECE, n - i), pl_reals(c->out[0]) + i, pl_reals(x) + i,
+                             pl_reals(y) + i);
   return true;
 }
 
@@ -203,8 +205,9 @@ static bool bce_grad_logits(const pl_args *c, pl_tensor *gout, pl_tensor *gx) {
   const double scale = c->attr[0].i == BCE_MEAN ? 1 / (double)n : 1;
 #pragma omp parallel for schedule(static) if (n > PL_GRAIN / 4)
   for (int64_t i = 0; i < n; i += piece)
-    PL_MATH->bce_grad(PL_MIN(piece, n - i), pl_reals(gx) + i, pl_reals(x) + i, pl_reals(y) + i,
-                      (pl_real)(scale * (double)pl_reals(g)[step * (i / piece)]));
+    PL_KERNELS(softmax)->bce_grad(PL_MIN(piece, n - i), pl_reals(gx) + i, pl_reals(x) + i,
+                                  pl_reals(y) + i,
+                                  (pl_real)(scale * (double)pl_reals(g)[step * (i / piece)]));
   return true;
 }
 

@@ -1,99 +1,9 @@
 /*
-** matmul.c: matrix products: those of some size by the kernels of gemm.c, by OpenBLAS small and
-** flat ones, those of a stack, and all on processors without wide vectors. OpenBLAS is called for
-** slices of the result, one slice a thread: for the sizes of small networks that is faster than
-** letting it split one call.
+** matmul.c: matrix products of tensors; kernels/gemm/algorithm.c picks how they are computed.
 */
-#include <cblas.h>
-#include <omp.h>
 #include <string.h>
 
 #include "ops.h"
-
-#ifdef PL_REAL_IS_DOUBLE
-#define GEMM cblas_dgemm
-#else
-#define GEMM cblas_sgemm
-#endif
-
-/*
-** Below so many multiplications a second thread costs more than it saves; below so many, or with so
-** few rows or columns, to lay out the operands does.
-*/
-enum { SERIAL_LIMIT = 100000, PANEL_LIMIT = 1000000, FEW = 4 };
-
-void pl_gemm_serial(const pl_gemm_job *j) {
-  pl_blas_one_thread();
-  if (!j->m || !j->n) return;
-  GEMM(CblasRowMajor, j->ta ? CblasTrans : CblasNoTrans, j->tb ? CblasTrans : CblasNoTrans,
-       (blasint)j->m, (blasint)j->n, (blasint)j->k, 1, j->a, (blasint)PL_MAX(j->lda, 1), j->b,
-       (blasint)PL_MAX(j->ldb, 1), j->accumulate, j->c, (blasint)PL_MAX(j->ldc, 1));
-}
-
-/* Rows `from` up to `to` of the result. */
-static pl_gemm_job rows_of(const pl_gemm_job *j, int64_t from, int64_t to) {
-  pl_gemm_job s = *j;
-  s.m = to - from;
-  s.a += from * (j->ta ? 1 : j->lda);
-  s.c += from * j->ldc;
-  return s;
-}
-
-static pl_gemm_job columns_of(const pl_gemm_job *j, int64_t from, int64_t to) {
-  pl_gemm_job s = *j;
-  s.n = to - from;
-  s.b += from * (j->tb ? j->ldb : 1);
-  s.c += from;
-  return s;
-}
-
-/* Slices begin at multiples of 16, the widest tile of the BLAS kernels. */
-static int64_t cut(int64_t n, int part, int parts) {
-  return part == parts ? n : n * part / parts & ~(int64_t)15;
-}
-
-static void finish(const pl_gemm_job *j) {
-  const int64_t piece = PL_MAX(1, 4096 / PL_MAX(j->n, 1));
-  if (!j->finish) return;
-#pragma omp parallel for schedule(static) if (j->m * j->n > PL_GRAIN)
-  for (int64_t r = 0; r < j->m; r += piece) {
-    const int64_t rows = PL_MIN(piece, j->m - r);
-    PL_MATH->bias_act(rows, j->n, j->c + r * j->ldc, j->finish->bias, j->finish->slope);
-  }
-}
-
-/* By the BLAS, each thread a slice. */
-static void by_slices(const pl_gemm_job *j, int parts) {
-  const bool rows = j->m >= j->n;
-  const int64_t longest = rows ? j->m : j->n;
-  pl_blas_one_thread();
-#pragma omp parallel for schedule(static) num_threads(parts)
-  for (int i = 0; i < parts; i++) {
-    int64_t from = cut(longest, i, parts), to = cut(longest, i + 1, parts);
-    pl_gemm_job slice = rows ? rows_of(j, from, to) : columns_of(j, from, to);
-    pl_gemm_serial(&slice);
-  }
-}
-
-static void sum_rows(const pl_gemm_job *j) {
-  if (!j->sums) return;
-  memset(j->sums, 0, (size_t)j->m * sizeof *j->sums);
-  for (int64_t i = 0; i < j->k; i++) PL_MATH->accumulate(j->m, j->sums, j->a + i * j->lda);
-}
-
-bool pl_gemm(const pl_gemm_job *j) {
-  pl_blas_one_thread();
-  const int64_t work = j->m * j->n * j->k;
-  const int parts = (int)PL_MIN(omp_get_max_threads(), PL_MAX(j->m, j->n) / 16);
-  const bool alone = work < SERIAL_LIMIT || omp_in_parallel();
-  if (!alone && work >= PANEL_LIMIT && PL_GEMM->product && PL_MIN(j->m, j->n) >= FEW)
-    return PL_GEMM->product(j, PL_MAX(parts, 1));
-  if (alone || parts < 2) pl_gemm_serial(j);
-  else by_slices(j, parts);
-  finish(j);
-  sum_rows(j);
-  return true;
-}
 
 /*
 ** bmm: the product itself, of matrices or of batches of them
@@ -146,22 +56,6 @@ static bool bmm_shape(pl_args *c) {
   return pl_out(c, 0, PL_REAL, size);
 }
 
-/*
-** Many products. One alone must not come this way: even a region of one thread is a region,
-** and OpenMP starts new threads each time for one that is nested in it.
-*/
-static void gemm_stack(pl_gemm_job j, int64_t n, int64_t a_step, int64_t b_step) {
-  pl_blas_one_thread();
-#pragma omp parallel for schedule(static) if (n * j.m * j.n * j.k > SERIAL_LIMIT)
-  for (int64_t i = 0; i < n; i++) {
-    pl_gemm_job one = j;
-    one.a += i * a_step;
-    one.b += i * b_step;
-    one.c += i * j.m * j.n;
-    pl_gemm_serial(&one);
-  }
-}
-
 static bool bmm_forward(pl_args *c) {
   operand a, b;
   if (!operand_of(c->in[0], &a) || !operand_of(c->in[1], &b)) return false;
@@ -179,7 +73,7 @@ static bool bmm_forward(pl_args *c) {
   j.b = pl_reals(b.t);
   j.c = pl_reals(y);
   if (r == 2 || y->size[0] == 1) return pl_gemm(&j);
-  gemm_stack(j, y->size[0], a.batch, b.batch);
+  pl_gemm_stack(&j, y->size[0], a.batch, b.batch);
   return true;
 }
 
@@ -332,9 +226,9 @@ static bool linear_forward(pl_args *c) {
                    .ldb = k,
                    .ldc = n,
                    .tb = true};
-  pl_finish f = {NULL, (pl_real)pl_act_slope(c->attr[0].i, c->attr[1].d)};
-  if (!bias && f.slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
-  if (bias) f.bias = pl_reals(bias), j.finish = &f;
+  pl_epilogue e = {.slope = (pl_real)pl_act_slope(c->attr[0].i, c->attr[1].d)};
+  if (!bias && e.slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
+  if (bias) e.bias = pl_reals(bias), j.epilogue = &e;
   return !pl_error() && pl_gemm(&j);
 }
 

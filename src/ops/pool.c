@@ -87,7 +87,7 @@ static bool max_forward(pl_args *c) {
 #pragma omp parallel if (p.planes * p.h * p.w > PL_GRAIN)
   {
     int64_t count, first = my_planes(&p, &count), to = first * p.oh * p.ow;
-    PL_CONV_OF(p.ow)->max_pool(&p, count, in + first * p.h * p.w, out + to, at + to);
+    pl_kernels_for(p.ow)->pool->max_pool(&p, count, in + first * p.h * p.w, out + to, at + to);
   }
   return true;
 }
@@ -117,7 +117,8 @@ static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 #pragma omp parallel if (p.planes * p.h * p.w > PL_GRAIN)
   {
     int64_t count, first = my_planes(&p, &count), to = first * p.oh * p.ow;
-    PL_CONV_OF(p.ow)->max_pool_grad(&p, count, from + to, at + to, gx + first * p.h * p.w);
+    pl_kernels_for(p.ow)->pool->max_pool_grad(&p, count, from + to, at + to,
+                                              gx + first * p.h * p.w);
   }
   return true;
 }
@@ -142,7 +143,7 @@ static bool avg_forward(pl_args *c) {
   pl_pool p;
   pl_tensor *x = pl_packed(c->in[0]);
   if (!x || !pool_geometry(c, &p)) return false;
-  PL_CONV->avg_pool(&p, pl_reals(x), pl_reals(c->out[0]));
+  PL_KERNELS(pool)->avg_pool(&p, pl_reals(x), pl_reals(c->out[0]));
   return true;
 }
 
@@ -168,7 +169,7 @@ static bool back_forward(pl_args *c) {
   pl_pool p;
   pl_tensor *g = pl_packed(c->in[0]);
   if (!g || !back_geometry(c, &p)) return false;
-  PL_CONV->avg_pool_grad(&p, pl_reals(g), pl_reals(c->out[0]));
+  PL_KERNELS(pool)->avg_pool_grad(&p, pl_reals(g), pl_reals(c->out[0]));
   return true;
 }
 

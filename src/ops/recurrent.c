@@ -67,8 +67,8 @@ static bool input_products(const pl_args *c, sizes s, const pl_real *bias, pl_te
                    .ldb = s.i,
                    .ldc = s.gates,
                    .tb = true};
-  const pl_finish f = {bias, 1};
-  if (bias) j.finish = &f;
+  const pl_epilogue f = {.bias = bias, .slope = 1};
+  if (bias) j.epilogue = &f;
   return pl_gemm(&j);
 }
 
@@ -79,10 +79,10 @@ static bool input_products(const pl_args *c, sizes s, const pl_real *bias, pl_te
 static pl_real *packed(const pl_args *c, sizes s, bool transposed) {
   pl_tensor *w = pl_packed(c->in[WEIGHT_HH]);
   int64_t k = transposed ? s.h : s.gates, n = transposed ? s.gates : s.h;
-  pl_tensor *panels = w ? pl_empty(PL_REAL, pl_list(PL_PANELS->size(k, n))) : NULL;
-  if (!panels) return NULL;
-  PL_PANELS->pack(k, n, pl_reals(w), s.h, transposed, pl_reals(panels));
-  return pl_reals(panels);
+  pl_tensor *packed = w ? pl_empty(PL_REAL, pl_list(PL_KERNELS(packed)->size(k, n))) : NULL;
+  if (!packed) return NULL;
+  PL_KERNELS(packed)->pack(k, n, pl_reals(w), s.h, transposed, pl_reals(packed));
+  return pl_reals(packed);
 }
 
 /* The batch is cut into parts, one a thread, which need nothing of each other. */
@@ -137,7 +137,7 @@ static double layer_flops(const pl_args *c) {
 
 /* What flows into y at step t, plus what flows back from the step after it. */
 static void add_rows(pl_real *sum, const pl_real *g, int64_t n) {
-  if (g) PL_MATH->accumulate(n, sum, g);
+  if (g) PL_KERNELS(reduce)->accumulate(n, sum, g);
 }
 
 /*
@@ -159,7 +159,7 @@ static bool joint_bias(const pl_args *c, sizes s, const pl_real **bias) {
   pl_tensor *sum = pl_full(PL_REAL, pl_list(s.gates), 0);
   for (int i = BIAS_IH; i <= BIAS_HH && sum; i++) {
     pl_tensor *b = c->in[i] ? pl_packed(c->in[i]) : NULL;
-    if (b) PL_MATH->accumulate(s.gates, pl_reals(sum), pl_reals(b));
+    if (b) PL_KERNELS(reduce)->accumulate(s.gates, pl_reals(sum), pl_reals(b));
   }
   *bias = sum ? pl_reals(sum) : NULL;
   return !pl_error();
@@ -182,11 +182,12 @@ static bool lstm_forward(pl_args *c) {
     for (int64_t t = 0; t < s.t; t++) {
       pl_real *gt = g + (t * s.b + from) * s.gates;
       const int64_t at = (t * s.b + from) * s.h;
-      PL_PANELS->product(n, s.gates, s.h, before(y, pl_reals(h0), s, t) + from * s.h, s.h, w, true,
-                         gt, s.gates);
+      PL_KERNELS(packed)->product(n, s.gates, s.h, before(y, pl_reals(h0), s, t) + from * s.h, s.h,
+                                  w, true, gt, s.gates);
       for (int64_t r = 0; r < n; r++)
-        PL_MATH->lstm(s.h, gt + r * s.gates, before(cell, pl_reals(c0), s, t) + (from + r) * s.h,
-                      cell + at + r * s.h, y + at + r * s.h);
+        PL_KERNELS(recurrent)->lstm(s.h, gt + r * s.gates,
+                                    before(cell, pl_reals(c0), s, t) + (from + r) * s.h,
+                                    cell + at + r * s.h, y + at + r * s.h);
     }
   }
   return copy_last(c->out[1], y, s) && copy_last(c->out[2], cell, s);
@@ -213,10 +214,11 @@ static bool lstm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, p
       pl_real *gt = pl_reals(gg) + (t * s.b + from) * s.gates;
       add_rows(dh, gy ? pl_reals(gy) + at : NULL, n * s.h);
       for (int64_t r = 0; r < n; r++)
-        PL_MATH->lstm_grad(s.h, g + (t * s.b + from + r) * s.gates,
-                           before(cell, pl_reals(c0), s, t) + (from + r) * s.h, cell + at + r * s.h,
-                           dh + r * s.h, dc + r * s.h, gt + r * s.gates);
-      PL_PANELS->product(n, s.h, s.gates, gt, s.gates, w, false, dh, s.h);
+        PL_KERNELS(recurrent)->lstm_grad(s.h, g + (t * s.b + from + r) * s.gates,
+                                         before(cell, pl_reals(c0), s, t) + (from + r) * s.h,
+                                         cell + at + r * s.h, dh + r * s.h, dc + r * s.h,
+                                         gt + r * s.gates);
+      PL_KERNELS(packed)->product(n, s.h, s.gates, gt, s.gates, w, false, dh, s.h);
     }
   }
   if (need >> H0 & 1) gin[H0] = gh;
@@ -307,10 +309,11 @@ static bool gru_forward(pl_args *c) {
     for (int64_t t = 0; t < s.t; t++) {
       const int64_t at = (t * s.b + from) * s.h;
       const pl_real *h = before(y, pl_reals(h0), s, t) + from * s.h;
-      PL_PANELS->product(n, s.gates, s.h, h, s.h, w, false, ht, s.gates);
+      PL_KERNELS(packed)->product(n, s.gates, s.h, h, s.h, w, false, ht, s.gates);
       for (int64_t r = 0; r < n; r++)
-        PL_MATH->gru(s.h, g + (t * s.b + from + r) * s.gates, ht + r * s.gates, pl_reals(bh),
-                     h + r * s.h, pl_reals(hn) + at + r * s.h, y + at + r * s.h);
+        PL_KERNELS(recurrent)->gru(s.h, g + (t * s.b + from + r) * s.gates, ht + r * s.gates,
+                                   pl_reals(bh), h + r * s.h, pl_reals(hn) + at + r * s.h,
+                                   y + at + r * s.h);
     }
   }
   return copy_last(c->out[1], y, s);
@@ -335,11 +338,12 @@ static bool gru_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
       const int64_t at = (t * s.b + from) * s.h, gate_at = (t * s.b + from) * s.gates;
       add_rows(dh, gy ? pl_reals(gy) + at : NULL, n * s.h);
       for (int64_t r = 0; r < n; r++)
-        PL_MATH->gru_grad(s.h, g + gate_at + r * s.gates, hn + at + r * s.h,
-                          before(y, pl_reals(h0), s, t) + (from + r) * s.h, dh + r * s.h,
-                          pl_reals(gi) + gate_at + r * s.gates,
-                          pl_reals(gr) + gate_at + r * s.gates);
-      PL_PANELS->product(n, s.h, s.gates, pl_reals(gr) + gate_at, s.gates, w, true, dh, s.h);
+        PL_KERNELS(recurrent)->gru_grad(s.h, g + gate_at + r * s.gates, hn + at + r * s.h,
+                                        before(y, pl_reals(h0), s, t) + (from + r) * s.h,
+                                        dh + r * s.h, pl_reals(gi) + gate_at + r * s.gates,
+                                        pl_reals(gr) + gate_at + r * s.gates);
+      PL_KERNELS(packed)->product(n, s.h, s.gates, pl_reals(gr) + gate_at, s.gates, w, true, dh,
+                                  s.h);
     }
   }
   if (need >> H0 & 1) gin[H0] = gh;

@@ -22,7 +22,7 @@ static bool sum_long_row(int64_t n, const pl_real *x, pl_real *y) {
   if (!part) return false;
 #pragma omp parallel for schedule(static) if (n > 4 * PL_GRAIN)
   for (int64_t b = 0; b < blocks; b++)
-    part[b] = PL_MATH->sum(PL_MIN(SUM_BLOCK, n - b * SUM_BLOCK), x + b * SUM_BLOCK);
+    part[b] = PL_KERNELS(reduce)->sum(PL_MIN(SUM_BLOCK, n - b * SUM_BLOCK), x + b * SUM_BLOCK);
   double total = 0;
   for (int64_t b = 0; b < blocks; b++) total += part[b];
   *y = (pl_real)total;
@@ -33,7 +33,7 @@ static bool sum_long_row(int64_t n, const pl_real *x, pl_real *y) {
 static bool sum_rows(int64_t rows, int64_t n, const pl_real *x, pl_real *y) {
   if (rows == 1) return sum_long_row(n, x, y);
 #pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN)
-  for (int64_t r = 0; r < rows; r++) y[r] = (pl_real)PL_MATH->sum(n, x + r * n);
+  for (int64_t r = 0; r < rows; r++) y[r] = (pl_real)PL_KERNELS(reduce)->sum(n, x + r * n);
   return true;
 }
 
@@ -47,10 +47,11 @@ static bool sum_columns(int64_t n, int64_t inner, const pl_real *x, pl_real *y) 
     pl_real *sum = part + b * inner;
     int64_t end = PL_MIN(n, (b + 1) * ROW_BLOCK);
     memset(sum, 0, (size_t)inner * sizeof *sum);
-    for (int64_t r = b * ROW_BLOCK; r < end; r++) PL_MATH->accumulate(inner, sum, x + r * inner);
+    for (int64_t r = b * ROW_BLOCK; r < end; r++)
+      PL_KERNELS(reduce)->accumulate(inner, sum, x + r * inner);
   }
   memset(y, 0, (size_t)inner * sizeof *y);
-  for (int64_t b = 0; b < blocks; b++) PL_MATH->accumulate(inner, y, part + b * inner);
+  for (int64_t b = 0; b < blocks; b++) PL_KERNELS(reduce)->accumulate(inner, y, part + b * inner);
   pl_scratch_free(part);
   return true;
 }

@@ -94,15 +94,15 @@ static bool forward(pl_args *c, layout l) {
   for (int64_t r = 0; r < l.rows; r++) {
     const pl_real *from = pl_reals(x) + r * l.n;
     pl_real *to = pl_reals(c->out[0]) + r * l.n;
-    m[r] = (pl_real)(PL_MATH->sum(l.n, from) / (double)l.n);
-    double var = PL_MATH->sum_squares_about(l.n, from, m[r]) / (double)l.n;
+    m[r] = (pl_real)(PL_KERNELS(reduce)->sum(l.n, from) / (double)l.n);
+    double var = PL_KERNELS(reduce)->sum_squares_about(l.n, from, m[r]) / (double)l.n;
     s[r] = (pl_real)(1 / sqrt(var + eps));
     if (!l.channels) {
-      PL_MATH->normalize(l.n, to, from, m[r], s[r], w, b);
+      PL_KERNELS(norm)->normalize(l.n, to, from, m[r], s[r], w, b);
       continue;
     }
     pl_real scale = w ? s[r] * w[r % l.channels] : s[r], shift = b ? b[r % l.channels] : 0;
-    PL_MATH->scale_shift(l.n, to, from, scale, shift - m[r] * scale, 1);
+    PL_KERNELS(norm)->scale_shift(l.n, to, from, scale, shift - m[r] * scale, 1);
   }
   return pl_save(c, 0, mean) && pl_save(c, 1, rstd);
 }
@@ -126,15 +126,15 @@ typedef struct {
 static void back_row(const back *k, int64_t r, pl_real *weighted) {
   int64_t n = k->l.n;
   const pl_real *g = k->g + r * n, *x = k->x + r * n;
-  if (weighted) PL_MATH->mul(n, weighted, g, 1, k->w, 1, 0), g = weighted;
-  k->sum[r] = PL_MATH->sum(n, g);
-  k->dot[r] = PL_MATH->dot_about(n, g, x, k->mean[r]);
+  if (weighted) PL_KERNELS(math)->mul(n, weighted, g, 1, k->w, 1, 0), g = weighted;
+  k->sum[r] = PL_KERNELS(reduce)->sum(n, g);
+  k->dot[r] = PL_KERNELS(reduce)->dot_about(n, g, x, k->mean[r]);
   if (!k->gx) return;
   double rstd = (double)k->rstd[r], count = (double)n;
   double a = k->l.channels && k->w ? rstd * (double)k->w[r % k->l.channels] : rstd;
   double b = -a * rstd * rstd * k->dot[r] / count;
   double d = -a * k->sum[r] / count - b * (double)k->mean[r];
-  PL_MATH->blend(n, k->gx + r * n, g, x, (pl_real)a, (pl_real)b, (pl_real)d);
+  PL_KERNELS(norm)->blend(n, k->gx + r * n, g, x, (pl_real)a, (pl_real)b, (pl_real)d);
 }
 
 static bool back_rows(const back *k) {
@@ -175,8 +175,8 @@ static void affine_of_places(const back *k, pl_real *gw, pl_real *gb) {
     }
     for (int64_t r = 0; r < k->l.rows; r++) {
       const pl_real *g = k->g + r * n + i, *x = k->x + r * n + i;
-      if (gw) PL_MATH->accumulate_about(m, gw + i, g, x, k->mean[r], k->rstd[r]);
-      if (gb) PL_MATH->accumulate(m, gb + i, g);
+      if (gw) PL_KERNELS(reduce)->accumulate_about(m, gw + i, g, x, k->mean[r], k->rstd[r]);
+      if (gb) PL_KERNELS(reduce)->accumulate(m, gb + i, g);
     }
   }
 }

@@ -7,10 +7,12 @@
 typedef void row_kernel(ptrdiff_t n, pl_real *y, const pl_real *x);
 
 static void log_softmax_row(ptrdiff_t n, pl_real *y, const pl_real *x) {
-  PL_MATH->log_softmax(n, y, x);
+  PL_KERNELS(softmax)->log_softmax(n, y, x);
 }
 
-static void softmax_row(ptrdiff_t n, pl_real *y, const pl_real *x) { PL_MATH->softmax(n, y, x); }
+static void softmax_row(ptrdiff_t n, pl_real *y, const pl_real *x) {
+  PL_KERNELS(softmax)->softmax(n, y, x);
+}
 
 static bool softmax_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;

@@ -164,7 +164,7 @@ static void sgd_piece(const slot *s, int i, int64_t at, int64_t n, const void *o
   const pl_sgd_options k = {(pl_real)o->lr,        (pl_real)o->momentum,
                             (pl_real)o->dampening, (pl_real)o->weight_decay,
                             o->nesterov,           c->first && c->first[i]};
-  PL_MATH->sgd(n, s->p + at, s->g + at, s->a ? s->a + at : NULL, &k);
+  PL_KERNELS(optim)->sgd(n, s->p + at, s->g + at, s->a ? s->a + at : NULL, &k);
 }
 
 bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
@@ -191,7 +191,7 @@ static void adam_piece(const slot *s, int i, int64_t at, int64_t n, const void *
                              (pl_real)(1 - pow(o->beta1, t)),
                              (pl_real)(1 - pow(o->beta2, t)),
                              o->decoupled};
-  PL_MATH->adam(n, s->p + at, s->g + at, s->a + at, s->b + at, &k);
+  PL_KERNELS(optim)->adam(n, s->p + at, s->g + at, s->a + at, s->b + at, &k);
 }
 
 bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *m,
@@ -206,7 +206,7 @@ bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *
 
 static void rmsprop_piece(const slot *s, int i, int64_t at, int64_t n, const void *options) {
   (void)i;
-  PL_MATH->rmsprop(n, s->p + at, s->g + at, s->a + at, s->b ? s->b + at : NULL, options);
+  PL_KERNELS(optim)->rmsprop(n, s->p + at, s->g + at, s->a + at, s->b ? s->b + at : NULL, options);
 }
 
 bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *square,
@@ -227,7 +227,7 @@ bool pl_total_norm(int n, pl_tensor *const *ts, double *norm) {
     if (t && t->kind != PL_REAL)
       pl_fail("total_norm: tensor %d is %s, expected real", i + 1, PL_DESCRIBE(t));
     if (pl_error()) break;
-    total += PL_MATH->sum_squares(pl_numel(t), pl_reals(t));
+    total += PL_KERNELS(reduce)->sum_squares(pl_numel(t), pl_reals(t));
     elements += (double)pl_numel(t);
   }
   pl_span_end(&span, 2 * elements, elements * sizeof(pl_real));

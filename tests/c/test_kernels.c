@@ -17,30 +17,15 @@
 #include <string.h>
 
 #include "kernels/dispatch.h"
-#include "kernels/deal.h"
+#include "kernels/queue.h"
+#include "passive.h"
 
-typedef struct {
-  const char *name;
-  const pl_math_kernels *math;
-  const pl_panel_kernels *panels;
-  const pl_gemm_kernels *gemm;
-} set;
-
-static set sets[3];
+/* The sets of kernels that this processor runs. */
+static const pl_kernels *sets[4];
 static int n_sets;
 
 static void find_sets(void) {
-  sets[n_sets++] = (set){"generic", &pl_math_kernels_generic, &pl_panel_kernels_generic,
-                         &pl_gemm_kernels_generic};
-#ifdef PL_HAVE_X86
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    sets[n_sets++] =
-        (set){"avx2", &pl_math_kernels_avx2, &pl_panel_kernels_avx2, &pl_gemm_kernels_avx2};
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-    sets[n_sets++] =
-        (set){"avx512", &pl_math_kernels_avx512, &pl_panel_kernels_avx512, &pl_gemm_kernels_avx512};
-#endif
+  while ((sets[n_sets] = pl_kernels_at(n_sets))) n_sets++;
 }
 
 enum { MOST = 211 };
@@ -116,24 +101,24 @@ static const double P = 0.25, Q = 1.5;
 typedef double want_1(double x, double p, double q);
 typedef double want_2(double a, double b, double p);
 
-static void try_1(set s, const char *name, pl_unary_kernel *f, want_1 *want) {
+static void try_1(const pl_kernels *s, const char *name, pl_unary_kernel *f, want_1 *want) {
   for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
     for (ptrdiff_t step = -1; step <= 2; step++) {
       const pl_real *x = xs + MOST;
       f(lengths[k], out, x, step, (pl_real)P, (pl_real)Q);
       for (ptrdiff_t i = 0; i < lengths[k]; i++)
-        check(s.name, name, i, (double)out[i], want((double)x[i * step], P, Q));
+        check(s->isa, name, i, (double)out[i], want((double)x[i * step], P, Q));
     }
 }
 
-static void try_2(set s, const char *name, pl_binary_kernel *f, want_2 *want) {
+static void try_2(const pl_kernels *s, const char *name, pl_binary_kernel *f, want_2 *want) {
   for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
     for (size_t j = 0; j < sizeof strides / sizeof *strides; j++) {
       const ptrdiff_t sa = strides[j][0], sb = strides[j][1];
       const pl_real *b = ys + MOST;
       f(lengths[k], out, xs, sa, b, sb, (pl_real)P);
       for (ptrdiff_t i = 0; i < lengths[k]; i++)
-        check(s.name, name, i, (double)out[i], want((double)xs[i * sa], (double)b[i * sb], P));
+        check(s->isa, name, i, (double)out[i], want((double)xs[i * sa], (double)b[i * sb], P));
     }
 }
 
@@ -142,12 +127,12 @@ static void test_elementwise(void **state) {
   fill(xs, 1, 0.05, 3); /* pow and log want positive numbers */
   fill(ys, 2, -2, 2);
   for (int i = 0; i < n_sets; i++) {
-    set s = sets[i];
-#define UNARY(name, ...)  try_1(s, #name, s.math->name, want_##name);
-#define STEP(name, ...)   try_1(s, #name, s.math->name, want_##name);
-#define LINEAR(name, ...) try_2(s, #name, s.math->name, want_##name);
-#define BINARY(name, ...) try_2(s, #name, s.math->name, want_##name);
-#define HALF(name, ...)   try_2(s, #name, s.math->name, want_##name);
+    const pl_kernels *s = sets[i];
+#define UNARY(name, ...)  try_1(s, #name, s->math->name, want_##name);
+#define STEP(name, ...)   try_1(s, #name, s->math->name, want_##name);
+#define LINEAR(name, ...) try_2(s, #name, s->math->name, want_##name);
+#define BINARY(name, ...) try_2(s, #name, s->math->name, want_##name);
+#define HALF(name, ...)   try_2(s, #name, s->math->name, want_##name);
 #include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
@@ -160,18 +145,18 @@ static void test_elementwise(void **state) {
 typedef double want_grad_1(double g, double x, double p, double q);
 typedef double want_grad_2(double g, double a, double b, double y, double p);
 
-static void try_grad_1(set s, const char *name, pl_unary_kernel *f, pl_unary_grad_kernel *df,
-                       want_grad_1 *want) {
+static void try_grad_1(const pl_kernels *s, const char *name, pl_unary_kernel *f,
+                       pl_unary_grad_kernel *df, want_grad_1 *want) {
   pl_real y[MOST];
   f(MOST, y, xs, 1, (pl_real)P, (pl_real)Q);
   for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
     df(lengths[k], out, gs, xs, y, (pl_real)P, (pl_real)Q);
     for (ptrdiff_t i = 0; i < lengths[k]; i++)
-      check(s.name, name, i, (double)out[i], want((double)gs[i], (double)xs[i], P, Q));
+      check(s->isa, name, i, (double)out[i], want((double)gs[i], (double)xs[i], P, Q));
   }
 }
 
-static void try_grad_2(set s, const char *name, pl_binary_kernel *f, want_2 *want,
+static void try_grad_2(const pl_kernels *s, const char *name, pl_binary_kernel *f, want_2 *want,
                        pl_binary_grad_kernel *df, want_grad_2 *want_df) {
   pl_real y[MOST];
   f(MOST, y, xs, 1, ys, 1, (pl_real)P);
@@ -179,7 +164,7 @@ static void try_grad_2(set s, const char *name, pl_binary_kernel *f, want_2 *wan
     df(lengths[k], out, gs, xs, ys, y, (pl_real)P);
     for (ptrdiff_t i = 0; i < lengths[k]; i++) {
       double a = (double)xs[i], b = (double)ys[i];
-      check(s.name, name, i, (double)out[i], want_df((double)gs[i], a, b, want(a, b, P), P));
+      check(s->isa, name, i, (double)out[i], want_df((double)gs[i], a, b, want(a, b, P), P));
     }
   }
 }
@@ -190,16 +175,16 @@ static void test_elementwise_gradients(void **state) {
   fill(ys, 4, 0.5, 2);
   fill(gs, 5, -1, 1);
   for (int i = 0; i < n_sets; i++) {
-    set s = sets[i];
+    const pl_kernels *s = sets[i];
 #define UNARY(name, ...) \
-  try_grad_1(s, #name, s.math->name, s.math->name##_grad, want_##name##_grad);
+  try_grad_1(s, #name, s->math->name, s->math->name##_grad, want_##name##_grad);
 #define STEP(name, ...)
 #define LINEAR(name, ...)
 #define HALF(name, ...) \
-  try_grad_2(s, #name, s.math->name, want_##name, s.math->name##_grad_a, want_##name##_a);
+  try_grad_2(s, #name, s->math->name, want_##name, s->math->name##_grad_a, want_##name##_a);
 #define BINARY(name, ...) \
   HALF(name)              \
-  try_grad_2(s, #name, s.math->name, want_##name, s.math->name##_grad_b, want_##name##_b);
+  try_grad_2(s, #name, s->math->name, want_##name, s->math->name##_grad_b, want_##name##_b);
 #include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
@@ -216,7 +201,8 @@ static void test_reductions(void **state) {
   for (int i = 0; i < N; i++) x[i] = (pl_real)sin(i), y[i] = (pl_real)cos(i * 0.7);
   for (int s = 0; s < n_sets; s++)
     for (ptrdiff_t n = 1; n <= N; n += n < 70 ? 1 : 1117) {
-      const pl_math_kernels *m = sets[s].math;
+      const pl_reduce_kernels *m = sets[s]->reduce;
+      const pl_softmax_kernels *rows = sets[s]->softmax;
       double sum = 0, squares = 0, about = 0, dot = 0, exps = 0, most = -INFINITY;
       for (ptrdiff_t i = 0; i < n; i++) {
         sum += (double)x[i];
@@ -226,24 +212,23 @@ static void test_reductions(void **state) {
         exps += exp((double)x[i]);
         most = fmax(most, (double)x[i]);
       }
-      check(sets[s].name, "sum", n, m->sum(n, x) / (double)n, sum / (double)n);
-      check(sets[s].name, "sum_squares", n, m->sum_squares(n, x) / (double)n, squares / (double)n);
-      check(sets[s].name, "sum_squares_about", n,
+      check(sets[s]->isa, "sum", n, m->sum(n, x) / (double)n, sum / (double)n);
+      check(sets[s]->isa, "sum_squares", n, m->sum_squares(n, x) / (double)n, squares / (double)n);
+      check(sets[s]->isa, "sum_squares_about", n,
             m->sum_squares_about(n, x, (pl_real)0.5) / (double)n, about / (double)n);
-      check(sets[s].name, "dot_about", n, m->dot_about(n, x, y, (pl_real)0.5) / (double)n,
+      check(sets[s]->isa, "dot_about", n, m->dot_about(n, x, y, (pl_real)0.5) / (double)n,
             dot / (double)n);
-      check(sets[s].name, "logsumexp", n, (double)m->logsumexp(n, x), log(exps));
-      m->log_softmax(n, z, x);
-      check(sets[s].name, "log_softmax", n, (double)z[n - 1], (double)x[n - 1] - log(exps));
-      m->softmax(n, z, x);
-      check(sets[s].name, "softmax", n, (double)z[n / 2], exp((double)x[n / 2]) / exps);
-      m->exp_shift(n, z, x, -1, 2, 3);
-      check(sets[s].name, "exp_shift", n, (double)z[n - 1], 2 * exp((double)x[n - 1] - 1) + 3);
+      check(sets[s]->isa, "logsumexp", n, (double)rows->logsumexp(n, x), log(exps));
+      rows->log_softmax(n, z, x);
+      check(sets[s]->isa, "log_softmax", n, (double)z[n - 1], (double)x[n - 1] - log(exps));
+      rows->softmax(n, z, x);
+      check(sets[s]->isa, "softmax", n, (double)z[n / 2], exp((double)x[n / 2]) / exps);
+      rows->exp_shift(n, z, x, -1, 2, 3);
+      check(sets[s]->isa, "exp_shift", n, (double)z[n - 1], 2 * exp((double)x[n - 1] - 1) + 3);
     }
   free(x), free(y), free(z);
 }
 
-/* Rows with infinities and NaN: nothing overflows, and NaN is never lost. */
 /* Rows of a layer norm, and the gradient of its weight. */
 static void test_rows_about(void **state) {
   (void)state;
@@ -255,37 +240,39 @@ static void test_rows_about(void **state) {
       const ptrdiff_t n = lengths[k];
       for (int with = 0; with < 4; with++) {
         const pl_real *w = with & 1 ? ys : NULL, *b = with & 2 ? gs : NULL;
-        sets[s].math->normalize(n, out, xs, (pl_real)P, (pl_real)Q, w, b);
+        sets[s]->norm->normalize(n, out, xs, (pl_real)P, (pl_real)Q, w, b);
         for (ptrdiff_t i = 0; i < n; i++) {
           double want = ((double)xs[i] - P) * Q;
           if (w) want *= (double)w[i];
           if (b) want += (double)b[i];
-          check(sets[s].name, "normalize", i, (double)out[i], want);
+          check(sets[s]->isa, "normalize", i, (double)out[i], want);
         }
       }
       memcpy(out, ys, (size_t)n * sizeof *out);
-      sets[s].math->accumulate_about(n, out, gs, xs, (pl_real)P, (pl_real)Q);
+      sets[s]->reduce->accumulate_about(n, out, gs, xs, (pl_real)P, (pl_real)Q);
       for (ptrdiff_t i = 0; i < n; i++)
-        check(sets[s].name, "accumulate_about", i, (double)out[i],
+        check(sets[s]->isa, "accumulate_about", i, (double)out[i],
               (double)ys[i] + (double)gs[i] * ((double)xs[i] - P) * Q);
     }
 }
 
+/* Rows with infinities and NaN: nothing overflows, and NaN is never lost. */
 static void test_extremes(void **state) {
   (void)state;
   const pl_real inf = (pl_real)INFINITY, nan = (pl_real)NAN;
   for (int s = 0; s < n_sets; s++) {
-    const pl_math_kernels *m = sets[s].math;
+    const pl_math_kernels *m = sets[s]->math;
+    const pl_softmax_kernels *rows = sets[s]->softmax;
     pl_real y[40], big[40], low[40];
     for (int i = 0; i < 40; i++) big[i] = 1000, low[i] = -inf;
-    assert_true(fabs((double)m->logsumexp(40, big) - 1000 - log(40)) < 1e-3);
-    assert_true(m->logsumexp(40, low) == -inf);
+    assert_true(fabs((double)rows->logsumexp(40, big) - 1000 - log(40)) < 1e-3);
+    assert_true(rows->logsumexp(40, low) == -inf);
     big[3] = -inf;
-    m->softmax(40, y, big);
+    rows->softmax(40, y, big);
     assert_true(y[3] == 0 && fabs((double)y[0] - 1.0 / 39) < 1e-6);
     big[39] = nan;
-    assert_true(isnan(m->logsumexp(40, big)));
-    m->softmax(40, y, big);
+    assert_true(isnan(rows->logsumexp(40, big)));
+    rows->softmax(40, y, big);
     assert_true(isnan(y[0]) && isnan(y[39]));
     pl_real in[] = {nan, inf, -inf, 0, -0.0f, 1e30f, -1e30f, 200, -200, -1};
     m->exp(9, y, in, 1, 0, 0);
@@ -304,7 +291,7 @@ static void test_extremes(void **state) {
     m->relu(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[8] == 0);
     pl_real bias[] = {0}, one[] = {-inf};
-    m->bias_act(1, 1, one, bias, 0);
+    sets[s]->norm->bias_act(1, 1, one, bias, 0);
     assert_true(one[0] == 0);
   }
 }
@@ -320,63 +307,72 @@ static double ulps(float got, double want) {
   return fabs((double)got - want) / unit;
 }
 
-static void measure(set s, const char *name, pl_unary_kernel *f, want_1 *want, double limit) {
+/* Every 9973rd float, by all sets; `at` says where in the table of a set the kernel is. */
+static void measure(const char *name, size_t at, want_1 *want, double limit) {
   enum { N = 4096 };
   static float x[N], y[N];
-  double worst = 0, at = 0;
+  static double expected[N];
+  double worst[4] = {0}, worst_at[4] = {0};
   for (uint64_t bits = 0; bits < (uint64_t)1 << 32;) {
     for (int i = 0; i < N; i++, bits += 9973) {
       uint32_t b = (uint32_t)bits;
       memcpy(&x[i], &b, 4);
+      expected[i] = want((double)x[i], 1, 0);
     }
-    f(N, y, x, 1, 0, 0);
-    for (int i = 0; i < N; i++) {
-      double e = ulps(y[i], want((double)x[i], 0, 0));
-      if (e > worst) worst = e, at = (double)x[i];
+    for (int s = 0; s < n_sets; s++) {
+      pl_unary_kernel *f;
+      memcpy(&f, (const char *)sets[s]->math + at, sizeof f);
+      f(N, y, x, 1, 1, 0);
+      for (int i = 0; i < N; i++) {
+        double e = ulps(y[i], expected[i]);
+        if (e > worst[s]) worst[s] = e, worst_at[s] = (double)x[i];
+      }
     }
   }
-  print_message("%s %s: %.2f ulp at %.9g\n", s.name, name, worst, at);
-  if (!(worst <= limit))
-    fail_msg("%s %s: %.2f ulp at %.9g, stated %g", s.name, name, worst, at, limit);
+  for (int s = 0; s < n_sets; s++) {
+    print_message("%s %s: %.2f ulp at %.9g\n", sets[s]->isa, name, worst[s], worst_at[s]);
+    if (!(worst[s] <= limit))
+      fail_msg("%s %s: %.2f ulp at %.9g, stated %g", sets[s]->isa, name, worst[s], worst_at[s],
+               limit);
+  }
 }
 
 static void test_errors_of_functions(void **state) {
   (void)state;
-  for (int i = 0; i < n_sets; i++) {
-    const pl_math_kernels *m = sets[i].math;
-    measure(sets[i], "exp", m->exp, want_exp, 1);
-    measure(sets[i], "log", m->log, want_log, 1);
-    measure(sets[i], "log1p", m->log1p, want_log1p, 2);
-    measure(sets[i], "tanh", m->tanh, want_tanh, 2);
-    measure(sets[i], "sigmoid", m->sigmoid, want_sigmoid, 2);
-    measure(sets[i], "softplus", m->softplus, want_softplus, 2);
-  }
+#define MEASURE(name, limit) measure(#name, offsetof(pl_math_kernels, name), want_##name, limit)
+  MEASURE(exp, 1);
+  MEASURE(log, 1);
+  MEASURE(log1p, 2);
+  MEASURE(tanh, 2);
+  MEASURE(sigmoid, 2);
+  MEASURE(softplus, 2);
+#undef MEASURE
 }
 #endif
 
 /* c + a b of odd sizes, b stored both ways, rows of a and c with a gap between them. */
-static void check_product(set s, int64_t m, int64_t n, int64_t k, bool transposed,
+static void check_product(const pl_kernels *s, int64_t m, int64_t n, int64_t k, bool transposed,
                           bool accumulate) {
   enum { GAP = 3 };
-  pl_real a[14 * 43], b[73 * 43], c[14 * 73], panels[128 * 40];
+  pl_real a[14 * 43], b[73 * 43], c[14 * 73], packed[128 * 40];
   const int64_t lda = k + GAP, ldc = n + GAP, ldb = (transposed ? k : n) + GAP;
-  assert_true(s.panels->size(k, n) <= (int64_t)(sizeof panels / sizeof *panels));
+  assert_true(s->packed->size(k, n) <= (int64_t)(sizeof packed / sizeof *packed));
   for (int64_t i = 0; i < m * lda; i++) a[i] = (pl_real)(i * 7 % 11) / 8;
   for (int64_t i = 0; i < (transposed ? n : k) * ldb; i++) b[i] = (pl_real)(i * 5 % 13 - 6) / 8;
   for (int64_t i = 0; i < m * ldc; i++) c[i] = (pl_real)i;
-  s.panels->pack(k, n, b, ldb, transposed, panels);
-  s.panels->product(m, n, k, a, lda, panels, accumulate, c, ldc);
+  s->packed->pack(k, n, b, ldb, transposed, packed);
+  s->packed->product(m, n, k, a, lda, packed, accumulate, c, ldc);
   for (int64_t i = 0; i < m * ldc; i++) {
     const int64_t row = i / ldc, column = i % ldc;
     double want = column < n && !accumulate ? 0 : (double)i;
     for (int64_t j = 0; column < n && j < k; j++)
       want += (double)a[row * lda + j] *
               (double)(transposed ? b[column * ldb + j] : b[j * ldb + column]);
-    check(s.name, "panels", i, (double)c[i], want);
+    check(s->isa, "packed", i, (double)c[i], want);
   }
 }
 
-static void test_panels(void **state) {
+static void test_packed(void **state) {
   (void)state;
   static const int64_t sizes[][3] = {{1, 1, 1},  {1, 16, 8},   {2, 15, 9}, {5, 17, 31}, {6, 32, 33},
                                      {7, 33, 1}, {13, 70, 40}, {0, 5, 3},  {3, 0, 2},   {3, 20, 0}};
@@ -386,112 +382,181 @@ static void test_panels(void **state) {
         check_product(sets[s], sizes[i][0], sizes[i][1], sizes[i][2], ways & 1, ways >> 1);
 }
 
-/* Everything that a job can ask for, on one thread and on three. */
-static void check_gemm(set s, int64_t m, int64_t n, int64_t k, unsigned ways) {
-  enum { GAP = 3 };
-  const bool ta = ways & 1, tb = ways >> 1 & 1, bias = ways >> 3 & 1;
-  const int64_t lda = (ta ? m : k) + GAP, ldb = (tb ? k : n) + GAP, ldc = n + GAP;
-  const size_t a_n = (size_t)((ta ? k : m) * lda), b_n = (size_t)((tb ? n : k) * ldb);
-  const size_t c_n = (size_t)(m * ldc);
-  pl_real *a = calloc(a_n + 1, sizeof *a), *b = calloc(b_n + 1, sizeof *b);
-  pl_real *c = calloc(c_n + 1, sizeof *c), *again = calloc(c_n + 1, sizeof *again);
-  pl_real *shift = calloc((size_t)n + 1, sizeof *shift);
-  for (size_t i = 0; i < a_n; i++) a[i] = (pl_real)(i * 7 % 11) / 8;
-  for (size_t i = 0; i < b_n; i++) b[i] = (pl_real)(i * 5 % 13) / 8 - (pl_real)0.75;
-  for (size_t i = 0; i < c_n; i++) c[i] = (pl_real)(i % 17);
-  for (int64_t i = 0; i < n; i++) shift[i] = (pl_real)(i % 5) - 2;
-  const pl_finish finish = {bias ? shift : NULL, ways >> 4 & 1 ? (pl_real)0.25 : 1};
-  pl_real *sums = calloc((size_t)m, sizeof *sums), *sums_again = calloc((size_t)m, sizeof *sums);
-  for (int64_t i = 0; i < m; i++) sums[i] = sums_again[i] = 77;
-  pl_gemm_job job = {m,
-                     n,
-                     k,
-                     a,
-                     b,
-                     c,
-                     lda,
-                     ldb,
-                     ldc,
-                     ta,
-                     tb,
-                     ways >> 2 & 1,
-                     ways >> 3 ? &finish : NULL,
-                     ta ? sums : NULL};
-  assert_true(s.gemm->product(&job, 1));
-  job.c = again;
-  if (ta) job.sums = sums_again;
-  for (int threads = 2; threads <= 5; threads += 3) {
-    for (size_t i = 0; i < c_n; i++) again[i] = (pl_real)(i % 17);
-    assert_true(s.gemm->product(&job, threads));
-    assert_memory_equal(c, again, c_n * sizeof *c);
-    assert_memory_equal(sums, sums_again, (size_t)m * sizeof *sums);
-  }
-  for (int64_t i = 0; ta && i < m; i++) {
-    double want = 0;
-    for (int64_t j = 0; j < k; j++) want += (double)a[j * lda + i];
-    check(s.name, "gemm, sums", i, (double)sums[i], want);
-  }
-  for (int64_t i = 0; i < m * ldc; i++) {
-    const int64_t row = i / ldc, column = i % ldc;
-    double want = column >= n || job.accumulate ? (double)(i % 17) : 0;
-    if (column < n) {
-      for (int64_t j = 0; j < k; j++)
-        want += (double)a[ta ? j * lda + row : row * lda + j] *
-                (double)b[tb ? column * ldb + j : j * ldb + column];
-      if (bias) want += (double)shift[column];
-      if (want < 0) want *= (double)finish.slope;
+/*
+** The product of one size, in double, and its operands for every layout. The elements are multiples
+** of 1/8, so sums in double are exact.
+*/
+typedef struct {
+  int64_t m, n, k;
+  double *want;  /* [m,n] */
+  double *sums;  /* [m] */
+  pl_real *bias; /* [n] */
+} gemm_case;
+
+static double a_at(int64_t i, int64_t p) { return (double)((i * 7 + p * 3) % 11) / 8; }
+static double b_at(int64_t p, int64_t j) { return (double)((p * 5 + j * 2) % 13) / 8 - 0.75; }
+
+static gemm_case gemm_new(const int64_t size[3]) {
+  gemm_case c = {size[0], size[1], size[2], NULL, NULL, NULL};
+  c.want = calloc((size_t)(c.m * c.n), sizeof *c.want);
+  c.sums = calloc((size_t)c.m, sizeof *c.sums);
+  c.bias = calloc((size_t)c.n, sizeof *c.bias);
+  double *row = malloc((size_t)c.n * sizeof *row);
+  for (int64_t j = 0; j < c.n; j++) c.bias[j] = (pl_real)(j % 5) - 2;
+  for (int64_t p = 0; p < c.k; p++) {
+    for (int64_t j = 0; j < c.n; j++) row[j] = b_at(p, j);
+    for (int64_t i = 0; i < c.m; i++) {
+      const double a = a_at(i, p);
+      double *restrict want = c.want + i * c.n;
+      c.sums[i] += a;
+      for (int64_t j = 0; j < c.n; j++) want[j] += a * row[j];
     }
-    check(s.name, "gemm", i, (double)c[i], want);
   }
-  free(a), free(b), free(c), free(again), free(shift), free(sums), free(sums_again);
+  free(row);
+  return c;
+}
+
+static void gemm_free(gemm_case *c) { free(c->want), free(c->sums), free(c->bias); }
+
+enum { GAP = 3 }; /* between rows */
+
+static pl_real *operand(int64_t rows, int64_t columns, bool transposed,
+                        double at(int64_t row, int64_t column)) {
+  const int64_t ld = (transposed ? rows : columns) + GAP;
+  pl_real *t = calloc((size_t)((transposed ? columns : rows) * ld) + 1, sizeof *t);
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++)
+      t[transposed ? j * ld + i : i * ld + j] = (pl_real)at(i, j);
+  return t;
+}
+
+/* What c holds before. */
+static void fill_c(const gemm_case *g, pl_real *c) {
+  for (int64_t i = 0, n = g->m * (g->n + GAP), v = 0; i < n; i++, v = v == 16 ? 0 : v + 1)
+    c[i] = (pl_real)v;
+}
+
+static void check_c(const char *isa, const gemm_case *g, const pl_gemm_job *job, const pl_real *c,
+                    const pl_real *before) {
+  const double limit = 16 * (sizeof(pl_real) == 4 ? FLT_EPSILON : DBL_EPSILON);
+  const pl_epilogue *e = job->epilogue;
+  for (int64_t i = 0; i < g->m; i++) {
+    const pl_real *got = c + i * job->ldc, *was = before + i * job->ldc;
+    int64_t wrong = 0;
+    for (int64_t j = 0; j < g->n; j++) {
+      double want = g->want[i * g->n + j] + (job->accumulate ? (double)was[j] : 0);
+      want += e && e->bias ? (double)e->bias[j] : 0;
+      want *= e && want < 0 ? (double)e->slope : 1;
+      wrong += !(fabs((double)got[j] - want) <= limit * (fabs(want) + 1));
+    }
+    wrong += memcmp(got + g->n, was + g->n, GAP * sizeof *got) != 0;
+    if (wrong)
+      fail_msg("%s gemm %d x %d x %d: row %d", isa, (int)g->m, (int)g->n, (int)g->k, (int)i);
+  }
+}
+
+/* Everything that a job can ask for, on one thread and on several: the same bits. */
+static void check_gemm(const pl_kernels *s, const gemm_case *g, pl_gemm_job job, pl_real *c,
+                       const pl_real *before) {
+  const size_t c_size = (size_t)(g->m * job.ldc) * sizeof *c;
+  pl_real *again = c + g->m * job.ldc;
+  pl_real *sums = calloc((size_t)(2 * g->m), sizeof *sums);
+  for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
+    job.c = threads == 1 ? c : again;
+    job.sums = job.ta ? sums + (threads == 1 ? 0 : g->m) : NULL;
+    memcpy(job.c, before, c_size);
+    for (int64_t i = 0; job.sums && i < g->m; i++) job.sums[i] = 77;
+    assert_true(s->gemm->product(&job, threads));
+    if (threads == 1) continue;
+    assert_true(!memcmp(c, again, c_size));
+    assert_true(!memcmp(sums, sums + g->m, (size_t)g->m * sizeof *sums));
+  }
+  for (int64_t i = 0; job.ta && i < g->m; i++)
+    check(s->isa, "gemm, sums", i, (double)sums[i], g->sums[i]);
+  check_c(s->isa, g, &job, c, before);
+  free(sums);
+}
+
+static void check_gemm_ways(const gemm_case *g) {
+  const size_t c_n = (size_t)(g->m * (g->n + GAP));
+  pl_real *a[2], *b[2], *before = malloc(c_n * sizeof *before), *c = malloc(2 * c_n * sizeof *c);
+  for (int t = 0; t < 2; t++) {
+    a[t] = operand(g->m, g->k, t, a_at);
+    b[t] = operand(g->k, g->n, t, b_at);
+  }
+  fill_c(g, before);
+  for (int s = 0; s < n_sets; s++)
+    for (unsigned ways = 0; sets[s]->gemm->product && ways < 32; ways++) {
+      const bool ta = ways & 1, tb = ways >> 1 & 1;
+      const pl_epilogue e = {.bias = ways >> 3 & 1 ? g->bias : NULL,
+                             .slope = ways >> 4 & 1 ? (pl_real)0.25 : 1};
+      check_gemm(sets[s], g,
+                 (pl_gemm_job){.m = g->m,
+                               .n = g->n,
+                               .k = g->k,
+                               .a = a[ta],
+                               .b = b[tb],
+                               .lda = (ta ? g->m : g->k) + GAP,
+                               .ldb = (tb ? g->k : g->n) + GAP,
+                               .ldc = g->n + GAP,
+                               .ta = ta,
+                               .tb = tb,
+                               .accumulate = ways >> 2 & 1,
+                               .epilogue = ways >> 3 ? &e : NULL},
+                 c, before);
+    }
+  free(a[0]), free(a[1]), free(b[0]), free(b[1]), free(before), free(c);
 }
 
 static void test_gemm(void **state) {
   (void)state;
-  static const int64_t sizes[][3] = {{1, 1, 1},       {4, 4, 3},      {5, 17, 31},   {6, 16, 8},
-                                     {13, 70, 40},    {125, 33, 7},   {250, 9, 20},  {31, 2070, 5},
-                                     {1600, 20, 3},   {121, 130, 60}, {9, 21, 1500}, {21, 9, 710},
-                                     {1537, 2049, 2}, {9, 400, 340},  {5, 150, 1500}};
-  for (int s = 0; s < n_sets; s++)
-    for (size_t i = 0; sets[s].gemm->product && i < sizeof sizes / sizeof *sizes; i++)
-      for (unsigned ways = 0; ways < 32; ways++)
-        check_gemm(sets[s], sizes[i][0], sizes[i][1], sizes[i][2], ways);
-}
-
-/* Each piece is taken once, by whoever, also where there are fewer pieces than threads, or none. */
-static void test_deal(void **state) {
-  (void)state;
-  enum { THREADS = 4, PIECES = 1000 };
-  static const int64_t counts[] = {0, 1, 3, 4, 5, PIECES};
-  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-    pl_hand hands[THREADS];
-    int taken[PIECES] = {0};
-    pl_deal(hands, THREADS, counts[i]);
-#pragma omp parallel num_threads(THREADS)
-    for (int64_t piece; (piece = pl_take(hands, THREADS, omp_get_thread_num())) >= 0;)
-#pragma omp atomic
-      taken[piece]++;
-    for (int64_t k = 0; k < PIECES; k++) assert_int_equal(taken[k], k < counts[i]);
+  static const int64_t sizes[][3] = {{1, 1, 1},      {4, 4, 3},      {5, 17, 31},   {6, 16, 8},
+                                     {13, 70, 40},   {125, 33, 7},   {250, 9, 20},  {31, 2070, 5},
+                                     {1600, 20, 3},  {121, 130, 60}, {9, 21, 1500}, {21, 9, 710},
+                                     {137, 2049, 2}, {9, 400, 340},  {5, 150, 1500}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    gemm_case g = gemm_new(sizes[i]);
+    check_gemm_ways(&g);
+    gemm_free(&g);
   }
 }
 
-/* A thread that comes alone does its own pieces, in order, and then those of all others. */
-static void test_deal_to_one(void **state) {
+/* Each item is taken once, by whoever, also where there are fewer items than threads, or none. */
+static void test_queue(void **state) {
   (void)state;
-  pl_hand hands[3];
-  pl_deal(hands, 3, 7); /* 0 1, 2 3, 4 5 6 */
-  static const int64_t order[] = {2, 3, 4, 5, 6, 0, 1, -1, -1};
-  for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-    assert_int_equal(pl_take(hands, 3, 1), order[i]);
+  enum { THREADS = 4, ITEMS = 1000 };
+  static const int64_t counts[] = {0, 1, 3, 4, 5, ITEMS};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    pl_range ranges[THREADS];
+    int taken[ITEMS] = {0};
+    pl_queue_fill(ranges, THREADS, counts[i]);
+#pragma omp parallel num_threads(THREADS)
+    for (int64_t item; (item = pl_queue_take(ranges, THREADS, omp_get_thread_num())) >= 0;)
+#pragma omp atomic
+      taken[item]++;
+    for (int64_t k = 0; k < ITEMS; k++) assert_int_equal(taken[k], k < counts[i]);
+  }
 }
 
-int main(void) {
+/* A thread that comes alone does its own items, in order, and then those of all others. */
+static void test_queue_of_one(void **state) {
+  (void)state;
+  pl_range ranges[3];
+  pl_queue_fill(ranges, 3, 7); /* 0 1, 2 3, 4 5 6 */
+  static const int64_t order[] = {2, 3, 4, 5, 6, 0, 1, -1, -1};
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+    assert_int_equal(pl_queue_take(ranges, 3, 1), order[i]);
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  wait_passively(argv);
   find_sets();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_panels),
+      cmocka_unit_test(test_packed),
       cmocka_unit_test(test_gemm),
-      cmocka_unit_test(test_deal),
-      cmocka_unit_test(test_deal_to_one),
+      cmocka_unit_test(test_queue),
+      cmocka_unit_test(test_queue_of_one),
       cmocka_unit_test(test_elementwise),
       cmocka_unit_test(test_elementwise_gradients),
       cmocka_unit_test(test_reductions),

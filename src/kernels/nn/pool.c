@@ -1,10 +1,14 @@
 /*
-** pool.c: pooling over windows of each plane. The window that everybody uses, 2 x 2 with a
-** stride of 2, is done a vector of outputs at a time; all others by plain loops.
+** pool.c: pooling over windows of each plane. The window that everybody uses, 2 x 2 with a stride
+** of 2, is done a vector of outputs at a time; all others by plain loops.
+**
+**   row 2i      a0 b0 a1 b1 a2 b2 ...     even and odd columns of two rows become
+**   row 2i + 1  c0 d0 c1 d1 c2 d2 ...     four vectors, of which the maximum is taken
 */
-#include "../conv/conv_kernels.h"
+#include "../../base/base.h"
+#include "../conv/internal.h"
 
-/* The numbers of two vectors at even and at odd places, and the way back from them. */
+/* The elements of two vectors at even and at odd places, and the interleaving of two such. */
 #if LANES == 2
 #define EVEN     0, 2
 #define ODD      1, 3
@@ -51,52 +55,52 @@ INLINE int64_t clip_high(int64_t start, int64_t size, int64_t n) { return PL_MIN
 ** max
 */
 
-/* The first of equals wins, NaN wins over all. */
-INLINE bool beats(pl_real a, pl_real best) { return a > best || (a != a && best == best); }
+/* The first of equals is kept, and NaN before all else. */
+INLINE bool is_better(pl_real a, pl_real best) { return a > best || (a != a && best == best); }
 
 /* One output; the position counts from 1 in its plane. */
 static void max_of_window(const pl_pool *p, const pl_real *x, int64_t row, int64_t col, pl_real *y,
-                          int32_t *at) {
+                          int32_t *argmax) {
   int64_t top = row * p->stride[0] - p->pad[0], left = col * p->stride[1] - p->pad[1];
   int64_t bottom = clip_high(top, p->size[0], p->h), right = clip_high(left, p->size[1], p->w);
   int64_t best = -1;
   for (int64_t i = clip_low(top); i < bottom; i++)
     for (int64_t j = clip_low(left); j < right; j++) {
       int64_t here = (top + i) * p->w + left + j;
-      if (best < 0 || beats(x[here], x[best])) best = here;
+      if (best < 0 || is_better(x[here], x[best])) best = here;
     }
   *y = x[best];
-  *at = (int32_t)best + 1;
+  *argmax = (int32_t)best + 1;
 }
 
-INLINE void keep_better(vec *best, vec_mask *at, vec v, vec_mask here) {
+INLINE void keep_better(vec *best, vec_mask *argmax, vec v, vec_mask here) {
   vec_mask better = ~(v <= *best) & (*best == *best); /* a comparison with NaN is false */
-  *best = choose(better, v, *best);
-  *at = (here & better) | (*at & ~better);
+  *best = select_by(better, v, *best);
+  *argmax = (here & better) | (*argmax & ~better);
 }
 
 /* LANES outputs from the row at x, whose first position is `first`, and the one `next` further on,
  * of rows of w. */
 INLINE void max_vector(const pl_real *x, int64_t w, int64_t next, int64_t first, pl_real *y,
-                       int32_t *at) {
+                       int32_t *argmax) {
   vec a0 = load(x), a1 = load(x + LANES), b0 = load(x + next), b1 = load(x + next + LANES);
   vec best = __builtin_shufflevector(a0, a1, EVEN);
-  vec_mask start = lane_numbers() * 2 + (pl_lane)first, here = start;
+  vec_mask start = iota() * 2 + (pl_lane)first, here = start;
   keep_better(&best, &here, __builtin_shufflevector(a0, a1, ODD), start + 1);
   keep_better(&best, &here, __builtin_shufflevector(b0, b1, EVEN), start + (pl_lane)w);
   keep_better(&best, &here, __builtin_shufflevector(b0, b1, ODD), start + (pl_lane)(w + 1));
   store(y, best);
-  store_positions(at, here);
+  store_positions(argmax, here);
 }
 
 /* A row of outputs that is shorter than a vector, where nothing may be read or written past it. */
 static void max_short_row(const pl_pool *p, const pl_real *x, int64_t first, pl_real *y,
-                          int32_t *at) {
+                          int32_t *argmax) {
   pl_real rows[4 * LANES] = {0}, best[LANES];
   int32_t where[LANES];
   for (int64_t i = 0; i < 2 * p->ow; i++) rows[i] = x[i], rows[2 * LANES + i] = x[p->w + i];
   max_vector(rows, p->w, 2 * LANES, first, best, where);
-  for (int64_t i = 0; i < p->ow; i++) y[i] = best[i], at[i] = where[i];
+  for (int64_t i = 0; i < p->ow; i++) y[i] = best[i], argmax[i] = where[i];
 }
 
 /*
@@ -104,41 +108,42 @@ static void max_short_row(const pl_pool *p, const pl_real *x, int64_t first, pl_
 ** end, in x as in y: what it writes there is written again when the next row comes. Only the last
 ** rows of all have no room for that.
 */
-static void max_two_by_two(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *at,
+static void max_two_by_two(const pl_pool *p, const pl_real *x, pl_real *y, int32_t *argmax,
                            int64_t planes) {
   int64_t in = p->h * p->w, out = p->oh * p->ow;
   for (int64_t plane = 0; plane < planes; plane++)
     for (int64_t row = 0; row < p->oh; row++) {
       int64_t to = plane * out + row * p->ow, top = 2 * row * p->w, from = plane * in + top;
       bool room = to + LANES <= planes * out && from + p->w + 2 * LANES <= planes * in;
-      if (p->ow < LANES && !room) max_short_row(p, x + from, top + 1, y + to, at + to);
+      if (p->ow < LANES && !room) max_short_row(p, x + from, top + 1, y + to, argmax + to);
       for (int64_t i = 0; i < p->ow && (p->ow >= LANES || room); i += LANES) {
         int64_t col = PL_MAX(0, PL_MIN(i, p->ow - LANES));
-        max_vector(x + from + 2 * col, p->w, p->w, top + 2 * col + 1, y + to + col, at + to + col);
+        max_vector(x + from + 2 * col, p->w, p->w, top + 2 * col + 1, y + to + col,
+                   argmax + to + col);
       }
     }
 }
 
-void k_max_pool(const pl_pool *p, int64_t planes, const pl_real *x, pl_real *y, int32_t *at) {
+void k_max_pool(const pl_pool *p, int64_t planes, const pl_real *x, pl_real *y, int32_t *argmax) {
   if (is_two_by_two(p)) {
-    max_two_by_two(p, x, y, at, planes);
+    max_two_by_two(p, x, y, argmax, planes);
     return;
   }
   for (int64_t i = 0; i < planes; i++, x += p->h * p->w)
     for (int64_t row = 0; row < p->oh; row++)
-      for (int64_t col = 0; col < p->ow; col++) max_of_window(p, x, row, col, y++, at++);
+      for (int64_t col = 0; col < p->ow; col++) max_of_window(p, x, row, col, y++, argmax++);
 }
 
-/* 2 * LANES numbers of a row, the first at position `first`: v where a maximum was, else 0. */
-INLINE void back_vector(vec v, const int32_t *at, int64_t first, pl_real *gx) {
-  vec_mask here = lane_numbers() * 2 + (pl_lane)first, where = load_positions(at);
-  vec even = choose(where == here, v, (vec){0}), odd = choose(where == here + 1, v, (vec){0});
+/* 2 * LANES elements of a row, the first at position `first`: v where a maximum was, else 0. */
+INLINE void back_vector(vec v, const int32_t *argmax, int64_t first, pl_real *gx) {
+  vec_mask here = iota() * 2 + (pl_lane)first, where = load_positions(argmax);
+  vec even = select_by(where == here, v, (vec){0}), odd = select_by(where == here + 1, v, (vec){0});
   store(gx, __builtin_shufflevector(even, odd, ZIP_LOW));
   store(gx + LANES, __builtin_shufflevector(even, odd, ZIP_HIGH));
 }
 
 /* As in max_two_by_two, a row's last vector overlaps, or may run past its end. */
-static void back_two_by_two(const pl_pool *p, const flow *f, const int32_t *at, pl_real *gx,
+static void back_two_by_two(const pl_pool *p, const masked *g, const int32_t *argmax, pl_real *gx,
                             int64_t planes) {
   int64_t in = p->h * p->w, out = p->oh * p->ow;
   for (int64_t plane = 0; plane < planes; plane++)
@@ -148,29 +153,32 @@ static void back_two_by_two(const pl_pool *p, const flow *f, const int32_t *at, 
       bool room = from + LANES <= planes * out && to + 2 * LANES <= planes * in;
       for (; i < outputs && (outputs >= LANES || room); i += LANES) {
         int64_t col = PL_MAX(0, PL_MIN(i, outputs - LANES));
-        back_vector(flow_load(f, from + col), at + from + col, first + 2 * col, gx + to + 2 * col);
+        back_vector(masked_load(g, from + col), argmax + from + col, first + 2 * col,
+                    gx + to + 2 * col);
       }
       for (; i < outputs; i++)
         for (int64_t j = 2 * i; j < 2 * i + 2; j++)
-          gx[to + j] = at[from + i] == first + j ? flow_one(f, from + i) : 0;
+          gx[to + j] = argmax[from + i] == first + j ? masked_one(g, from + i) : 0;
       for (int64_t j = 2 * outputs; j < p->w; j++) gx[to + j] = 0;
     }
 }
 
-void k_unpool(const pl_pool *p, int64_t planes, const flow *f, const int32_t *at, pl_real *gx) {
+void k_unpool(const pl_pool *p, int64_t planes, const masked *g, const int32_t *argmax,
+              pl_real *gx) {
   int64_t in = p->h * p->w, out = p->oh * p->ow;
   if (is_two_by_two(p)) {
-    back_two_by_two(p, f, at, gx, planes);
+    back_two_by_two(p, g, argmax, gx, planes);
     return;
   }
   memset(gx, 0, (size_t)(planes * in) * sizeof *gx);
   for (int64_t i = 0; i < planes; i++)
-    for (int64_t j = i * out; j < (i + 1) * out; j++) gx[i * in + at[j] - 1] += flow_one(f, j);
+    for (int64_t j = i * out; j < (i + 1) * out; j++)
+      gx[i * in + argmax[j] - 1] += masked_one(g, j);
 }
 
-void k_max_pool_grad(const pl_pool *p, int64_t planes, const pl_real *g, const int32_t *at,
-                     pl_real *gx) {
-  k_unpool(p, planes, &(flow){g, NULL, 0}, at, gx);
+static void max_pool_grad(const pl_pool *p, int64_t planes, const pl_real *g, const int32_t *argmax,
+                          pl_real *gx) {
+  k_unpool(p, planes, &(masked){g, NULL, 1}, argmax, gx);
 }
 
 /*
@@ -204,7 +212,7 @@ static void mean_plane(const pl_pool *p, pl_real *image, pl_real *out, bool back
   }
 }
 
-void k_avg_pool(const pl_pool *p, const pl_real *x, pl_real *y) {
+static void avg_pool(const pl_pool *p, const pl_real *x, pl_real *y) {
   int64_t in = p->h * p->w, out = p->oh * p->ow;
 #pragma omp parallel for schedule(static) if (p->planes * in > PL_GRAIN)
   for (int64_t i = 0; i < p->planes; i++) {
@@ -213,7 +221,7 @@ void k_avg_pool(const pl_pool *p, const pl_real *x, pl_real *y) {
   }
 }
 
-void k_avg_pool_grad(const pl_pool *p, const pl_real *g, pl_real *gx) {
+static void avg_pool_grad(const pl_pool *p, const pl_real *g, pl_real *gx) {
   int64_t in = p->h * p->w, out = p->oh * p->ow;
 #pragma omp parallel for schedule(static) if (p->planes * in > PL_GRAIN)
   for (int64_t i = 0; i < p->planes; i++) {
@@ -221,3 +229,8 @@ void k_avg_pool_grad(const pl_pool *p, const pl_real *g, pl_real *gx) {
     mean_plane(p, gx + i * in, (pl_real *)g + i * out, true); /* which only reads g */
   }
 }
+
+const pl_pool_kernels PL_ISA_NAME(pl_pool_kernels) = {.max_pool = k_max_pool,
+                                                      .max_pool_grad = max_pool_grad,
+                                                      .avg_pool = avg_pool,
+                                                      .avg_pool_grad = avg_pool_grad};

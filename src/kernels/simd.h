@@ -1,9 +1,11 @@
 /*
-** vectors.h: the vector type of the kernels, as wide as the instruction set has registers, and
-** what all of them do with it.
+** simd.h: the vector type of the kernels, as wide as the instruction set has registers, and what
+** all of them do with it. It uses GCC's vector extensions, so arithmetic is written with operators.
+**
+**   vec     | 0 | 1 | ... | LANES - 1 |      BLOCK = 2 LANES: a block of channels or columns
 */
-#ifndef PERILUNE_VECTORS_H
-#define PERILUNE_VECTORS_H
+#ifndef PERILUNE_SIMD_H
+#define PERILUNE_SIMD_H
 
 #include <string.h>
 
@@ -24,7 +26,7 @@ typedef int64_t pl_lane;
 #define LANES (VECTOR_BYTES / 4)
 typedef int32_t pl_lane;
 #endif
-#define BLOCK (2 * LANES) /* what a tile works on side by side: two vectors */
+#define BLOCK (2 * LANES) /* channels or columns that a micro-kernel has side by side */
 
 typedef pl_real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef pl_lane vec_mask __attribute__((vector_size(VECTOR_BYTES)));
@@ -35,21 +37,21 @@ typedef pl_real vec_anywhere
 #define UNROLL _Pragma("GCC unroll 32")
 
 INLINE vec load(const pl_real *p) { return *(const vec_anywhere *)p; }
-INLINE vec every(pl_real s) { return s - (vec){0}; } /* + would lose the sign of -0 */
+INLINE vec broadcast(pl_real s) { return s - (vec){0}; } /* + would lose the sign of -0 */
 INLINE void store(pl_real *p, vec v) { *(vec_anywhere *)p = v; }
-INLINE vec choose(vec_mask m, vec yes, vec no) {
+INLINE vec select_by(vec_mask m, vec yes, vec no) {
   return (vec)(((vec_mask)yes & m) | ((vec_mask)no & ~m));
 }
 /* 0, 1, 2, ... */
-INLINE vec_mask lane_numbers(void) {
+INLINE vec_mask iota(void) {
   vec_mask v;
   for (int i = 0; i < LANES; i++) v[i] = i;
   return v;
 }
 
 /*
-** Shuffles of two vectors like cards: number by number within each 128 bits, which costs one
-** instruction, and 128 bits by 128 bits. QUARTER numbers fill 128 bits.
+** Interleaving two vectors: element by element within each 128 bits, which costs one instruction
+** (unpack), and 128 bits by 128 bits. QUARTER elements fill 128 bits.
 */
 #ifdef PL_REAL_IS_DOUBLE
 #define QUARTER 2
@@ -85,8 +87,9 @@ INLINE vec_mask lane_numbers(void) {
 #endif
 
 /*
-** Rounds of shuffling row i with the row half a group further on transpose: first the numbers
-** of each square of 128 bits, in groups of QUARTER rows, then the squares.
+** Transposes LANES rows of LANES elements, in rounds that interleave row i with the row half a
+** group further on: first the elements of each square of 128 bits, in groups of QUARTER rows, then
+** the squares.
 */
 INLINE void transpose(vec v[LANES]) {
   vec t[LANES];
