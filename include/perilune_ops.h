@@ -40,6 +40,10 @@ PL_API pl_tensor *pl_cos(pl_tensor *x);
 PL_API pl_tensor *pl_tanh(pl_tensor *x);
 PL_API pl_tensor *pl_sigmoid(pl_tensor *x);
 PL_API pl_tensor *pl_softplus(pl_tensor *x);
+PL_API pl_tensor *pl_erf(pl_tensor *x);
+PL_API pl_tensor *pl_gelu(pl_tensor *x);
+PL_API pl_tensor *pl_silu(pl_tensor *x);
+PL_API pl_tensor *pl_elu(pl_tensor *x, double alpha);
 PL_API pl_tensor *pl_relu(pl_tensor *x);
 PL_API pl_tensor *pl_leaky_relu(pl_tensor *x, double slope);
 PL_API pl_tensor *pl_clamp(pl_tensor *x, double min, double max);
@@ -90,10 +94,17 @@ PL_API pl_tensor *pl_nonzero(pl_tensor *x); /* positions in row-major order */
 
 /* Layers */
 typedef enum {
-  PL_NONE,
-  PL_RELU,
-  PL_LEAKY_RELU
+  PL_ACT_NONE,
+  PL_ACT_RELU,
+  PL_ACT_LEAKY_RELU,
+  PL_ACT_SIGMOID,
+  PL_ACT_TANH,
+  PL_ACT_GELU,
+  PL_ACT_SILU,
+  PL_ACT_ELU
 } pl_activation; /* what an op applies to its result */
+/* their names in version 0.1 */
+enum { PL_NONE = PL_ACT_NONE, PL_RELU = PL_ACT_RELU, PL_LEAKY_RELU = PL_ACT_LEAKY_RELU };
 PL_API pl_tensor *pl_bmm(pl_tensor *a, pl_tensor *b);
 PL_API pl_tensor *pl_matmul(pl_tensor *a, pl_tensor *b);
 PL_API pl_tensor *pl_linear(pl_tensor *x, pl_tensor *weight, pl_tensor *bias, int activation,

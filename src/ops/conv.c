@@ -10,6 +10,7 @@
 ** conv_transpose2d is conv2d_input_grad with a bias and an activation, in PyTorch's terms; its
 ** gradients are the same three.
 */
+#include "activation.h"
 #include "ops.h"
 
 enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE, MAX_POOL };
@@ -91,7 +92,7 @@ static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
 static bool conv2d_shape(pl_args *c) {
   pl_conv p;
   if (!conv2d_geometry(c, &p) || !check_bias(c, p.k)) return false;
-  if (!pl_check_slope(c, c->attr[ACTIVATION].i, c->attr[SLOPE].d)) return false;
+  if (!pl_check_activation(c, ACTIVATION, is_pooled(c))) return false;
   if (!p.oh || !p.ow)
     return pl_op_fail(c,
                       "x is %s, weight %s: the window does not fit into the image and its padding",
@@ -198,7 +199,7 @@ static bool transpose_geometry(const pl_args *c, pl_conv *p) {
 static bool transpose_shape(pl_args *c) {
   pl_conv p;
   return transpose_geometry(c, &p) && check_bias(c, p.c) &&
-         pl_check_slope(c, c->attr[TRANSPOSE_ACTIVATION].i, c->attr[TRANSPOSE_SLOPE].d) &&
+         pl_check_activation(c, TRANSPOSE_ACTIVATION, false) &&
          pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
 }
 
@@ -206,36 +207,35 @@ static bool transpose_shape(pl_args *c) {
 ** Values
 */
 
-static double act_slope(const pl_args *c) {
-  return pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
-}
-
 static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t) : NULL; }
 
 static bool conv2d_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
+  pl_tensor *y = pl_pre_activation(c, ACTIVATION);
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_epilogue e = {.bias = reals_or_null(bias), .slope = (pl_real)act_slope(c)};
+  pl_epilogue e = {.bias = reals_or_null(bias), .slope = pl_act_epilogue(c, ACTIVATION)};
   const pl_pool pool = windows(c, &p);
   if (is_pooled(c)) {
     if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
     e.pool = &pool;
     e.argmax = pl_int32s(c->saved[0]);
   }
-  return pl_conv_forward(&p, pl_reals(x), pl_reals(w), &e, pl_reals(c->out[0]));
+  return pl_conv_forward(&p, pl_reals(x), pl_reals(w), &e, pl_reals(y)) &&
+         pl_activate(c, ACTIVATION, y);
 }
 
 static bool transpose_forward(pl_args *c) {
   pl_conv p;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
+  pl_tensor *y = pl_pre_activation(c, TRANSPOSE_ACTIVATION);
   if (pl_error() || !transpose_geometry(c, &p)) return false;
-  const pl_epilogue e = {
-      .bias = reals_or_null(bias),
-      .slope = (pl_real)pl_act_slope(c->attr[TRANSPOSE_ACTIVATION].i, c->attr[TRANSPOSE_SLOPE].d)};
-  return pl_conv_transpose(&p, pl_reals(x), pl_reals(w), &e, pl_reals(c->out[0]));
+  const pl_epilogue e = {.bias = reals_or_null(bias),
+                         .slope = pl_act_epilogue(c, TRANSPOSE_ACTIVATION)};
+  return pl_conv_transpose(&p, pl_reals(x), pl_reals(w), &e, pl_reals(y)) &&
+         pl_activate(c, TRANSPOSE_ACTIVATION, y);
 }
 
 static bool input_grad_forward(pl_args *c) {
@@ -259,7 +259,7 @@ static bool weight_grad_forward(pl_args *c) {
 
 static pl_tensor *forward_like(const pl_args *c, pl_tensor *x, pl_tensor *w) {
   return pl_conv2d(x, w, NULL, c->attr[STRIDE].ints, c->attr[PADDING].ints, c->attr[DILATION].ints,
-                   PL_NONE, 0, 1);
+                   PL_ACT_NONE, 0, 1);
 }
 
 static pl_tensor *input_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *w,
@@ -275,12 +275,11 @@ static pl_tensor *weight_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *x,
 }
 
 /* The activation's sign is that of its result, since slopes are not negative, and also that of
- * the greatest of several. */
+ * the greatest of several. Other activations come after the maximum. */
 static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  pl_tensor *g = gout[0];
+  pl_tensor *g = pl_activation_grad(c, ACTIVATION, gout[0]);
   pl_conv p;
   if (!conv2d_geometry(c, &p)) return false;
-  if (c->attr[ACTIVATION].i != PL_NONE) g = pl_act_grad(g, c->out[0], act_slope(c));
   if (is_pooled(c)) g = pl_unpool(g, c->saved[0], p.oh, p.ow);
   if (need & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
   if (need & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
@@ -292,12 +291,15 @@ static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
 static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   pl_conv p;
   if (need == 4) return conv2d_rule(c, gout, need, gin);
-  pl_tensor *g = pl_packed(gout[0]), *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  pl_tensor *y = c->attr[ACTIVATION].i == PL_NONE ? NULL : pl_packed(c->out[0]);
+  const bool by_sign = pl_act_by_sign(c, ACTIVATION); /* then the kernels do it */
+  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  pl_tensor *g = pl_packed(by_sign ? gout[0] : pl_activation_grad(c, ACTIVATION, gout[0]));
+  pl_tensor *y = by_sign ? pl_packed(c->out[0]) : NULL;
   for (int i = 0; i < c->n_in && !pl_error(); i++)
     if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_prologue back = {.g = pl_reals(g), .y = reals_or_null(y), .slope = (pl_real)act_slope(c)};
+  pl_prologue back = {
+      .g = pl_reals(g), .y = reals_or_null(y), .slope = pl_act_epilogue(c, ACTIVATION)};
   const pl_pool pool = windows(c, &p);
   if (is_pooled(c)) {
     back.pool = &pool;
@@ -311,9 +313,7 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
 
 static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
                            pl_tensor **gin) {
-  pl_tensor *g = gout[0];
-  int64_t act = c->attr[TRANSPOSE_ACTIVATION].i;
-  if (act != PL_NONE) g = pl_act_grad(g, c->out[0], pl_act_slope(act, c->attr[TRANSPOSE_SLOPE].d));
+  pl_tensor *g = pl_activation_grad(c, TRANSPOSE_ACTIVATION, gout[0]);
   if (need & 1) gin[0] = forward_like(c, g, c->in[1]);
   if (need & 2) gin[1] = weight_grad_like(c, c->in[0], g, c->in[1]);
   if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
@@ -351,11 +351,12 @@ static double conv2d_flops(const pl_args *c) {
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
-#define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
+#define TWO_IMAGES                               "any[1,2,5,5] any[3,2,3,3] any[3]"
+#define CONV_SAMPLE(NAME, name, parameter, kind) "; " TWO_IMAGES " activation=" #name
 static const pl_op op_conv2d = {
     .name = "conv2d",
     .inputs = "x weight bias?",
-    .attrs = CONV_ATTRS "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
+    .attrs = CONV_ATTRS PL_ACTIVATION_CHOICE " slope:real=0.01 max_pool:int=1",
     .doc =
         "activation(x * weight + bias), * being the correlation of images [n,c,h,w] with windows "
         "[k,c,r,s]; the result is [n,k,oh,ow] with oh = (h + 2 padding - dilation (r - 1) - 1) / "
@@ -374,19 +375,20 @@ static const pl_op op_conv2d = {
     "any[2,1,6,5] any[3,1,3,2] any[3] max_pool=2; "
     "any[2,2,5,5] any[3,2,5,5] any[3] padding=2 activation=relu max_pool=2; "
     "any[2,2,9,9] any[2,2,3,3] stride=1,2 activation=leaky_relu slope=0.2 max_pool=3; "
-    "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2",
+    "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2; "
+    "any[2,2,5,5] any[3,2,3,3] any[3] activation=tanh max_pool=2" PL_ACTIVATIONS(CONV_SAMPLE),
     .shape = conv2d_shape,
     .forward = conv2d_forward,
     .gradient = conv2d_rule,
     .fast = conv2d_fast,
     .flops = conv2d_flops};
 
-#define TWO_SOURCES "any[1,3,3,3] any[3,2,3,3] any[2]"
+#define TWO_SOURCES                                   "any[1,3,3,3] any[3,2,3,3] any[2]"
+#define TRANSPOSE_SAMPLE(NAME, name, parameter, kind) "; " TWO_SOURCES " activation=" #name
 static const pl_op op_conv_transpose2d = {
     .name = "conv_transpose2d",
     .inputs = "x weight bias?",
-    .attrs =
-        CONV_ATTRS "output_padding:pair=0 activation:choice(none|relu|leaky_relu) slope:real=0.01",
+    .attrs = CONV_ATTRS "output_padding:pair=0 " PL_ACTIVATION_CHOICE " slope:real=0.01",
     .doc =
         "activation(x * weight + bias), * being the adjoint of conv2d with the same weight: each "
         "number of images [n,c,h,w] is spread over a window, [c,k,r,s]; the result is [n,k,oh,ow] "
@@ -397,7 +399,8 @@ static const pl_op op_conv_transpose2d = {
     "any[2,3,3,2] any[3,2,3,2] any[2] stride=3,2 padding=1,0 output_padding=2,1; "
     "any[1,2,3,2] any[2,1,2,3] any[1] padding=1 dilation=2,1; " TWO_SOURCES
     " activation=relu; " TWO_SOURCES
-    " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2",
+    " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2" PL_ACTIVATIONS(
+        TRANSPOSE_SAMPLE),
     .shape = transpose_shape,
     .forward = transpose_forward,
     .gradient = transpose_rule,

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "activation.h"
 #include "ops.h"
 
 /*
@@ -234,6 +235,10 @@ const pl_op *const pl_ops_elementwise[] = {
 #include "../kernels/math/elementwise.def"
     NULL};
 
+/* The op of each activation. */
+#define ACTIVATION(NAME, name, parameter, kind) [PL_ACT_##NAME] = &op_##name,
+const pl_op *const pl_activation_ops[] = {PL_ACTIVATIONS(ACTIVATION)};
+
 /*
 ** Builders
 */
@@ -254,7 +259,7 @@ static pl_tensor *binary(const pl_op *op, pl_tensor *a, pl_tensor *b, double p) 
 /* clang-format off */
 TWO(add) TWO(sub) TWO(mul) TWO(div) TWO(pow) TWO(maximum) TWO(minimum)
 ONE(neg) ONE(exp) ONE(log) ONE(log1p) ONE(sqrt) ONE(square) ONE(reciprocal) ONE(abs) ONE(sin)
-ONE(cos) ONE(tanh) ONE(sigmoid) ONE(softplus) ONE(relu) ONE(sign) ONE(floor)
+ONE(cos) ONE(erf) ONE(gelu) ONE(silu) ONE(tanh) ONE(sigmoid) ONE(softplus) ONE(relu) ONE(sign) ONE(floor)
     /* clang-format on */
 
     pl_tensor *pl_act_grad(pl_tensor *a, pl_tensor *b, double slope) {
@@ -264,6 +269,7 @@ pl_tensor *pl_affine(pl_tensor *x, double scale, double shift) {
   return unary(&op_affine, x, scale, shift);
 }
 pl_tensor *pl_leaky_relu(pl_tensor *x, double slope) { return unary(&op_leaky_relu, x, slope, 0); }
+pl_tensor *pl_elu(pl_tensor *x, double alpha) { return unary(&op_elu, x, alpha, 0); }
 pl_tensor *pl_clamp(pl_tensor *x, double min, double max) { return unary(&op_clamp, x, min, max); }
 pl_tensor *pl_in_range(pl_tensor *x, double min, double max) {
   return unary(&op_in_range, x, min, max);

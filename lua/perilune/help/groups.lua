@@ -13,7 +13,7 @@ local rows <const> = {
   {"Arithmetic of two tensors", [[add sub mul div pow maximum minimum where act_grad]]},
   {"Comparison", [[eq ne lt le gt ge isnan any all]]},
   {"Functions of each element", [[neg affine exp log log1p sqrt square reciprocal abs sin cos
-    tanh sigmoid softplus relu leaky_relu clamp sign floor in_range]]},
+    tanh sigmoid softplus relu leaky_relu elu gelu silu erf clamp sign floor in_range]]},
   {"Shapes", [[reshape flatten t transpose permute expand slice unslice select flip cat stack
     pad]]},
   {"Reductions", [[sum mean var norm prod logsumexp max min amax amin argmax cumsum sort
