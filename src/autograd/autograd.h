@@ -24,6 +24,7 @@ typedef struct {
   pl_tensor *out[PL_MAX_OUT];
   pl_tensor *saved[PL_MAX_SAVED]; /* hidden results that forward keeps for the gradient */
   pl_custom *custom;              /* NULL, but for the op of custom.c */
+  int64_t scratch[16];            /* what shape works out for forward and flops; 0 at first */
 } pl_args;
 
 /* Values that the gradient does not look at, so the graph need not keep them. */

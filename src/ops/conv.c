@@ -70,6 +70,9 @@ static bool conv2d_geometry(const pl_args *c, pl_conv *p) {
   return geometry(c, pl_size(x), pl_size(w), p);
 }
 
+/* The shape functions leave the geometry in the call's scratch. */
+_Static_assert(sizeof(pl_conv) <= sizeof((pl_args){0}.scratch), "a geometry fits");
+
 static pl_tensor *bias_of(const pl_args *c) { return c->n_in > 2 ? c->in[2] : NULL; }
 
 static bool check_bias(const pl_args *c, int64_t channels) {
@@ -90,19 +93,19 @@ static pl_pool windows(const pl_args *c, const pl_conv *p) {
 static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
 
 static bool conv2d_shape(pl_args *c) {
-  pl_conv p;
-  if (!conv2d_geometry(c, &p) || !check_bias(c, p.k)) return false;
+  pl_conv *p = (pl_conv *)c->scratch;
+  if (!conv2d_geometry(c, p) || !check_bias(c, p->k)) return false;
   if (!pl_check_activation(c, ACTIVATION, is_pooled(c))) return false;
-  if (!p.oh || !p.ow)
+  if (!p->oh || !p->ow)
     return pl_op_fail(c,
                       "x is %s, weight %s: the window does not fit into the image and its padding",
                       PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[1]));
   int64_t n = c->attr[MAX_POOL].i;
-  if (n < 1 || n > PL_MIN(p.oh, p.ow))
+  if (n < 1 || n > PL_MIN(p->oh, p->ow))
     return pl_op_fail(c, "max_pool is %lld: from 1 to %lld expected, the result being %lld x %lld",
-                      (long long)n, (long long)PL_MIN(p.oh, p.ow), (long long)p.oh,
-                      (long long)p.ow);
-  return pl_out(c, 0, PL_REAL, pl_list(p.n, p.k, p.oh / n, p.ow / n));
+                      (long long)n, (long long)PL_MIN(p->oh, p->ow), (long long)p->oh,
+                      (long long)p->ow);
+  return pl_out(c, 0, PL_REAL, pl_list(p->n, p->k, p->oh / n, p->ow / n));
 }
 
 /* The size attribute of an adjoint: height and width, or all four; puts a and b before the two. */
@@ -152,13 +155,13 @@ static bool weight_grad_geometry(const pl_args *c, pl_conv *p) {
 }
 
 static bool input_grad_shape(pl_args *c) {
-  pl_conv p;
-  return input_grad_geometry(c, &p) && pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
+  pl_conv *p = (pl_conv *)c->scratch;
+  return input_grad_geometry(c, p) && pl_out(c, 0, PL_REAL, pl_list(p->n, p->c, p->h, p->w));
 }
 
 static bool weight_grad_shape(pl_args *c) {
-  pl_conv p;
-  return weight_grad_geometry(c, &p) && pl_out(c, 0, PL_REAL, pl_list(p.k, p.c, p.r, p.s));
+  pl_conv *p = (pl_conv *)c->scratch;
+  return weight_grad_geometry(c, p) && pl_out(c, 0, PL_REAL, pl_list(p->k, p->c, p->r, p->s));
 }
 
 /*
@@ -197,10 +200,10 @@ static bool transpose_geometry(const pl_args *c, pl_conv *p) {
 }
 
 static bool transpose_shape(pl_args *c) {
-  pl_conv p;
-  return transpose_geometry(c, &p) && check_bias(c, p.c) &&
+  pl_conv *p = (pl_conv *)c->scratch;
+  return transpose_geometry(c, p) && check_bias(c, p->c) &&
          pl_check_activation(c, TRANSPOSE_ACTIVATION, false) &&
-         pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
+         pl_out(c, 0, PL_REAL, pl_list(p->n, p->c, p->h, p->w));
 }
 
 /*
@@ -210,46 +213,46 @@ static bool transpose_shape(pl_args *c) {
 static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t) : NULL; }
 
 static bool conv2d_forward(pl_args *c) {
-  pl_conv p;
+  const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   pl_tensor *y = pl_pre_activation(c, ACTIVATION);
-  if (pl_error() || !conv2d_geometry(c, &p)) return false;
+  if (pl_error()) return false;
   pl_epilogue e = {.bias = reals_or_null(bias), .slope = pl_act_epilogue(c, ACTIVATION)};
-  const pl_pool pool = windows(c, &p);
+  const pl_pool pool = windows(c, p);
   if (is_pooled(c)) {
     if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
     e.pool = &pool;
     e.argmax = pl_int32s(c->saved[0]);
   }
-  return pl_conv_forward(&p, pl_reals(x), pl_reals(w), &e, pl_reals(y)) &&
+  return pl_conv_forward(p, pl_reals(x), pl_reals(w), &e, pl_reals(y)) &&
          pl_activate(c, ACTIVATION, y);
 }
 
 static bool transpose_forward(pl_args *c) {
-  pl_conv p;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
   pl_tensor *y = pl_pre_activation(c, TRANSPOSE_ACTIVATION);
-  if (pl_error() || !transpose_geometry(c, &p)) return false;
+  if (pl_error()) return false;
   const pl_epilogue e = {.bias = reals_or_null(bias),
                          .slope = pl_act_epilogue(c, TRANSPOSE_ACTIVATION)};
-  return pl_conv_transpose(&p, pl_reals(x), pl_reals(w), &e, pl_reals(y)) &&
+  return pl_conv_transpose((const pl_conv *)c->scratch, pl_reals(x), pl_reals(w), &e,
+                           pl_reals(y)) &&
          pl_activate(c, TRANSPOSE_ACTIVATION, y);
 }
 
 static bool input_grad_forward(pl_args *c) {
-  pl_conv p;
+  const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  return g && w && input_grad_geometry(c, &p) &&
-         pl_conv_input_grad(&p, &(pl_prologue){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
+  return g && w &&
+         pl_conv_input_grad(p, &(pl_prologue){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
 }
 
 static bool weight_grad_forward(pl_args *c) {
-  pl_conv p;
+  const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
-  return g && x && weight_grad_geometry(c, &p) &&
-         pl_conv_weight_grad(&p, pl_reals(x), &(pl_prologue){.g = pl_reals(g)}, pl_reals(c->out[0]),
+  return g && x &&
+         pl_conv_weight_grad(p, pl_reals(x), &(pl_prologue){.g = pl_reals(g)}, pl_reals(c->out[0]),
                              NULL);
 }
 
@@ -344,8 +347,8 @@ static double products(const pl_tensor *result, const pl_tensor *weight) {
          (double)PL_MAX(weight->size[0], 1);
 }
 static double conv2d_flops(const pl_args *c) {
-  pl_conv p;
-  if (!conv2d_geometry(c, &p)) return 0;
+  pl_conv p = *(const pl_conv *)c->scratch;
+  if (!p.r && !conv2d_geometry(c, &p)) return 0; /* of a gradient, which has no shape function */
   return 2.0 * (double)(p.n * p.oh * p.ow) * (double)pl_numel(c->in[1]);
 }
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
