@@ -365,10 +365,9 @@ static const pl_op op_conv2d = {
         "[k,c,r,s]; the result is [n,k,oh,ow] with oh = (h + 2 padding - dilation (r - 1) - 1) / "
         "stride + 1, rounded down; then, with max_pool above 1, max_pool2d of that with windows of "
         "max_pool x max_pool, in the same pass; many channels and small windows take fewer "
-        "products "
-        "(Winograd 1980; Lavin and Gray 2016), by which the numbers of a patch of 4 x 4 share "
-        "rounding "
-        "errors, and an infinite number",
+        "multiplications (Winograd 1980; Lavin and Gray 2016), by which the elements of a tile of "
+        "4 x 4 "
+        "share rounding errors, and an infinity or NaN",
     .samples = TWO_IMAGES
     "; any[1,2,5,5] any[3,2,3,3]; "
     "any[2,2,6,5] any[3,2,3,2] any[3] stride=2,1 padding=1,0; "
