@@ -325,9 +325,6 @@ PL_API bool pl_call(const pl_op *op, int n_in, pl_tensor *const *in, const pl_at
 PL_API bool pl_op_call(const char *name, int n_in, pl_tensor *const *in, int n_attr,
                        const pl_attr *attr, int n_out, pl_tensor **out);
 
-/* What an op applies to its result. */
-typedef enum { PL_NONE, PL_RELU, PL_LEAKY_RELU } pl_activation;
-
 #ifdef PL_SCAN_ROWS /* scripts/ops.py is reading */
 #define PL_SCAN_TYPE(type, word, c_type, member) @attr type #word #c_type member @
 PL_ATTR_TYPES(PL_SCAN_TYPE)

@@ -23,6 +23,7 @@ MARK = re.compile(r"@row (\w+) @(.*?)@end", re.S)
 FIELD = re.compile(r'\.(\w+)\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+|[^,"]+)', re.S)
 STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.S)
 TYPE = re.compile(r'@attr (\w+) "(\w+)" "(\w+)" (\w+) @')
+ACTIVATION = re.compile(r"@activation (\w+) @")
 MAX_IN, MAX_OUT, MAX_ATTR = 8, 4, 8  # as PL_MAX_IN and so on
 
 
@@ -97,19 +98,20 @@ def preprocess(compiler, source):
 
 
 def read(compiler, sources):
-    """The attribute types (word -> enumerator, C type, member), the rows of all sources, and the
-    files that these are made of."""
-    types, rows, files = {}, [], {}
+    """The attribute types (word -> enumerator, C type, member), the activations, the rows of all
+    sources, and the files that these are made of."""
+    types, activations, rows, files = {}, {}, [], {}
     for source in sources:
         out, made_of = preprocess(compiler, source)
         files.update(dict.fromkeys(made_of))
         types.update({w: (e, c, m) for e, w, c, m in TYPE.findall(out)})
+        activations.update(dict.fromkeys(ACTIVATION.findall(out)))
         rows += [Row(name, body, types) for name, body in MARK.findall(out)]
     names = [r.name for r in rows]
     for name in names:
         if names.count(name) > 1:
             fail(name, "there are two")
-    return types, rows, list(files)
+    return types, list(activations), rows, list(files)
 
 
 #
@@ -126,6 +128,13 @@ HEAD = """/*
 */
 #ifndef PERILUNE_OPS_H
 #define PERILUNE_OPS_H
+
+@ACTIVATIONS@
+} pl_activation;
+/* their names in version 0.1 */
+#define PL_NONE       PL_ACT_NONE
+#define PL_RELU       PL_ACT_RELU
+#define PL_LEAKY_RELU PL_ACT_LEAKY_RELU
 
 #ifdef PL_ENGINE /* the library itself, which knows the rows */
 bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
@@ -189,10 +198,12 @@ def builder(row, types):
     return "\n".join([comment(row), *head, *(f"  {line}" for line in body), "}"])
 
 
-def header(rows, types):
+def header(rows, types, activations):
     known = wrapped([f"pl_row_{r.name}," for r in rows[:-1]] + [f"pl_row_{rows[-1].name};"],
                     "extern const pl_op", "    ")
-    parts, group = [HEAD.replace("@ROWS@", "\n".join(known))], None
+    names = wrapped([f"PL_ACT_{n}," for n in ["NONE", *activations][:-1]] + [f"PL_ACT_{activations[-1]}"],
+                    "typedef enum { /* what an op applies to its result */\n ", "  ")
+    parts, group = [HEAD.replace("@ROWS@", "\n".join(known)).replace("@ACTIVATIONS@", "\n".join(names))], None
     order = list(dict.fromkeys(r.group for r in rows))
     for row in sorted(rows, key=lambda r: order.index(r.group)):
         if row.group != group:
@@ -275,8 +286,8 @@ def main():
         sys.exit(__doc__)
     cut = sys.argv.index("--")
     out_header, out_table, out_calls, out_files, *compiler = sys.argv[1:cut]
-    types, rows, files = read(compiler, sys.argv[cut + 1:])
-    write(out_header, header(rows, types))
+    types, activations, rows, files = read(compiler, sys.argv[cut + 1:])
+    write(out_header, header(rows, types, activations))
     write(out_table, table(rows, types))
     write(out_calls, calls(rows, types))
     write(out_files, f"{out_header}: {' '.join(files)}\n")

@@ -625,9 +625,36 @@ def binary_losses():
           values([0, 1, 0, 1, 0.25, 0.5, 1, 0])], {"reduction": "none"})
 
 
+ACTIVATIONS = {"relu": F.relu, "leaky_relu": F.leaky_relu, "sigmoid": torch.sigmoid,
+               "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "elu": F.elu}
+
+
+def activations():
+    """Elementwise, and as attributes of the ops that apply them to their result."""
+    for name in ("gelu", "silu", "elu"):
+        case(name, ACTIVATIONS[name], [real(2, 3, low=-6, high=6)], second=True)
+        case(name, ACTIVATIONS[name], [values([0.0, -0.0, math.inf, math.nan])], grad=False)
+    case("elu", lambda x: F.elu(x, 0.5), [real(2, 3)], {"alpha": 0.5}, second=True)
+    case("erf", torch.erf, [real(2, 3)], second=True)
+    case("erf", torch.erf, [values([0.0, math.inf, -math.inf, math.nan, 9])], grad=False)
+    for name, act in ACTIVATIONS.items():
+        attrs = {"activation": name}
+        case("linear", lambda x, w, b: act(F.linear(x, w, b)), [real(3, 4), real(2, 4), real(2)],
+             attrs, second=True)
+        case("conv2d", lambda x, w, b: act(F.conv2d(x, w, b)),
+             [real(1, 2, 4, 4), real(2, 2, 3, 3), real(2)], attrs, second=True)
+        case("conv_transpose2d", lambda x, w, b: act(F.conv_transpose2d(x, w, b)),
+             [real(1, 2, 2, 2), real(2, 1, 2, 2), real(1)], attrs, second=True)
+        case("batch_norm", lambda x, w, b: act(F.batch_norm(x, None, None, w, b, True)),
+             [real(3, 2, 2), real(2), real(2)], {"training": True, **attrs})
+    case("conv2d", lambda x, w, b: F.max_pool2d(torch.tanh(F.conv2d(x, w, b)), 2),
+         [real(1, 2, 5, 5), real(2, 2, 2, 2), real(2)], {"activation": "tanh", "max_pool": 2},
+         second=True)
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
-              binary_losses):
+              binary_losses, activations):
     group()
 
 version = torch.__version__.split("a")[0]

@@ -20,17 +20,17 @@
 enum { PL_MAX_SAVED = 4 };
 
 /* What a row is for: headings of help and the reference. */
-#define PL_ARITHMETIC  "Arithmetic of two tensors"
-#define PL_ELEMENTWISE "Functions of each element"
-#define PL_COMPARISON  "Comparison"
-#define PL_SHAPES      "Shapes"
-#define PL_REDUCTIONS  "Reductions"
-#define PL_INDEXING    "Indexing"
-#define PL_PRODUCTS    "Products"
-#define PL_ACTIVATIONS "Activations"
-#define PL_LAYERS      "Layers"
-#define PL_LOSSES      "Losses"
-#define PL_ADJOINTS    "Adjoints, which gradients are made of"
+#define PL_GROUP_ARITHMETIC  "Arithmetic of two tensors"
+#define PL_GROUP_ELEMENTWISE "Functions of each element"
+#define PL_GROUP_COMPARISON  "Comparison"
+#define PL_GROUP_SHAPES      "Shapes"
+#define PL_GROUP_REDUCTIONS  "Reductions"
+#define PL_GROUP_INDEXING    "Indexing"
+#define PL_GROUP_PRODUCTS    "Products"
+#define PL_GROUP_ACTIVATIONS "Activations"
+#define PL_GROUP_LAYERS      "Layers"
+#define PL_GROUP_LOSSES      "Losses"
+#define PL_GROUP_ADJOINTS    "Adjoints, which gradients are made of"
 
 /* One call of an op: what a row's functions see. */
 typedef struct {
@@ -41,6 +41,7 @@ typedef struct {
   pl_tensor *out[PL_MAX_OUT];
   pl_tensor *saved[PL_MAX_SAVED]; /* hidden results that forward keeps for the gradient */
   pl_custom *custom;              /* NULL, but for the op of custom.c */
+  int64_t scratch[16];            /* what shape works out for forward and flops; 0 at first */
 } pl_args;
 
 /* Values that the gradient does not look at, so the graph need not keep them. */

@@ -1,12 +1,9 @@
 /*
 ** backward.c: the backward pass: reverse-mode differentiation (Linnainmaa 1970; Griewank and
-*Walther
-** 2008) over the graph of calls that call.c recorded. The nodes that the outputs depend on are
-** collected with a work list and sorted by creation, which is a topological order; from the newest
-*to
-** the oldest each gets the gradients of its outputs, calls its row's rule, and adds what comes out
-*to
-** the gradients of the nodes before it:
+** Walther 2008) over the graph of calls that call.c recorded. The nodes that the outputs depend on
+** are collected with a work list and sorted by creation, which is a topological order; from the
+** newest to the oldest each gets the gradients of its outputs, calls its row's rule, and adds what
+** comes out to the gradients of the nodes before it:
 **
 **   x -- square --> y -- sum --> z          pending, newest last:  square  sum
 **   dx <- 2x dy <-- dy <- ones - dz                                      <- start here

@@ -172,7 +172,11 @@ void pl_at_thread_end(void (*f)(void)) {
 #define WATCHED 0
 #endif
 
-enum { STEP = 64, SIZES = 8, MOST_KEPT = WATCHED ? 0 : 1024 }; /* sizes are multiples of STEP bytes */
+enum {
+  STEP = 64,
+  SIZES = 8,
+  MOST_KEPT = WATCHED ? 0 : 1024
+}; /* sizes are multiples of STEP bytes */
 
 typedef struct object {
   struct object *next;

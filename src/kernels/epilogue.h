@@ -57,10 +57,9 @@ INLINE vec activate(vec v, pl_real slope) {
 
 /* act'(y) g, where y is the result or the pre-activation: both have the same sign. */
 INLINE pl_real mask_one(pl_real y, pl_real g, pl_real slope) {
-  return slope == 1 || y > 0 ? g : slope == 0 ? 0 : slope * g;
+  return y > 0 ? g : slope == 0 ? 0 : slope * g;
 }
 INLINE vec mask(vec y, vec g, pl_real slope) {
-  if (slope == 1) return g;
   return select_by(y > 0, g, slope == 0 ? (vec){0} : g * slope);
 }
 

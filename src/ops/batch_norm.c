@@ -4,6 +4,7 @@
 #include <math.h>
 #include <omp.h>
 
+#include "activation.h"
 #include "ops.h"
 
 /*
@@ -45,7 +46,7 @@ static bool batch_norm_shape(pl_args *c) {
     return pl_op_fail(c, "running_mean and running_var are needed outside of training");
   if (training && layout_of(x).count < 2)
     return pl_op_fail(c, "training needs more than one value a channel, x is %s", PL_DESCRIBE(x));
-  if (!pl_check_slope(c, c->attr[ACTIVATION].i, c->attr[SLOPE].d)) return false;
+  if (!pl_check_activation(c, ACTIVATION, c->attr[MAX_POOL].i > 1)) return false;
   int64_t n = c->attr[MAX_POOL].i;
   if (n == 1) return pl_out(c, 0, PL_REAL, pl_size(x));
   if (n < 1 || x->rank != 4 || n > PL_MIN(x->size[2], x->size[3]))
@@ -107,10 +108,6 @@ static void set_scale(const pl_args *c, int64_t k, pl_real mean, pl_real rstd, p
                       pl_real *shift) {
   *scale = rstd * channel_value(c->in[WEIGHT], k, 1);
   *shift = channel_value(c->in[BIAS], k, 0) - mean * *scale;
-}
-
-static pl_real act_slope(const pl_args *c) {
-  return (pl_real)pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
 }
 
 static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
@@ -207,7 +204,7 @@ static void end_statistics(const job *k, int64_t channel) {
 }
 
 static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
-  const pl_real *x, slope = act_slope(k->c);
+  const pl_real *x, slope = pl_act_epilogue(k->c, ACTIVATION);
   pl_real scale, shift;
   const int64_t channel = item % k->l.c;
   int64_t to = (first_image(k, item) * k->l.c + channel) * k->outputs;
@@ -224,12 +221,13 @@ static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
   }
 }
 
-static bool forward_images(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd) {
+static bool forward_images(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd,
+                           pl_tensor *out) {
   job k;
   pl_tensor *at = is_pooled(c) ? pl_empty(PL_INT32, pl_size(c->out[0])) : NULL;
   if (is_pooled(c) && !pl_save(c, 2, at)) return false;
   if (!job_new(&k, c, x, pl_reals(mean), pl_reals(rstd))) return false;
-  pl_real *y = pl_reals(c->out[0]);
+  pl_real *y = pl_reals(out);
   int32_t *to = at ? pl_int32s(at) : NULL;
 #pragma omp parallel if (k.l.c * k.l.count > PL_GRAIN)
   {
@@ -251,7 +249,8 @@ static bool forward_images(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_t
   return true;
 }
 
-static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd) {
+static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl_tensor *rstd,
+                             pl_tensor *out) {
   layout l = layout_of(x);
   pl_tensor *scale = pl_empty(PL_REAL, pl_list(l.c)), *shift = pl_empty(PL_REAL, pl_list(l.c));
   if (!scale || !shift) return false;
@@ -268,8 +267,8 @@ static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl
     r[k] = (pl_real)(1 / sqrt((double)r[k] + c->attr[EPS].d));
     set_scale(c, k, m[k], r[k], pl_reals(scale) + k, pl_reals(shift) + k);
   }
-  scale_features(l, pl_reals(x), pl_reals(scale), pl_reals(shift), act_slope(c),
-                 pl_reals(c->out[0]));
+  scale_features(l, pl_reals(x), pl_reals(scale), pl_reals(shift), pl_act_epilogue(c, ACTIVATION),
+                 pl_reals(out));
   return true;
 }
 
@@ -277,10 +276,11 @@ static bool batch_norm_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[X]);
   pl_ints channels = pl_list(c->in[X]->size[1]);
   pl_tensor *mean = pl_empty(PL_REAL, channels), *rstd = pl_empty(PL_REAL, channels);
-  if (!x || !mean || !rstd) return false;
+  pl_tensor *y = pl_pre_activation(c, ACTIVATION);
+  if (!x || !mean || !rstd || !y) return false;
   return (layout_of(x).inner == 1 && !is_pooled(c) ? forward_features : forward_images)(c, x, mean,
-                                                                                        rstd) &&
-         pl_save(c, 0, mean) && pl_save(c, 1, rstd);
+                                                                                        rstd, y) &&
+         pl_activate(c, ACTIVATION, y) && pl_save(c, 0, mean) && pl_save(c, 1, rstd);
 }
 
 /*
@@ -317,7 +317,7 @@ static void feature_dots(layout l, const pl_real *g, const pl_real *x, const pl_
 static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_real *gw,
                           pl_real *gb, pl_real *gx) {
   layout l = layout_of(x);
-  if (c->attr[ACTIVATION].i != PL_NONE) g = pl_act_grad(g, c->out[0], (double)act_slope(c));
+  if (pl_act_by_sign(c, ACTIVATION)) g = pl_activation_grad(c, ACTIVATION, g);
   if (!(g = pl_packed(g))) return false;
   const pl_real *gs = pl_reals(g), *xs = pl_reals(x);
   const pl_real *mean = pl_reals(c->saved[0]), *rstd = pl_reals(c->saved[1]);
@@ -342,7 +342,7 @@ static pl_channel_grad back_of(const job *k, int64_t item, const pl_real *g) {
   pl_channel_grad b = {.g = g + from,
                        .maxima = k->outputs,
                        .g_step = k->l.c * k->outputs,
-                       .slope = act_slope(k->c),
+                       .slope = pl_act_epilogue(k->c, ACTIVATION),
                        .mean = k->mean[channel]};
   if (is_pooled(k->c)) {
     b.argmax = pl_int32s(k->c->saved[2]) + from;
@@ -400,8 +400,10 @@ static bool batch_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigned n
   if (need >> WEIGHT & 1) gin[WEIGHT] = gw;
   if (need >> BIAS & 1) gin[BIAS] = gb;
   if (need & 1 && !(gin[X] = pl_empty(PL_REAL, pl_size(x)))) return false;
-  return (layout_of(x).inner == 1 && !is_pooled(c) ? back_features : back_images)(
-      c, gout[0], x, pl_reals(gw), pl_reals(gb), need & 1 ? pl_reals(gin[X]) : NULL);
+  pl_tensor *g =
+      pl_act_by_sign(c, ACTIVATION) ? gout[0] : pl_activation_grad(c, ACTIVATION, gout[0]);
+  return g && (layout_of(x).inner == 1 && !is_pooled(c) ? back_features : back_images)(
+                  c, g, x, pl_reals(gw), pl_reals(gb), need & 1 ? pl_reals(gin[X]) : NULL);
 }
 
 pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x) {
@@ -428,31 +430,32 @@ static bool batch_norm_compose(pl_args *c) {
                       : pl_div(centred, pl_sqrt(pl_affine(var, 1, c->attr[EPS].d)));
   if (w) y = pl_mul(y, pl_over_channels(w, x));
   if (b) y = pl_add(y, pl_over_channels(b, x));
-  if (c->attr[ACTIVATION].i == PL_RELU) y = pl_relu(y);
-  if (c->attr[ACTIVATION].i == PL_LEAKY_RELU) y = pl_leaky_relu(y, c->attr[SLOPE].d);
+  y = pl_activated(c, ACTIVATION, y);
   pl_ints pool = pl_list(c->attr[MAX_POOL].i);
   if (is_pooled(c)) y = pl_max_pool2d(y, pool, pool, pl_list(0));
   c->out[0] = y;
   return y != NULL;
 }
 
-#define BN_IN "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
+#define BN_IN                                  "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
+#define BN_SAMPLE(NAME, name, parameter, kind) "; " BN_IN " training=true activation=" #name
 PL_OP(
-    batch_norm, .group = PL_LAYERS, .inputs = "x weight? bias? running_mean? running_var?",
-    .attrs =
-        "training:bool=false momentum:real=0.1 eps:real=1e-5 "
-        "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
+    batch_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias? running_mean? running_var?",
+    .attrs = "training:bool=false momentum:real=0.1 eps:real=1e-5 " PL_ACTIVATION_CHOICE
+             " slope:real=0.01 max_pool:int=1",
     .doc =
         "activation((x - mean) / sqrt(var + eps) * weight + bias) for each channel, dim 2 of x "
         "(Ioffe and Szegedy 2015). In training, mean and var are the batch's, and the running ones "
         "move towards them in place by the momentum; else the running ones are used. With max_pool "
         "above 1, then max_pool2d of that with windows of max_pool x max_pool, in the same pass",
-    .samples = BN_IN " training=true; " BN_IN
-                     " training=false; any[4,2] any[2] any[2] training=true; " BN_IN
-                     " training=true activation=relu; " BN_IN
-                     " training=true activation=leaky_relu slope=0.2; "
-                     "any[3,2,4] training=true; "
-                     "any[2,2,4,5] any[2] any[2] training=true activation=relu max_pool=2; "
-                     "any[2,2,4,5] any[2] any[2] const[2] constpos[2] max_pool=3",
+    .samples = BN_IN
+    " training=true; " BN_IN " training=false; any[4,2] any[2] any[2] training=true; " BN_IN
+    " training=true activation=relu; " BN_IN
+    " training=true activation=leaky_relu slope=0.2; "
+    "any[3,2,4] training=true; "
+    "any[2,2,4,5] any[2] any[2] training=true activation=relu max_pool=2; "
+    "any[2,2,4,5] any[2] any[2] const[2] constpos[2] max_pool=3; "
+    "any[2,2,4,5] any[2] any[2] training=true activation=sigmoid max_pool=2; "
+    "any[5,2] any[2] any[2] training=true activation=gelu" PL_ACTIVATIONS(BN_SAMPLE),
     .shape = batch_norm_shape, .forward = batch_norm_forward, .compose = batch_norm_compose,
     .fast = batch_norm_fast);

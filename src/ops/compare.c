@@ -65,7 +65,7 @@ static bool compare_forward(pl_args *c) {
 
 #define COMPARE(name_, which, doc_)                                                          \
   static const int which_##name_ = which;                                                    \
-  PL_OP(name_, .group = PL_COMPARISON, .inputs = "a b", .doc = doc_,                         \
+  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                   \
         .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                     \
         .prepare = pl_prepare_broadcast, .shape = compare_shape, .forward = compare_forward, \
         .data = &which_##name_);
@@ -98,8 +98,8 @@ static bool some_forward(pl_args *c) {
   return true;
 }
 
-#define TEST_ROW(name_, doc_, ...)                                                         \
-  PL_OP(name_, .group = PL_COMPARISON, .inputs = "x", .doc = doc_, .samples = "bool[3,4]", \
+#define TEST_ROW(name_, doc_, ...)                                                               \
+  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "x", .doc = doc_, .samples = "bool[3,4]", \
         .nograd = true, __VA_ARGS__);
 TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .compose = isnan_compose)
 TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
@@ -142,7 +142,7 @@ static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, 
   return !pl_error();
 }
 
-PL_OP(where, .group = PL_ARITHMETIC, .inputs = "condition a b",
+PL_OP(where, .group = PL_GROUP_ARITHMETIC, .inputs = "condition a b",
       .doc = "a where condition (uint8) is not 0, b elsewhere; all broadcast",
       .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
       .prepare = pl_prepare_broadcast, .shape = where_shape, .forward = where_forward,

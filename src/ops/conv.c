@@ -10,6 +10,7 @@
 ** conv_transpose2d is conv2d_input_grad with a bias and an activation, in PyTorch's terms; its
 ** gradients are the same three.
 */
+#include "activation.h"
 #include "ops.h"
 
 enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE, MAX_POOL };
@@ -69,6 +70,9 @@ static bool conv2d_geometry(const pl_args *c, pl_conv *p) {
   return geometry(c, pl_size(x), pl_size(w), p);
 }
 
+/* The shape functions leave the geometry in the call's scratch. */
+_Static_assert(sizeof(pl_conv) <= sizeof((pl_args){0}.scratch), "a geometry fits");
+
 static pl_tensor *bias_of(const pl_args *c) { return c->n_in > 2 ? c->in[2] : NULL; }
 
 static bool check_bias(const pl_args *c, int64_t channels) {
@@ -89,19 +93,19 @@ static pl_pool windows(const pl_args *c, const pl_conv *p) {
 static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
 
 static bool conv2d_shape(pl_args *c) {
-  pl_conv p;
-  if (!conv2d_geometry(c, &p) || !check_bias(c, p.k)) return false;
-  if (!pl_check_slope(c, c->attr[ACTIVATION].i, c->attr[SLOPE].d)) return false;
-  if (!p.oh || !p.ow)
+  pl_conv *p = (pl_conv *)c->scratch;
+  if (!conv2d_geometry(c, p) || !check_bias(c, p->k)) return false;
+  if (!pl_check_activation(c, ACTIVATION, is_pooled(c))) return false;
+  if (!p->oh || !p->ow)
     return pl_op_fail(c,
                       "x is %s, weight %s: the window does not fit into the image and its padding",
                       PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[1]));
   int64_t n = c->attr[MAX_POOL].i;
-  if (n < 1 || n > PL_MIN(p.oh, p.ow))
+  if (n < 1 || n > PL_MIN(p->oh, p->ow))
     return pl_op_fail(c, "max_pool is %lld: from 1 to %lld expected, the result being %lld x %lld",
-                      (long long)n, (long long)PL_MIN(p.oh, p.ow), (long long)p.oh,
-                      (long long)p.ow);
-  return pl_out(c, 0, PL_REAL, pl_list(p.n, p.k, p.oh / n, p.ow / n));
+                      (long long)n, (long long)PL_MIN(p->oh, p->ow), (long long)p->oh,
+                      (long long)p->ow);
+  return pl_out(c, 0, PL_REAL, pl_list(p->n, p->k, p->oh / n, p->ow / n));
 }
 
 /* The size attribute of an adjoint: height and width, or all four; puts a and b before the two. */
@@ -151,13 +155,13 @@ static bool weight_grad_geometry(const pl_args *c, pl_conv *p) {
 }
 
 static bool input_grad_shape(pl_args *c) {
-  pl_conv p;
-  return input_grad_geometry(c, &p) && pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
+  pl_conv *p = (pl_conv *)c->scratch;
+  return input_grad_geometry(c, p) && pl_out(c, 0, PL_REAL, pl_list(p->n, p->c, p->h, p->w));
 }
 
 static bool weight_grad_shape(pl_args *c) {
-  pl_conv p;
-  return weight_grad_geometry(c, &p) && pl_out(c, 0, PL_REAL, pl_list(p.k, p.c, p.r, p.s));
+  pl_conv *p = (pl_conv *)c->scratch;
+  return weight_grad_geometry(c, p) && pl_out(c, 0, PL_REAL, pl_list(p->k, p->c, p->r, p->s));
 }
 
 /*
@@ -196,60 +200,59 @@ static bool transpose_geometry(const pl_args *c, pl_conv *p) {
 }
 
 static bool transpose_shape(pl_args *c) {
-  pl_conv p;
-  return transpose_geometry(c, &p) && check_bias(c, p.c) &&
-         pl_check_slope(c, c->attr[TRANSPOSE_ACTIVATION].i, c->attr[TRANSPOSE_SLOPE].d) &&
-         pl_out(c, 0, PL_REAL, pl_list(p.n, p.c, p.h, p.w));
+  pl_conv *p = (pl_conv *)c->scratch;
+  return transpose_geometry(c, p) && check_bias(c, p->c) &&
+         pl_check_activation(c, TRANSPOSE_ACTIVATION, false) &&
+         pl_out(c, 0, PL_REAL, pl_list(p->n, p->c, p->h, p->w));
 }
 
 /*
 ** Values
 */
 
-static double act_slope(const pl_args *c) {
-  return pl_act_slope(c->attr[ACTIVATION].i, c->attr[SLOPE].d);
-}
-
 static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t) : NULL; }
 
 static bool conv2d_forward(pl_args *c) {
-  pl_conv p;
+  const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
-  if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_epilogue e = {.bias = reals_or_null(bias), .slope = (pl_real)act_slope(c)};
-  const pl_pool pool = windows(c, &p);
+  pl_tensor *y = pl_pre_activation(c, ACTIVATION);
+  if (pl_error()) return false;
+  pl_epilogue e = {.bias = reals_or_null(bias), .slope = pl_act_epilogue(c, ACTIVATION)};
+  const pl_pool pool = windows(c, p);
   if (is_pooled(c)) {
     if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
     e.pool = &pool;
     e.argmax = pl_int32s(c->saved[0]);
   }
-  return pl_conv_forward(&p, pl_reals(x), pl_reals(w), &e, pl_reals(c->out[0]));
+  return pl_conv_forward(p, pl_reals(x), pl_reals(w), &e, pl_reals(y)) &&
+         pl_activate(c, ACTIVATION, y);
 }
 
 static bool transpose_forward(pl_args *c) {
-  pl_conv p;
   pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
   pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
-  if (pl_error() || !transpose_geometry(c, &p)) return false;
-  const pl_epilogue e = {
-      .bias = reals_or_null(bias),
-      .slope = (pl_real)pl_act_slope(c->attr[TRANSPOSE_ACTIVATION].i, c->attr[TRANSPOSE_SLOPE].d)};
-  return pl_conv_transpose(&p, pl_reals(x), pl_reals(w), &e, pl_reals(c->out[0]));
+  pl_tensor *y = pl_pre_activation(c, TRANSPOSE_ACTIVATION);
+  if (pl_error()) return false;
+  const pl_epilogue e = {.bias = reals_or_null(bias),
+                         .slope = pl_act_epilogue(c, TRANSPOSE_ACTIVATION)};
+  return pl_conv_transpose((const pl_conv *)c->scratch, pl_reals(x), pl_reals(w), &e,
+                           pl_reals(y)) &&
+         pl_activate(c, TRANSPOSE_ACTIVATION, y);
 }
 
 static bool input_grad_forward(pl_args *c) {
-  pl_conv p;
+  const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  return g && w && input_grad_geometry(c, &p) &&
-         pl_conv_input_grad(&p, &(pl_prologue){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
+  return g && w &&
+         pl_conv_input_grad(p, &(pl_prologue){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
 }
 
 static bool weight_grad_forward(pl_args *c) {
-  pl_conv p;
+  const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
-  return g && x && weight_grad_geometry(c, &p) &&
-         pl_conv_weight_grad(&p, pl_reals(x), &(pl_prologue){.g = pl_reals(g)}, pl_reals(c->out[0]),
+  return g && x &&
+         pl_conv_weight_grad(p, pl_reals(x), &(pl_prologue){.g = pl_reals(g)}, pl_reals(c->out[0]),
                              NULL);
 }
 
@@ -259,7 +262,7 @@ static bool weight_grad_forward(pl_args *c) {
 
 static pl_tensor *forward_like(const pl_args *c, pl_tensor *x, pl_tensor *w) {
   return pl_conv2d(x, w, NULL, c->attr[STRIDE].ints, c->attr[PADDING].ints, c->attr[DILATION].ints,
-                   PL_NONE, 0, 1);
+                   PL_ACT_NONE, 0, 1);
 }
 
 static pl_tensor *input_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *w,
@@ -275,12 +278,11 @@ static pl_tensor *weight_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *x,
 }
 
 /* The activation's sign is that of its result, since slopes are not negative, and also that of
- * the greatest of several. */
+ * the greatest of several. Other activations come after the maximum. */
 static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  pl_tensor *g = gout[0];
+  pl_tensor *g = pl_activation_grad(c, ACTIVATION, gout[0]);
   pl_conv p;
   if (!conv2d_geometry(c, &p)) return false;
-  if (c->attr[ACTIVATION].i != PL_NONE) g = pl_act_grad(g, c->out[0], act_slope(c));
   if (is_pooled(c)) g = pl_unpool(g, c->saved[0], p.oh, p.ow);
   if (need & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
   if (need & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
@@ -292,12 +294,15 @@ static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
 static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   pl_conv p;
   if (need == 4) return conv2d_rule(c, gout, need, gin);
-  pl_tensor *g = pl_packed(gout[0]), *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  pl_tensor *y = c->attr[ACTIVATION].i == PL_NONE ? NULL : pl_packed(c->out[0]);
+  const bool by_sign = pl_act_by_sign(c, ACTIVATION); /* then the kernels do it */
+  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  pl_tensor *g = pl_packed(by_sign ? gout[0] : pl_activation_grad(c, ACTIVATION, gout[0]));
+  pl_tensor *y = by_sign ? pl_packed(c->out[0]) : NULL;
   for (int i = 0; i < c->n_in && !pl_error(); i++)
     if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
-  pl_prologue back = {.g = pl_reals(g), .y = reals_or_null(y), .slope = (pl_real)act_slope(c)};
+  pl_prologue back = {
+      .g = pl_reals(g), .y = reals_or_null(y), .slope = pl_act_epilogue(c, ACTIVATION)};
   const pl_pool pool = windows(c, &p);
   if (is_pooled(c)) {
     back.pool = &pool;
@@ -311,9 +316,7 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
 
 static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
                            pl_tensor **gin) {
-  pl_tensor *g = gout[0];
-  int64_t act = c->attr[TRANSPOSE_ACTIVATION].i;
-  if (act != PL_NONE) g = pl_act_grad(g, c->out[0], pl_act_slope(act, c->attr[TRANSPOSE_SLOPE].d));
+  pl_tensor *g = pl_activation_grad(c, TRANSPOSE_ACTIVATION, gout[0]);
   if (need & 1) gin[0] = forward_like(c, g, c->in[1]);
   if (need & 2) gin[1] = weight_grad_like(c, c->in[0], g, c->in[1]);
   if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
@@ -344,26 +347,26 @@ static double products(const pl_tensor *result, const pl_tensor *weight) {
          (double)PL_MAX(weight->size[0], 1);
 }
 static double conv2d_flops(const pl_args *c) {
-  pl_conv p;
-  if (!conv2d_geometry(c, &p)) return 0;
+  pl_conv p = *(const pl_conv *)c->scratch;
+  if (!p.r && !conv2d_geometry(c, &p)) return 0; /* of a gradient, which has no shape function */
   return 2.0 * (double)(p.n * p.oh * p.ow) * (double)pl_numel(c->in[1]);
 }
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
-#define TWO_IMAGES "any[1,2,5,5] any[3,2,3,3] any[3]"
+#define TWO_IMAGES                               "any[1,2,5,5] any[3,2,3,3] any[3]"
+#define CONV_SAMPLE(NAME, name, parameter, kind) "; " TWO_IMAGES " activation=" #name
 PL_OP(
-    conv2d, .group = PL_LAYERS, .inputs = "x weight bias?",
-    .attrs = CONV_ATTRS "activation:choice(none|relu|leaky_relu) slope:real=0.01 max_pool:int=1",
+    conv2d, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
+    .attrs = CONV_ATTRS PL_ACTIVATION_CHOICE " slope:real=0.01 max_pool:int=1",
     .doc =
         "activation(x * weight + bias), * being the correlation of images [n,c,h,w] with windows "
         "[k,c,r,s]; the result is [n,k,oh,ow] with oh = (h + 2 padding - dilation (r - 1) - 1) / "
         "stride + 1, rounded down; then, with max_pool above 1, max_pool2d of that with windows of "
         "max_pool x max_pool, in the same pass; many channels and small windows take fewer "
-        "products "
-        "(Winograd 1980; Lavin and Gray 2016), by which the numbers of a patch of 4 x 4 share "
-        "rounding "
-        "errors, and an infinite number",
+        "multiplications (Winograd 1980; Lavin and Gray 2016), by which the elements of a tile of "
+        "4 x 4 "
+        "share rounding errors, and an infinity or NaN",
     .samples = TWO_IMAGES
     "; any[1,2,5,5] any[3,2,3,3]; "
     "any[2,2,6,5] any[3,2,3,2] any[3] stride=2,1 padding=1,0; "
@@ -373,15 +376,16 @@ PL_OP(
     "any[2,1,6,5] any[3,1,3,2] any[3] max_pool=2; "
     "any[2,2,5,5] any[3,2,5,5] any[3] padding=2 activation=relu max_pool=2; "
     "any[2,2,9,9] any[2,2,3,3] stride=1,2 activation=leaky_relu slope=0.2 max_pool=3; "
-    "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2",
+    "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2; "
+    "any[2,2,5,5] any[3,2,3,3] any[3] activation=tanh max_pool=2" PL_ACTIVATIONS(CONV_SAMPLE),
     .shape = conv2d_shape, .forward = conv2d_forward, .gradient = conv2d_rule, .fast = conv2d_fast,
     .flops = conv2d_flops);
 
-#define TWO_SOURCES "any[1,3,3,3] any[3,2,3,3] any[2]"
+#define TWO_SOURCES                                   "any[1,3,3,3] any[3,2,3,3] any[2]"
+#define TRANSPOSE_SAMPLE(NAME, name, parameter, kind) "; " TWO_SOURCES " activation=" #name
 PL_OP(
-    conv_transpose2d, .group = PL_LAYERS, .inputs = "x weight bias?",
-    .attrs = CONV_ATTRS
-    "output_padding:pair=0 activation:choice(none|relu|leaky_relu) slope:real=0.01",
+    conv_transpose2d, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
+    .attrs = CONV_ATTRS "output_padding:pair=0 " PL_ACTIVATION_CHOICE " slope:real=0.01",
     .doc =
         "activation(x * weight + bias), * being the adjoint of conv2d with the same weight: each "
         "number of images [n,c,h,w] is spread over a window, [c,k,r,s]; the result is [n,k,oh,ow] "
@@ -392,12 +396,14 @@ PL_OP(
     "any[2,3,3,2] any[3,2,3,2] any[2] stride=3,2 padding=1,0 output_padding=2,1; "
     "any[1,2,3,2] any[2,1,2,3] any[1] padding=1 dilation=2,1; " TWO_SOURCES
     " activation=relu; " TWO_SOURCES
-    " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2",
+    " stride=2 padding=1 output_padding=1 activation=leaky_relu slope=0.2" PL_ACTIVATIONS(
+        TRANSPOSE_SAMPLE),
     .shape = transpose_shape, .forward = transpose_forward, .gradient = transpose_rule,
     .flops = transpose_flops);
 
 PL_OP(
-    conv2d_input_grad, .group = PL_ADJOINTS, .inputs = "g weight", .attrs = CONV_ATTRS "size:ints",
+    conv2d_input_grad, .group = PL_GROUP_ADJOINTS, .inputs = "g weight",
+    .attrs = CONV_ATTRS "size:ints",
     .doc =
         "the gradient of conv2d for its images, of the given height and width, where g is that of "
         "its result; conv_transpose2d is the same with a bias and an activation",
@@ -408,7 +414,8 @@ PL_OP(
     .gradient = input_grad_rule, .flops = transpose_flops);
 
 PL_OP(
-    conv2d_weight_grad, .group = PL_ADJOINTS, .inputs = "g x", .attrs = CONV_ATTRS "size:ints",
+    conv2d_weight_grad, .group = PL_GROUP_ADJOINTS, .inputs = "g x",
+    .attrs = CONV_ATTRS "size:ints",
     .doc =
         "the gradient of conv2d for its windows, of the given height and width, where g is that of "
         "its result",

@@ -21,7 +21,7 @@ static bool dropout_compose(pl_args *c) {
 }
 
 PL_OP(
-    dropout, .group = PL_LAYERS, .inputs = "x", .attrs = "p:real=0.5 training:bool=true",
+    dropout, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = "p:real=0.5 training:bool=true",
     .doc =
         "in training, x with elements set to 0 with probability p and the others divided by 1 - p "
         "(Srivastava et al. 2014); else x",

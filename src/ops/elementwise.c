@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "activation.h"
 #include "ops.h"
 
 /*
@@ -149,20 +150,20 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
 
 /* A row's group is that of its family. */
 #define FAMILY_OP(name_, ...) PL_OP(name_, .data = &name_##_family, __VA_ARGS__)
-#define UNARY(name_, forget_, attrs_, samples_, doc_, f, df, ops)                        \
-  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,      \
-                           pl_tensor **gin) {                                            \
-    (void)c, (void)need;                                                                 \
-    return (gin[0] = (ops)) != NULL;                                                     \
-  }                                                                                      \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_),                \
-                                        {offsetof(pl_math_kernels, name_##_grad), 0}};   \
-  FAMILY_OP(name_, .group = PL_ELEMENTWISE, .inputs = "x", .attrs = attrs_, .doc = doc_, \
-            .samples = samples_, .forget = forget_, .shape = unary_shape,                \
+#define UNARY(name_, forget_, attrs_, samples_, doc_, f, df, ops)                              \
+  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,            \
+                           pl_tensor **gin) {                                                  \
+    (void)c, (void)need;                                                                       \
+    return (gin[0] = (ops)) != NULL;                                                           \
+  }                                                                                            \
+  static const family name_##_family = {offsetof(pl_math_kernels, name_),                      \
+                                        {offsetof(pl_math_kernels, name_##_grad), 0}};         \
+  FAMILY_OP(name_, .group = PL_GROUP_ELEMENTWISE, .inputs = "x", .attrs = attrs_, .doc = doc_, \
+            .samples = samples_, .forget = forget_, .shape = unary_shape,                      \
             .forward = unary_forward, .gradient = name_##_rule, .fast = unary_fast);
-#define STEP(name_, attrs_, samples_, doc_, f)                                           \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}};       \
-  FAMILY_OP(name_, .group = PL_ELEMENTWISE, .inputs = "x", .attrs = attrs_, .doc = doc_, \
+#define STEP(name_, attrs_, samples_, doc_, f)                                                 \
+  static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}};             \
+  FAMILY_OP(name_, .group = PL_GROUP_ELEMENTWISE, .inputs = "x", .attrs = attrs_, .doc = doc_, \
             .samples = samples_, .nograd = true, .shape = unary_shape, .forward = unary_forward);
 #define BINARY_RULE(name_, ga_ops, gb_ops)                                          \
   static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, \
@@ -172,9 +173,9 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
     if (need & 2) gin[1] = (gb_ops);                                                \
     return !pl_error();                                                             \
   }
-#define BINARY_OP(name_, ...)                                                                \
-  FAMILY_OP(name_, .group = PL_ARITHMETIC, .inputs = "a b", .prepare = pl_prepare_broadcast, \
-            .shape = binary_shape, .forward = binary_forward, .gradient = name_##_rule,      \
+#define BINARY_OP(name_, ...)                                                                      \
+  FAMILY_OP(name_, .group = PL_GROUP_ARITHMETIC, .inputs = "a b", .prepare = pl_prepare_broadcast, \
+            .shape = binary_shape, .forward = binary_forward, .gradient = name_##_rule,            \
             __VA_ARGS__);
 #define LINEAR(name_, samples_, doc_, f, ga_ops, gb_ops)                           \
   BINARY_RULE(name_, ga_ops, gb_ops)                                               \
@@ -199,3 +200,7 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
 #undef LINEAR
 #undef BINARY
 #undef HALF
+
+/* The op of each activation. */
+#define ACTIVATION(NAME, name, parameter, kind) [PL_ACT_##NAME] = &pl_row_##name,
+const pl_op *const pl_activation_ops[] = {PL_ACTIVATIONS(ACTIVATION)};

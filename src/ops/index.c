@@ -67,7 +67,7 @@ static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return true;
 }
 
-PL_OP(gather, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim",
+PL_OP(gather, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
       .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1", .shape = gather_shape,
       .forward = gather_forward, .gradient = gather_rule, .forget = PL_FORGET_ALL);
@@ -110,7 +110,7 @@ static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-PL_OP(scatter_add, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
+PL_OP(scatter_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added where gather would read it",
       .samples = "any[3,2] index4[3,2] dim=2 size=4", .shape = scatter_shape,
       .forward = scatter_forward, .gradient = scatter_rule, .forget = PL_FORGET_ALL);
@@ -157,7 +157,7 @@ static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned
   return true;
 }
 
-PL_OP(index_select, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim",
+PL_OP(index_select, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "the positions of a dim that index (int32 [n]) names, of any kind",
       .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2", .shape = index_select_shape,
       .forward = index_select_forward, .gradient = index_select_rule, .forget = PL_FORGET_ALL);
@@ -196,7 +196,7 @@ static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned ne
   return true;
 }
 
-PL_OP(index_add, .group = PL_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
+PL_OP(index_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
       .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
       .shape = index_add_shape, .forward = index_add_forward, .gradient = index_add_rule,
@@ -216,7 +216,7 @@ static bool embedding_compose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-PL_OP(embedding, .group = PL_LAYERS, .inputs = "index weight",
+PL_OP(embedding, .group = PL_GROUP_LAYERS, .inputs = "index weight",
       .doc = "the rows of weight [words,n] that index (int32, from 1, any shape) names: [...,n]",
       .samples = "index5[2,3] any[5,4]", .compose = embedding_compose);
 
@@ -243,7 +243,7 @@ static bool one_hot_forward(pl_args *c) {
   return true;
 }
 
-PL_OP(one_hot, .group = PL_LAYERS, .inputs = "index", .attrs = "classes:int",
+PL_OP(one_hot, .group = PL_GROUP_LAYERS, .inputs = "index", .attrs = "classes:int",
       .doc = "real [..., classes]: 1 at the index (int32, from 1), else 0",
       .samples = "index4[3] classes=4", .nograd = true, .shape = one_hot_shape,
       .forward = one_hot_forward);
@@ -307,7 +307,8 @@ static bool sort_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, p
   return true;
 }
 
-PL_OP(sort, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 descending:bool=false",
+PL_OP(sort, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
+      .attrs = "dim:dim=-1 descending:bool=false",
       .doc =
           "the values in order along a dim, and where they were (int32, "
           "from 1); equal values keep their order",
@@ -329,7 +330,7 @@ static bool nonzero_forward(pl_args *c) {
   return true;
 }
 
-PL_OP(nonzero, .group = PL_INDEXING, .inputs = "x",
+PL_OP(nonzero, .group = PL_GROUP_INDEXING, .inputs = "x",
       .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
       .samples = "bool[3,4]", .nograd = true, .forward = nonzero_forward);
 
@@ -346,7 +347,8 @@ static bool topk_compose(pl_args *c) {
   return !pl_error();
 }
 
-PL_OP(topk, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "k:int dim:dim=-1 largest:bool=true",
+PL_OP(topk, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
+      .attrs = "k:int dim:dim=-1 largest:bool=true",
       .doc = "the k largest (or smallest) values along a dim in order, and where they were",
       .samples = "any[3,4] k=2 dim=2; any[4,2] k=3 dim=1 largest=false", .outputs = 2,
       .compose = topk_compose);

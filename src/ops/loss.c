@@ -85,7 +85,8 @@ static bool cross_entropy_compose(pl_args *c) {
 }
 
 PL_OP(
-    cross_entropy, .group = PL_LOSSES, .inputs = "logits labels", .attrs = "label_smoothing:real=0",
+    cross_entropy, .group = PL_GROUP_LOSSES, .inputs = "logits labels",
+    .attrs = "label_smoothing:real=0",
     .doc =
         "the mean over the batch of -log softmax(logits) at the labels; logits [n,c], labels int32 "
         "[n] "
@@ -107,7 +108,7 @@ static bool mse_compose(pl_args *c) {
   return true;
 }
 
-PL_OP(mse_loss, .group = PL_LOSSES, .inputs = "x y", .doc = "the mean of (x - y)^2",
+PL_OP(mse_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .doc = "the mean of (x - y)^2",
       .samples = "any[3,4] any[3,4]", .compose = mse_compose);
 
 /*
@@ -216,7 +217,7 @@ static bool bce_compose(pl_args *c) {
 }
 
 PL_OP(
-    binary_cross_entropy_with_logits, .group = PL_LOSSES, .inputs = "logits target",
+    binary_cross_entropy_with_logits, .group = PL_GROUP_LOSSES, .inputs = "logits target",
     .attrs = "reduction:choice(mean|sum|rows|none)",
     .doc =
         "-target log p - (1 - target) log(1 - p) with p = sigmoid(logits), both of one shape, also "

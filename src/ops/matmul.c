@@ -3,6 +3,7 @@
 */
 #include <string.h>
 
+#include "activation.h"
 #include "ops.h"
 
 /*
@@ -89,7 +90,7 @@ static double bmm_flops(const pl_args *c) {
 }
 
 PL_OP(
-    bmm, .group = PL_PRODUCTS, .inputs = "a b",
+    bmm, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
     .doc =
         "the matrix product of a [m,k] and b [k,n], or of each pair of stacks [s,m,k] and [s,k,n]",
     .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]", .shape = bmm_shape,
@@ -168,7 +169,7 @@ static bool matmul_compose(pl_args *c) {
   return true;
 }
 
-PL_OP(matmul, .group = PL_PRODUCTS, .inputs = "a b",
+PL_OP(matmul, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
       .doc =
           "the matrix product of the last two dims; the dims before "
           "broadcast, a missing dim counts as 1",
@@ -181,6 +182,8 @@ PL_OP(matmul, .group = PL_PRODUCTS, .inputs = "a b",
 ** linear: y = act(x W' + bias), the bias and the activation applied while y is in registers
 */
 
+enum { ACTIVATION }; /* among the attributes */
+
 static bool linear_shape(pl_args *c) {
   const pl_tensor *x = c->in[0], *w = c->in[1], *bias = c->in[2];
   if (!pl_need_real(c, 0) || !pl_need_real(c, 1) || !pl_need_rank(c, 1, 2)) return false;
@@ -191,7 +194,7 @@ static bool linear_shape(pl_args *c) {
   if (bias && (bias->kind != PL_REAL || bias->rank != 1 || bias->size[0] != w->size[0]))
     return pl_op_fail(c, "bias is %s, expected real[%lld]", PL_DESCRIBE(bias),
                       (long long)w->size[0]);
-  if (!pl_check_slope(c, c->attr[0].i, c->attr[1].d)) return false;
+  if (!pl_check_activation(c, ACTIVATION, false)) return false;
   pl_ints size = pl_size(x);
   size.v[size.n - 1] = w->size[0];
   return pl_out(c, 0, PL_REAL, size);
@@ -200,30 +203,29 @@ static bool linear_shape(pl_args *c) {
 static bool linear_forward(pl_args *c) {
   pl_tensor *x = pl_packed(c->in[0]), *bias = c->in[2] ? pl_packed(c->in[2]) : NULL;
   pl_tensor *w = pl_packed(c->in[1]);
-  if (!x || !w) return false;
+  pl_tensor *y = pl_pre_activation(c, ACTIVATION);
+  if (!x || !w || !y) return false;
   int64_t n = w->size[0], k = w->size[1], rows = n ? pl_numel(c->out[0]) / n : 0;
   pl_gemm_job j = {.m = rows,
                    .n = n,
                    .k = k,
                    .a = pl_reals(x),
                    .b = pl_reals(w),
-                   .c = pl_reals(c->out[0]),
+                   .c = pl_reals(y),
                    .lda = k,
                    .ldb = k,
                    .ldc = n,
                    .tb = true};
-  pl_epilogue e = {.slope = (pl_real)pl_act_slope(c->attr[0].i, c->attr[1].d)};
+  pl_epilogue e = {.slope = pl_act_epilogue(c, ACTIVATION)};
   if (!bias && e.slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
   if (bias) e.bias = pl_reals(bias), j.epilogue = &e;
-  return !pl_error() && pl_gemm(&j);
+  return !pl_error() && pl_gemm(&j) && pl_activate(c, ACTIVATION, y);
 }
 
 static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
   const pl_tensor *y = c->out[0];
-  pl_tensor *x = c->in[0], *w = c->in[1], *g = gout[0];
+  pl_tensor *x = c->in[0], *w = c->in[1], *g = pl_activation_grad(c, ACTIVATION, gout[0]);
   int64_t n = w->size[0], k = w->size[1];
-  if (c->attr[0].i != PL_NONE)
-    g = pl_act_grad(g, c->out[0], pl_act_slope(c->attr[0].i, c->attr[1].d));
   pl_tensor *flat = y->rank == 2 ? g : pl_reshape(g, pl_list(rows_in(y), n));
   pl_tensor *rows = x->rank == 2 ? x : pl_reshape(x, pl_list(rows_in(y), k));
   if (need & 1) gin[0] = pl_reshape(pl_bmm(flat, w), pl_size(x));
@@ -253,10 +255,10 @@ static bool weight_and_bias(pl_tensor *g, pl_tensor *x, pl_tensor **gw, pl_tenso
 }
 
 static bool linear_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  pl_tensor *y = c->out[0], *x = c->in[0], *g = gout[0];
+  pl_tensor *y = c->out[0], *x = c->in[0], *g;
   int64_t n = c->in[1]->size[0], k = c->in[1]->size[1];
   if ((need & 6) != 6 || !n || !k) return linear_rule(c, gout, need, gin);
-  if (c->attr[0].i != PL_NONE) g = pl_act_grad(g, y, pl_act_slope(c->attr[0].i, c->attr[1].d));
+  g = pl_activation_grad(c, ACTIVATION, gout[0]);
   g = pl_reshape(g, pl_list(pl_numel(y) / n, n));
   if (need & 1) gin[0] = pl_reshape(pl_bmm(g, c->in[1]), pl_size(x));
   x = pl_reshape(x, pl_list(pl_numel(x) / k, k));
@@ -267,12 +269,17 @@ static double linear_flops(const pl_args *c) {
   return 2.0 * (double)pl_numel(c->out[0]) * (double)c->in[1]->size[1];
 }
 
+#define LINEAR_SAMPLE(NAME, name, parameter, kind) "; any[3,4] any[5,4] any[5] activation=" #name
 PL_OP(
-    linear, .group = PL_LAYERS, .inputs = "x weight bias?",
-    .attrs = "activation:choice(none|relu|leaky_relu) slope:real=0.01",
-    .doc = "activation(x W' + bias): x [...,k], weight [n,k], bias [n], result [...,n]",
+    linear, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
+    .attrs = PL_ACTIVATION_CHOICE " slope:real=0.01",
+    .doc =
+        "activation(x W' + bias): x [...,k], weight [n,k], bias [n], result [...,n]; slope is that "
+        "of "
+        "leaky_relu, alpha of elu is 1",
     .samples =
         "any[3,4] any[2,4] any[2]; any[2,2,4] any[3,4]; any[3,4] any[5,4] any[5] activation=relu; "
-        "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] any[2]",
+        "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] "
+        "any[2]" PL_ACTIVATIONS(LINEAR_SAMPLE),
     .shape = linear_shape, .forward = linear_forward, .gradient = linear_rule, .fast = linear_fast,
     .flops = linear_flops);

@@ -7,6 +7,12 @@
 
 #include "../autograd/autograd.h"
 #include "../kernels/dispatch.h"
+#include "activation.h"
+
+#ifdef PL_SCAN_ROWS /* scripts/ops.py is reading */
+#define PL_SCAN_ACTIVATION(NAME, ...) @activation NAME @
+PL_ACTIVATIONS(PL_SCAN_ACTIVATION)
+#endif
 
 /* Up to three tensors of the same shape. */
 pl_loop pl_loop_over(int n, pl_tensor *const *t);

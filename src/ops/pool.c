@@ -124,7 +124,7 @@ static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 }
 
 PL_OP(
-    max_pool2d, .group = PL_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
+    max_pool2d, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
     .doc = "the largest value of each window of images [n,c,h,w]; NaN counts as largest" POOL_WORDS,
     .samples = "any[1,2,4,4] size=2; any[2,1,5,6] size=3,2 stride=2,1 padding=1,0",
     .forget = PL_FORGET_ALL, .shape = pool_shape, .forward = max_forward, .gradient = max_rule,
@@ -174,7 +174,7 @@ static bool back_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, p
   return gin[0] != NULL;
 }
 
-PL_OP(avg_pool2d_grad, .group = PL_ADJOINTS, .inputs = "g", .attrs = POOL_ATTRS " input:ints",
+PL_OP(avg_pool2d_grad, .group = PL_GROUP_ADJOINTS, .inputs = "g", .attrs = POOL_ATTRS " input:ints",
       .doc = "the gradient of avg_pool2d for its images, of the given height and width",
       .samples =
           "any[1,2,2,2] size=2 input=4,4; any[1,2,3,6] size=3,2 stride=2,1 padding=1 input=5,5",
@@ -188,7 +188,7 @@ static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return gin[0] != NULL;
 }
 
-PL_OP(avg_pool2d, .group = PL_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
+PL_OP(avg_pool2d, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
       .doc = "the mean of each window of images [n,c,h,w], padding counted as zeros" POOL_WORDS,
       .samples = "any[1,2,4,4] size=2; any[1,2,5,5] size=3,2 stride=2,1 padding=1",
       .forget = PL_FORGET_ALL, .shape = pool_shape, .forward = avg_forward, .gradient = avg_rule);

@@ -256,7 +256,7 @@ static bool lstm_compose(pl_args *c) {
 
 #define RECURRENT_INPUTS "x weight_ih weight_hh bias_ih? bias_hh? h0?"
 PL_OP(
-    lstm, .group = PL_LAYERS, .inputs = RECURRENT_INPUTS " c0?",
+    lstm, .group = PL_GROUP_LAYERS, .inputs = RECURRENT_INPUTS " c0?",
     .doc =
         "one LSTM layer over a sequence x [t,b,i]: the states of all steps [t,b,h], the last state "
         "and the last cell [b,h]. weight_ih [4h,i], weight_hh [4h,h] and the biases [4h] hold the "
@@ -356,7 +356,7 @@ static bool gru_compose(pl_args *c) {
 }
 
 PL_OP(
-    gru, .group = PL_LAYERS, .inputs = RECURRENT_INPUTS,
+    gru, .group = PL_GROUP_LAYERS, .inputs = RECURRENT_INPUTS,
     .doc =
         "one GRU layer over a sequence x [t,b,i]: the states of all steps [t,b,h] and the last "
         "state [b,h]. "

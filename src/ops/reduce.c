@@ -121,7 +121,7 @@ static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return true;
 }
 
-PL_OP(sum, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+PL_OP(sum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the sum over some dims, or over all; of any kind, the result is real",
       .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true", .shape = sum_shape,
       .forward = sum_forward, .gradient = sum_rule, .forget = PL_FORGET_ALL);
@@ -184,17 +184,17 @@ static bool logsumexp_compose(pl_args *c) {
 }
 
 #define REDUCE_SAMPLES "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true"
-PL_OP(mean, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+PL_OP(mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the mean over some dims, or over all", .samples = REDUCE_SAMPLES,
       .compose = mean_compose);
-PL_OP(var, .group = PL_REDUCTIONS, .inputs = "x",
+PL_OP(var, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
       .doc = "the variance over some dims; unbiased divides by n - 1",
       .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .compose = var_compose);
-PL_OP(norm, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+PL_OP(norm, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
       .samples = REDUCE_SAMPLES, .compose = norm_compose);
-PL_OP(logsumexp, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
+PL_OP(logsumexp, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
       .doc = "log of the sum of exp(x) along a dim, without overflow",
       .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .compose = logsumexp_compose);
 
@@ -246,10 +246,10 @@ static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 }
 
 static const int upward = 1, downward = -1;
-#define EXTREME(name_, direction, doc_)                                                        \
-  PL_OP(name_, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",   \
-        .doc = doc_, .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .outputs = 2, \
-        .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,          \
+#define EXTREME(name_, direction, doc_)                                                            \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false", \
+        .doc = doc_, .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .outputs = 2,     \
+        .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,              \
         .forget = PL_FORGET_IN, .data = &direction);
 EXTREME(max, upward, "the largest values along a dim, and their positions (int32, from 1)")
 EXTREME(min, downward, "the smallest values along a dim, and their positions (int32, from 1)")
@@ -267,7 +267,7 @@ static bool argmax_compose(pl_args *c) {
   return ok;
 }
 
-PL_OP(argmax, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 keepdim:bool=false",
+PL_OP(argmax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 keepdim:bool=false",
       .doc = "positions of the largest values along a dim (int32, from 1)",
       .samples = "any[3,4] dim=2", .nograd = true, .compose = argmax_compose);
 
@@ -300,10 +300,10 @@ static bool amost(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tensor *[2
 static bool amax_compose(pl_args *c) { return amost(c, pl_max); }
 static bool amin_compose(pl_args *c) { return amost(c, pl_min); }
 
-PL_OP(amax, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+PL_OP(amax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the largest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
       .compose = amax_compose);
-PL_OP(amin, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+PL_OP(amin, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the smallest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
       .compose = amin_compose);
 
@@ -329,7 +329,7 @@ static bool prod_compose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-PL_OP(prod, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
+PL_OP(prod, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
       .doc = "the product along a dim; of none it is 1",
       .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .compose = prod_compose);
 
@@ -366,7 +366,7 @@ static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return true;
 }
 
-PL_OP(cumsum, .group = PL_REDUCTIONS, .inputs = "x", .attrs = "dim:dim",
+PL_OP(cumsum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim",
       .doc = "running sums along a dim", .samples = "any[3,4] dim=2; any[3,2] dim=1",
       .shape = cumsum_shape, .forward = cumsum_forward, .gradient = cumsum_rule,
       .forget = PL_FORGET_ALL);

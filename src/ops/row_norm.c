@@ -246,7 +246,7 @@ static bool instance_norm_compose(pl_args *c) {
 ** Rows
 */
 
-PL_OP(layer_norm, .group = PL_LAYERS, .inputs = "x weight? bias?",
+PL_OP(layer_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
       .attrs = "normalized_shape:ints eps:real=1e-5",
       .doc =
           "(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those over the last "
@@ -259,7 +259,8 @@ PL_OP(layer_norm, .group = PL_LAYERS, .inputs = "x weight? bias?",
       .shape = layer_norm_shape, .forward = layer_norm_forward, .compose = layer_norm_compose,
       .fast = layer_norm_fast);
 
-PL_OP(instance_norm, .group = PL_LAYERS, .inputs = "x weight? bias?", .attrs = "eps:real=1e-5",
+PL_OP(instance_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
+      .attrs = "eps:real=1e-5",
       .doc =
           "(x - mean) / sqrt(var + eps) * weight + bias for each channel of each image, x "
           "[n,c,...], mean and var being those over all its positions, weight and bias [c] "

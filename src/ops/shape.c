@@ -54,7 +54,7 @@ static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-PL_OP(reshape, .group = PL_SHAPES, .inputs = "x", .attrs = "size:ints",
+PL_OP(reshape, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "the same elements in another shape; one size may be -1",
       .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true, .forward = reshape_forward,
       .gradient = reshape_rule, .forget = PL_FORGET_ALL);
@@ -95,7 +95,7 @@ static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return true;
 }
 
-PL_OP(expand, .group = PL_SHAPES, .inputs = "x", .attrs = "size:ints",
+PL_OP(expand, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "repeats dims of size 1, and adds dims in front, without copying",
       .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2", .view = true,
       .forward = expand_forward, .gradient = expand_rule, .forget = PL_FORGET_ALL);
@@ -135,7 +135,7 @@ static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   return true;
 }
 
-PL_OP(permute, .group = PL_SHAPES, .inputs = "x", .attrs = "dims:dims",
+PL_OP(permute, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims",
       .doc = "the dims in another order, without copying", .samples = "any[2,3,4] dims=3,1,2",
       .view = true, .forward = permute_forward, .gradient = permute_rule, .forget = PL_FORGET_ALL);
 
@@ -150,7 +150,7 @@ static bool transpose_compose(pl_args *c) {
   return true;
 }
 
-PL_OP(transpose, .group = PL_SHAPES, .inputs = "x", .attrs = "dim0:dim dim1:dim",
+PL_OP(transpose, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim0:dim dim1:dim",
       .doc = "two dims exchanged, without copying", .samples = "any[2,3,4] dim0=1 dim1=3",
       .compose = transpose_compose);
 
@@ -188,7 +188,7 @@ static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, 
   return true;
 }
 
-PL_OP(slice, .group = PL_SHAPES, .inputs = "x",
+PL_OP(slice, .group = PL_GROUP_SHAPES, .inputs = "x",
       .attrs = "dim:dim start:index length:int step:int=1",
       .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
       .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
@@ -229,7 +229,8 @@ static bool unslice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 }
 
 PL_OP(
-    unslice, .group = PL_ADJOINTS, .inputs = "x", .attrs = "dim:dim start:index step:int size:int",
+    unslice, .group = PL_GROUP_ADJOINTS, .inputs = "x",
+    .attrs = "dim:dim start:index step:int size:int",
     .doc = "zeros, of `size` along the dim, with x where slice would read it: the adjoint of slice",
     .samples = "any[3,3] dim=2 start=2 step=2 size=7", .shape = unslice_shape,
     .forward = unslice_forward, .gradient = unslice_rule, .forget = PL_FORGET_ALL);
@@ -257,7 +258,7 @@ static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
   return gin[0] != NULL;
 }
 
-PL_OP(select, .group = PL_SHAPES, .inputs = "x", .attrs = "dim:dim index:index",
+PL_OP(select, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim index:index",
       .doc = "one position of a dim, which goes away; without copying",
       .samples = "any[3,4] dim=2 index=3", .view = true, .forward = select_forward,
       .gradient = select_rule, .forget = PL_FORGET_ALL);
@@ -274,7 +275,7 @@ static bool flip_compose(pl_args *c) {
   return y != NULL;
 }
 
-PL_OP(flip, .group = PL_SHAPES, .inputs = "x", .attrs = "dims:dims?",
+PL_OP(flip, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims?",
       .doc = "the order of some dims reversed, without copying; all by default",
       .samples = "any[3,4] dims=2; any[2,3] dims=1,2", .compose = flip_compose);
 
@@ -328,7 +329,7 @@ static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
   return !pl_error();
 }
 
-PL_OP(cat, .group = PL_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
+PL_OP(cat, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .doc = "tensors joined along a dim that exists",
       .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1", .shape = cat_shape,
       .forward = cat_forward, .gradient = cat_rule, .forget = PL_FORGET_ALL);
@@ -358,7 +359,7 @@ static bool stack_compose(pl_args *c) {
   return true;
 }
 
-PL_OP(stack, .group = PL_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
+PL_OP(stack, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .doc = "tensors of one shape joined along a new dim",
       .samples = "any[2,3] any[2,3] dim=1; any[2,3] any[2,3] any[2,3] dim=3",
       .compose = stack_compose);
@@ -406,7 +407,7 @@ static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 }
 
 PL_OP(
-    pad, .group = PL_SHAPES, .inputs = "x", .attrs = "pads:ints value:real=0",
+    pad, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "pads:ints value:real=0",
     .doc = "adds `value` around x; pads: before and after for the last dim, then the one before it",
     .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3", .shape = pad_shape,
     .forward = pad_forward, .gradient = pad_rule, .forget = PL_FORGET_ALL);

@@ -40,8 +40,7 @@ static bool fill_param(const char *what, pl_step_param *s, pl_tensor *p, pl_tens
 
 /*
 ** Two tensors that are changed may share memory, or a gradient may share it with another's
-*parameter.
-** Then the parameters are stepped one after the other, on one thread.
+** parameter. Then the parameters are stepped one after the other, on one thread.
 */
 
 static int by_address(const void *x, const void *y) {
@@ -76,7 +75,7 @@ typedef struct {
 /*
 ** The first part of each parameter comes first, then the second, and so on: a thread changes those
 ** elements whose gradients it is likely to have made. There is one part where parameters take
-*turns.
+** turns.
 */
 static void cut_pieces(int n, const pl_step_param *params, int parts, piece *pieces) {
   for (int part = 0; part < parts; part++)

@@ -58,6 +58,9 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
 #define PL_COS         cos
 #define PL_FLOOR       floor
 #define PL_TANH        tanh
+#define PL_ERF         erf
+#define PL_EXPM1       expm1
+#define PL_PHI(x)      (erfc(-(x)*M_SQRT1_2) / 2)
 #define PL_SIGMOID(x)  (1 / (1 + exp(-(x))))
 #define PL_SOFTPLUS(x) (((x) > 0 ? (x) : 0) + log1p(exp(-fabs(x))))
 
@@ -290,6 +293,14 @@ static void test_extremes(void **state) {
     assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[5] == (pl_real)1e30f && y[7] == 200);
     m->relu(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[8] == 0);
+    m->erf(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == 1 && y[2] == -1 && y[3] == 0 && signbit(y[4]) && y[6] == -1);
+    m->elu(9, y, in, 1, 1, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[2] == -1 && y[3] == 0 && y[6] == -1 && y[7] == 200);
+    m->gelu(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[5] == (pl_real)1e30f && y[6] == 0 && y[8] == 0);
+    m->silu(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[5] == (pl_real)1e30f && y[6] == 0 && y[7] == 200);
     pl_real bias[] = {0}, one[] = {-inf};
     sets[s]->norm->bias_act(1, 1, one, bias, 0);
     assert_true(one[0] == 0);
@@ -297,18 +308,20 @@ static void test_extremes(void **state) {
 }
 
 #ifndef PL_REAL_IS_DOUBLE
-static double ulps(float got, double want) {
+/* In units of the last place of `scale`. */
+static double ulps(float got, double want, double scale) {
   if (isnan(want)) return isnan(got) ? 0 : INFINITY;
-  float rounded = (float)want;
+  float rounded = (float)want, of = (float)scale;
   if (got == rounded) return 0;
   if (isinf(rounded) || isinf(got)) return INFINITY;
-  double unit = fabs((double)nextafterf(rounded, INFINITY) - (double)rounded);
-  if (fabs(want) < (double)FLT_MIN) unit = (double)FLT_MIN; /* subnormal results may become 0 */
+  double unit = fabs((double)nextafterf(of, INFINITY) - (double)of);
+  if (fabs(scale) < (double)FLT_MIN) unit = (double)FLT_MIN; /* subnormal results may become 0 */
   return fabs((double)got - want) / unit;
 }
 
-/* Every 9973rd float, by all sets; `at` says where in the table of a set the kernel is. */
-static void measure(const char *name, size_t at, want_1 *want, double limit) {
+/* Every 9973rd float, by all sets; `at` says where in the table of a set the kernel is. `of_x`: the
+ * limit is in ulp of x, not of the result. */
+static void measure(const char *name, size_t at, want_1 *want, double limit, bool of_x) {
   enum { N = 4096 };
   static float x[N], y[N];
   static double expected[N];
@@ -324,7 +337,7 @@ static void measure(const char *name, size_t at, want_1 *want, double limit) {
       memcpy(&f, (const char *)sets[s]->math + at, sizeof f);
       f(N, y, x, 1, 1, 0);
       for (int i = 0; i < N; i++) {
-        double e = ulps(y[i], expected[i]);
+        double e = ulps(y[i], expected[i], of_x ? (double)x[i] : expected[i]);
         if (e > worst[s]) worst[s] = e, worst_at[s] = (double)x[i];
       }
     }
@@ -339,13 +352,20 @@ static void measure(const char *name, size_t at, want_1 *want, double limit) {
 
 static void test_errors_of_functions(void **state) {
   (void)state;
-#define MEASURE(name, limit) measure(#name, offsetof(pl_math_kernels, name), want_##name, limit)
+#define MEASURE_BY(name, limit, of_x) \
+  measure(#name, offsetof(pl_math_kernels, name), want_##name, limit, of_x)
+#define MEASURE(name, limit) MEASURE_BY(name, limit, false)
   MEASURE(exp, 1);
   MEASURE(log, 1);
   MEASURE(log1p, 2);
   MEASURE(tanh, 2);
   MEASURE(sigmoid, 2);
   MEASURE(softplus, 2);
+  MEASURE(erf, 2);
+  MEASURE(elu, 2); /* expm1 */
+  MEASURE_BY(gelu, 2, true);
+  MEASURE_BY(silu, 2, true);
+#undef MEASURE_BY
 #undef MEASURE
 }
 #endif

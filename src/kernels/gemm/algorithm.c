@@ -9,10 +9,13 @@
 **   a stack of products                                OpenBLAS, each thread some of them
 **
 ** For the sizes of small networks a slice a thread is faster than letting OpenBLAS split one call.
-** `perilune bench/fit.lua` measures the constants on the processor at hand.
+** PERILUNE_GEMM=blas or blocked forces one of them where both are possible, for measurements and
+** tests. `perilune bench/fit.lua` measures the constants on the processor at hand; those here were
+** measured on two cores of a Zen 4 and of a Sapphire Rapids.
 */
 #include <cblas.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../base/base.h"
@@ -98,14 +101,23 @@ static void sum_rows(const pl_gemm_job *j) {
     PL_KERNELS(reduce)->accumulate(j->m, j->sums, j->a + i * j->lda);
 }
 
+/* Whether the own micro-kernel is worth packing the operands. */
+static bool blocked_suits(const pl_gemm_job *j, int64_t work) {
+  static int forced = -1; /* 0: nothing, 1: blocked, 2: blas */
+  if (forced < 0) {
+    const char *wish = getenv("PERILUNE_GEMM");
+    forced = !wish ? 0 : !strcmp(wish, "blocked") ? 1 : !strcmp(wish, "blas") ? 2 : 0;
+  }
+  if (!PL_KERNELS(gemm)->product || forced == 2) return false;
+  return forced == 1 || (work >= BLOCKED_MIN && PL_MIN(j->m, j->n) >= FLAT_MAX);
+}
+
 bool pl_gemm(const pl_gemm_job *j) {
   pl_blas_one_thread();
   const int64_t work = j->m * j->n * j->k;
   const int slices = (int)PL_MIN(omp_get_max_threads(), PL_MAX(j->m, j->n) / SLICE_MIN);
   const bool alone = work < PARALLEL_MIN || omp_in_parallel();
-  const pl_gemm_kernels *own = PL_KERNELS(gemm);
-  if (!alone && work >= BLOCKED_MIN && own->product && PL_MIN(j->m, j->n) >= FLAT_MAX)
-    return own->product(j, PL_MAX(slices, 1));
+  if (!alone && blocked_suits(j, work)) return PL_KERNELS(gemm)->product(j, PL_MAX(slices, 1));
   if (alone || slices < 2) pl_gemm_serial(j);
   else blas_by_slices(j, slices);
   apply_epilogue(j);

@@ -15,6 +15,9 @@
 #define PL_TANH     pl_tanh_
 #define PL_SIGMOID  pl_sigmoid_
 #define PL_SOFTPLUS pl_softplus_
+#define PL_EXPM1    pl_expm1_
+#define PL_ERF      pl_erf_
+#define PL_PHI      pl_phi_
 #ifdef PL_REAL_IS_DOUBLE
 #define PL_SQRT  sqrt
 #define PL_POW   pow

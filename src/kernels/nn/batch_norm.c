@@ -3,9 +3,8 @@
 ** 2015): its statistics, y = act(scale x + shift), and the gradient of that, which takes two sums
 ** and then is a weighted sum of g and x.
 **
-**   x [n,c,h,w]   c0 c1 c2 | c0 c1 c2 | c0 c1 c2     channel 1: n runs of h w elements, `step`
-*apart
-**                    ^^         ^^         ^^
+**   x [n,c,h,w]   c0 c1 c2 | c0 c1 c2 | c0 c1 c2     channel 1: n runs of h w elements,
+**                    ^^         ^^         ^^                   `step` apart
 **
 ** Sums stay in vectors over short runs, and are added up in double after PIECE elements.
 */
@@ -99,10 +98,10 @@ static void channel_scale(pl_channel c, const pl_real *x, pl_real scale, pl_real
 
 /* The prologue; what was before the activation, x scale + shift, is computed once more. */
 INLINE vec masked_by(const pl_channel_grad *b, vec g, vec x) {
-  return mask(x * b->scale + b->shift, g, b->slope);
+  return b->slope == 1 ? g : mask(x * b->scale + b->shift, g, b->slope);
 }
 INLINE pl_real masked_one_by(const pl_channel_grad *b, pl_real g, pl_real x) {
-  return mask_one(x * b->scale + b->shift, g, b->slope);
+  return b->slope == 1 ? g : mask_one(x * b->scale + b->shift, g, b->slope);
 }
 
 typedef struct {

@@ -2,9 +2,8 @@
 ** optim.c: one step of an optimiser over a run of parameters: Adam and AdamW (Kingma and Ba 2014;
 ** Loshchilov and Hutter 2017), SGD with momentum, RMSprop (Tieleman and Hinton 2012).
 **
-**   parameter p   | p0 p1 ... pn |   gradient g and the optimiser's memory lie alike, all of them
-*are
-**   memory m, v   | m0 m1 ... mn |   read and written once
+**   parameter p   | p0 p1 ... pn |   the gradient g lies alike, and so does what the
+**   memory m, v   | m0 m1 ... mn |   optimiser remembers; all are read and written once
 */
 #include "../kernels.h"
 #include "../math/scalar.h"

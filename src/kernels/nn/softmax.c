@@ -2,8 +2,8 @@
 ** softmax.c: rows of a softmax, with the maximum subtracted so that nothing overflows, and binary
 ** cross-entropy of logits.
 **
-**   row x   | x0 x1 ... xn |   max m;  y = exp(x - m);  sum s;  softmax = y / s,  log softmax = x -
-*m - log s
+**   row x   | x0 x1 ... xn |   maximum m,  y = exp(x - m),  sum s
+**           softmax = y / s,  log softmax = x - m - log s
 */
 #include "../kernels.h"
 #include "../math/reduce.h"
