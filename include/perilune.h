@@ -52,7 +52,15 @@ typedef float pl_real;
 typedef struct pl_tensor pl_tensor;
 typedef struct pl_op pl_op;
 
-typedef enum { PL_REAL, PL_INT32, PL_UINT8 } pl_kind;
+typedef enum { PL_REAL, PL_INT32, PL_UINT8 } pl_dtype;
+
+/* What these were called in version 0.1. */
+#define pl_kind      pl_dtype
+#define pl_kind_of   pl_dtype_of
+#define pl_kind_name pl_dtype_name
+#define pl_none      PL_ALL_DIMS
+#define pl_packed    pl_contiguous
+#define pl_touch     pl_bump_version
 
 /* A list of sizes or dimensions passed by value: pl_list(2, 3, 4). */
 typedef struct {
@@ -61,7 +69,7 @@ typedef struct {
 } pl_ints;
 #define pl_list(...) \
   ((pl_ints){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
-#define pl_none ((pl_ints){0, {0}}) /* for reductions: all dimensions */
+#define PL_ALL_DIMS ((pl_ints){0, {0}}) /* for reductions: all dimensions */
 
 /*
 ** Errors, interruption, threads
@@ -113,44 +121,44 @@ PL_API void pl_memory_fail_after(int64_t n);
 ** Tensors
 */
 
-PL_API pl_tensor *pl_empty(pl_kind kind, pl_ints size);
-PL_API pl_tensor *pl_full(pl_kind kind, pl_ints size, double value);
+PL_API pl_tensor *pl_empty(pl_dtype dtype, pl_ints size);
+PL_API pl_tensor *pl_full(pl_dtype dtype, pl_ints size, double value);
 /* Copies `data`, sizes in row-major order. */
-PL_API pl_tensor *pl_from(pl_kind kind, pl_ints size, const void *data);
+PL_API pl_tensor *pl_from(pl_dtype dtype, pl_ints size, const void *data);
 /* start, start + step, ... : n values. */
-PL_API pl_tensor *pl_arange(pl_kind kind, double start, double step, int64_t n);
+PL_API pl_tensor *pl_arange(pl_dtype dtype, double start, double step, int64_t n);
 
-PL_API pl_kind pl_kind_of(const pl_tensor *t);
-PL_API const char *pl_kind_name(pl_kind kind);
+PL_API pl_dtype pl_dtype_of(const pl_tensor *t);
+PL_API const char *pl_dtype_name(pl_dtype dtype);
 PL_API pl_ints pl_size(const pl_tensor *t);
 PL_API int pl_rank(const pl_tensor *t);
 PL_API int64_t pl_numel(const pl_tensor *t);
 PL_API pl_ints pl_strides(const pl_tensor *t);
 PL_API bool pl_is_contiguous(const pl_tensor *t);
-/* The first element. Elements follow pl_strides. Writing? call pl_touch afterwards. */
+/* The first element. Elements follow pl_strides. Writing? call pl_bump_version afterwards. */
 PL_API void *pl_data(const pl_tensor *t);
 /* Notes that the values changed in place, so that a gradient which saved them refuses. */
-PL_API void pl_touch(pl_tensor *t);
-/* The element at position i in row-major order, whatever the kind. */
+PL_API void pl_bump_version(pl_tensor *t);
+/* The element at position i in row-major order, whatever the dtype. */
 PL_API double pl_at(const pl_tensor *t, int64_t i);
 PL_API bool pl_set_at(pl_tensor *t, int64_t i, double value);
 /* The single value of a tensor with one element. */
 PL_API bool pl_item(const pl_tensor *t, double *value);
 /* t itself if it is contiguous, else a copy in row-major order; no gradient. */
-PL_API pl_tensor *pl_packed(pl_tensor *t);
-/* Copies values of any kind and broadcastable shape into dst, in place. */
+PL_API pl_tensor *pl_contiguous(pl_tensor *t);
+/* Copies values of any dtype and broadcastable shape into dst, in place. */
 PL_API bool pl_copy(pl_tensor *dst, pl_tensor *src);
 PL_API bool pl_fill(pl_tensor *dst, double value);
 /* A copy of its own, dense, without history. */
 PL_API pl_tensor *pl_clone(pl_tensor *t);
-/* Converts to another kind, rounding towards zero; t itself if it has it. No gradient but to
+/* Converts to another dtype, rounding towards zero; t itself if it has it. No gradient but to
  * itself. */
-PL_API pl_tensor *pl_to(pl_tensor *t, pl_kind kind);
+PL_API pl_tensor *pl_to(pl_tensor *t, pl_dtype dtype);
 /* The values in row-major order, as doubles: out has room for pl_numel. */
 PL_API void pl_values(const pl_tensor *t, double *out);
 /* Writes "real[2,3]" style text; returns buf. */
 PL_API char *pl_describe(const pl_tensor *t, char *buf, size_t n);
-/* Writes the shape, the kind and the rounded values, as snprintf does. */
+/* Writes the shape, the dtype and the rounded values, as snprintf does. */
 PL_API size_t pl_print(const pl_tensor *t, char *buf, size_t n);
 
 /*

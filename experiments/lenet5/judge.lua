@@ -30,7 +30,7 @@ end
 -- Images as the network was trained with them.
 local function prepared(images)
   local x = images:to("real"):reshape(-1, 1, 28, 28)
-  if images:kind() == "uint8" then x = x / 255 end
+  if images:dtype() == "uint8" then x = x / 255 end
   return (x - model.MEAN) / model.STD
 end
 

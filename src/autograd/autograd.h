@@ -2,11 +2,11 @@
 ** autograd.h: what an op is, how it is called, and what remembers the call.
 **
 ** An op is a row. Its meaning is given in one of two ways, or in both:
-**   compose   builds the outputs from other ops; gradients of any order follow from that
-**   forward   computes the outputs; then `gradient` (written in ops, so it has gradients
-**             itself) or `compose` must be there, or `nograd` set
-** `fast` is an optional gradient of first order that may work on bare values; it is taken
-** when no graph of the gradient is asked for.
+**   decompose   builds the outputs from other ops; gradients of any order follow from that
+**   forward     computes the outputs; then `gradient` (written in ops, so it has gradients
+**               itself) or `decompose` must be there, or `nograd` set
+** `fused_gradient` is an optional gradient of first order that may work on bare values; it is
+** taken when no graph of the gradient is asked for.
 **
 ** A row is written with PL_OP(name, .group = ..., .inputs = ..., ...). When the library is built,
 ** scripts/ops.py reads all rows and writes from their texts the C functions, the parsed inputs and
@@ -45,24 +45,25 @@ typedef struct {
 } pl_args;
 
 /* Values that the gradient does not look at, so the graph need not keep them. */
-typedef enum { PL_FORGET_IN = 1, PL_FORGET_OUT = 2, PL_FORGET_ALL = 3 } pl_forget;
+typedef enum { PL_UNSAVED_IN = 1, PL_UNSAVED_OUT = 2, PL_UNSAVED_ALL = 3 } pl_unsaved;
 
 struct pl_op {
   const char *name, *group, *inputs, *attrs, *doc, *samples;
   const pl_signature *signature; /* inputs and attributes, parsed */
   int outputs;                   /* 0 stands for 1 */
-  unsigned forget;               /* of pl_forget */
+  unsigned unsaved;              /* of pl_unsaved */
   bool view; /* shares storage with input 0, and `forward` makes the output itself */
   bool nograd;
-  /* may put other tensors in the place of the inputs (broadcast them, say), before all else */
-  bool (*prepare)(const pl_args *c, pl_tensor **in);
+  /* puts tensors of one size in the place of the inputs, before all else */
+  bool (*broadcast)(const pl_args *c, pl_tensor **in);
   /* checks the inputs and creates c->out (uninitialised); says why not */
   bool (*shape)(pl_args *c);
   bool (*forward)(pl_args *c);
-  bool (*compose)(pl_args *c);
-  /* fills gin[i] for the bits of need; gout[j] is NULL where nothing flows back */
-  bool (*gradient)(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin);
-  bool (*fast)(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin);
+  bool (*decompose)(pl_args *c);
+  /* fills gin[i] for the bits of needs_grad; gout[j] is NULL where nothing flows back */
+  bool (*gradient)(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad, pl_tensor **gin);
+  bool (*fused_gradient)(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin);
   /* additions and multiplications of a call, for profiles; what has none takes one a result */
   double (*flops)(const pl_args *c);
   const void *data; /* a family's kernel */
@@ -94,12 +95,12 @@ bool pl_apply_custom(const pl_op *op, int n_in, pl_tensor *const *in, pl_custom 
 /* Lets go of one reference. */
 void pl_custom_release(pl_custom *custom);
 
-/* Ends the span of a call, or of a gradient by the inputs of `need`, whose results are gin. */
+/* Ends the span of a call, or of a gradient by the inputs of `needs_grad`, whose results are gin. */
 void pl_span_end_call(pl_span *s, const pl_args *c, bool ok);
-void pl_span_end_gradient(pl_span *s, const pl_args *c, bool fast, pl_tensor *const *gout,
-                          unsigned need, pl_tensor *const *gin, bool ok);
+void pl_span_end_gradient(pl_span *s, const pl_args *c, bool fused, pl_tensor *const *gout,
+                          unsigned needs_grad, pl_tensor *const *gin, bool ok);
 /* Creates output i of a call, for shape functions. */
-bool pl_out(pl_args *c, int i, pl_kind kind, pl_ints size);
+bool pl_out(pl_args *c, int i, pl_dtype dtype, pl_ints size);
 /* Keeps hidden tensor i for the gradient. */
 bool pl_save(pl_args *c, int i, pl_tensor *t);
 bool pl_grad_enabled(void);

@@ -203,12 +203,12 @@ static bool check_node(const pl_node *node) {
   for (int i = 0; i < node->n_in; i++) {
     const pl_tensor *in = node->in[i];
     if (!in || !in->storage || in->storage->version == node->version[i]) continue;
-    if (in->kind == PL_REAL && node->op->forget & PL_FORGET_IN) continue; /* indices are read */
+    if (in->dtype == PL_REAL && node->op->unsaved & PL_UNSAVED_IN) continue; /* indices are read */
     return pl_fail(
         "%s: input %d, %s, was changed in place since; its gradient needs the old values",
         node->op->name, i + 1, PL_DESCRIBE(in));
   }
-  for (int i = 0; i < node->n_out && !(node->op->forget & PL_FORGET_OUT); i++)
+  for (int i = 0; i < node->n_out && !(node->op->unsaved & PL_UNSAVED_OUT); i++)
     if (node->out[i]->storage->version != node->out_version[i])
       return pl_fail(
           "%s: its result %s was changed in place since; its gradient needs the old values",
@@ -222,7 +222,7 @@ static bool attach(pl_node *node, pl_args *c) {
     pl_tensor *y = node->out[i];
     c->out[i] = pl_alias(y, pl_size(y), y->stride, y->offset);
     if (!c->out[i]) return false;
-    if (y->kind != PL_REAL) continue;
+    if (y->dtype != PL_REAL) continue;
     c->out[i]->node = node;
     c->out[i]->output = i;
     c->out[i]->requires_grad = true;
@@ -233,41 +233,41 @@ static bool attach(pl_node *node, pl_args *c) {
 
 /* The gradient of an op by way of its composition: build it again on aliases, then go back through
  * that. */
-static bool by_composition(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin,
-                           bool create_graph) {
+static bool by_composition(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                           pl_tensor **gin, bool create_graph) {
   pl_tensor *in[PL_MAX_IN], *wanted[PL_MAX_IN], *got[PL_MAX_IN];
   pl_tensor *outs[PL_MAX_OUT], *seeds[PL_MAX_OUT];
   int n_wanted = 0, n_outs = 0, n_out = pl_op_outputs(c->op);
   bool was = pl_grad_mode(true);
   for (int i = 0; i < c->n_in; i++) {
-    in[i] = need >> i & 1 ? ops->view(c->in[i]) : c->in[i];
-    if (need >> i & 1) wanted[n_wanted++] = in[i];
+    in[i] = needs_grad >> i & 1 ? ops->view(c->in[i]) : c->in[i];
+    if (needs_grad >> i & 1) wanted[n_wanted++] = in[i];
   }
   pl_args again = {.op = c->op, .n_in = c->n_in, .in = in, .attr = c->attr};
   memcpy(again.saved, c->saved, sizeof again.saved);
-  bool ok = !pl_error() && c->op->compose(&again);
+  bool ok = !pl_error() && c->op->decompose(&again);
   pl_grad_mode(was);
   for (int i = 0; ok && i < n_out; i++)
     if (gout[i]) outs[n_outs] = again.out[i], seeds[n_outs++] = gout[i];
   ok = ok && pl_grad(n_outs, outs, seeds, n_wanted, wanted, got, true, create_graph);
   for (int i = 0, k = 0; ok && i < c->n_in; i++)
-    if (need >> i & 1) gin[i] = got[k++];
+    if (needs_grad >> i & 1) gin[i] = got[k++];
   return ok;
 }
 
 static bool call_rule(const pass *s, pl_args *c, pl_node *node, pl_tensor *const *gout,
-                      unsigned need, pl_tensor **gin) {
+                      unsigned needs_grad, pl_tensor **gin) {
   const pl_op *op = node->op;
-  if (op->fast && !s->create_graph) return op->fast(c, gout, need, gin);
+  if (op->fused_gradient && !s->create_graph) return op->fused_gradient(c, gout, needs_grad, gin);
   if (s->create_graph && !attach(node, c)) return false;
-  if (op->gradient) return op->gradient(c, gout, need, gin);
-  return by_composition(c, gout, need, gin, s->create_graph);
+  if (op->gradient) return op->gradient(c, gout, needs_grad, gin);
+  return by_composition(c, gout, needs_grad, gin, s->create_graph);
 }
 
-static bool deliver(pass *s, pl_node *node, unsigned need, pl_tensor **gin) {
+static bool deliver(pass *s, pl_node *node, unsigned needs_grad, pl_tensor **gin) {
   for (int i = 0; i < node->n_in; i++) {
-    if (!(need >> (i & 31) & 1) || !gin[i]) continue;
-    if (gin[i]->kind != PL_REAL || !pl_same_size(gin[i], node->in[i]))
+    if (!(needs_grad >> (i & 31) & 1) || !gin[i]) continue;
+    if (gin[i]->dtype != PL_REAL || !pl_same_size(gin[i], node->in[i]))
       return pl_fail("%s: the gradient of input %d is %s, the input %s", node->op->name, i + 1,
                      PL_DESCRIBE(gin[i]), PL_DESCRIBE(node->in[i]));
     if (!flow(s, node->in[i], gin[i])) return false;
@@ -281,13 +281,13 @@ static bool step(pass *s, pending *v) {
   for (int i = 0; i < node->n_out; i++) any |= v->gout[i] != NULL;
   if (!any || !v->useful) return true;
   if ((!s->ready && !pl_check_interrupt()) || !check_node(node)) return false;
-  unsigned need = 0;
+  unsigned needs_grad = 0;
   for (int i = 0; i < node->n_in && i < 32; i++)
-    if (leads_to_wanted(s, node->in[i])) need |= 1u << i;
+    if (leads_to_wanted(s, node->in[i])) needs_grad |= 1u << i;
   pl_tensor *few[PL_MAX_IN] = {0}, **gin = few;
   if (node->n_in > PL_MAX_IN && !(gin = calloc((size_t)node->n_in, sizeof *gin)))
     return no_memory();
-  if (node->n_in > 32) need = ~0u;
+  if (node->n_in > 32) needs_grad = ~0u;
   pl_args c = {.op = node->op,
                .n_in = node->n_in,
                .in = node->in,
@@ -299,9 +299,10 @@ static bool step(pass *s, pending *v) {
   pl_span span;
   const int owner = pl_profile_owner(node->owner);
   pl_span_begin(&span, node->op->name, true);
-  bool ok = call_rule(s, &c, node, v->gout, need, gin) && !pl_error();
-  pl_span_end_gradient(&span, &c, node->op->fast && !s->create_graph, v->gout, need, gin, ok);
-  ok = ok && deliver(s, node, need, gin);
+  bool ok = call_rule(s, &c, node, v->gout, needs_grad, gin) && !pl_error();
+  pl_span_end_gradient(&span, &c, node->op->fused_gradient && !s->create_graph, v->gout, needs_grad,
+                       gin, ok);
+  ok = ok && deliver(s, node, needs_grad, gin);
   pl_profile_owner(owner);
   pl_scope_end();
   if (gin != few) free(gin);
@@ -340,7 +341,7 @@ static void count_uses(const pass *s) {
 /* A gradient that nobody else can see, so that changing it in place is safe. */
 static pl_tensor *own_copy(pl_tensor *g) {
   if (g->refs == 1 && g->storage->refs == 1 && pl_is_contiguous(g)) return g;
-  pl_tensor *copy = pl_empty(g->kind, pl_size(g));
+  pl_tensor *copy = pl_empty(g->dtype, pl_size(g));
   return copy && pl_copy(copy, g) ? copy : NULL;
 }
 
@@ -408,10 +409,10 @@ static void pass_free(pass *s) {
 /* The seeds: those given, or ones for outputs of one element. */
 static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
   if (!output) return pl_fail("gradient: an output is missing");
-  if (output->kind != PL_REAL || !output->requires_grad)
+  if (output->dtype != PL_REAL || !output->requires_grad)
     return pl_fail("gradient: the output %s does not depend on a tensor that requires a gradient",
                    PL_DESCRIBE(output));
-  if (given && (given->kind != PL_REAL || !pl_same_size(given, output)))
+  if (given && (given->dtype != PL_REAL || !pl_same_size(given, output)))
     return pl_fail("gradient: the seed is %s, the output %s", PL_DESCRIBE(given),
                    PL_DESCRIBE(output));
   if (!given && pl_numel(output) != 1)
@@ -504,7 +505,7 @@ bool pl_set_requires_grad(pl_tensor *t, bool on) {
   if (!t) return false;
   if (t->node)
     return pl_fail("requires_grad: %s is the result of an op; detach it first", PL_DESCRIBE(t));
-  if (on && t->kind != PL_REAL) return pl_fail("requires_grad: %s is not real", PL_DESCRIBE(t));
+  if (on && t->dtype != PL_REAL) return pl_fail("requires_grad: %s is not real", PL_DESCRIBE(t));
   t->requires_grad = on;
   return true;
 }

@@ -69,7 +69,7 @@ static bool wants_gradient(const pl_tensor *t) { return t && t->requires_grad; }
 static pl_tensor *kept_input(const pl_op *op, pl_tensor *t) {
   if (!t) return NULL;
   bool leaf = t->requires_grad && !t->node;
-  if (!(op->forget & PL_FORGET_IN) || leaf || t->kind != PL_REAL) return pl_retain(t);
+  if (!(op->unsaved & PL_UNSAVED_IN) || leaf || t->dtype != PL_REAL) return pl_retain(t);
   pl_tensor *meta = pl_meta(t);
   if (!meta) return NULL;
   meta->requires_grad = t->requires_grad;
@@ -97,7 +97,7 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   }
   for (int i = 0; i < n_out; i++) {
     pl_tensor *y = c->out[i];
-    pl_tensor *kept = !(c->op->forget & PL_FORGET_OUT)
+    pl_tensor *kept = !(c->op->unsaved & PL_UNSAVED_OUT)
                           ? pl_retain(pl_alias(y, pl_size(y), y->stride, y->offset))
                           : pl_meta(y);
     node->out[i] = kept;
@@ -116,7 +116,7 @@ static bool record(pl_args *c, int n_out) {
   pl_node *node = node_new(c, n_out);
   if (!node) return false;
   for (int i = 0; i < n_out && !pl_error(); i++) {
-    if (c->out[i]->kind != PL_REAL) continue;
+    if (c->out[i]->dtype != PL_REAL) continue;
     c->out[i]->node = node;
     c->out[i]->output = i;
     c->out[i]->requires_grad = true;
@@ -130,8 +130,8 @@ static bool record(pl_args *c, int n_out) {
 ** Calling
 */
 
-bool pl_out(pl_args *c, int i, pl_kind kind, pl_ints size) {
-  c->out[i] = pl_empty(kind, size);
+bool pl_out(pl_args *c, int i, pl_dtype dtype, pl_ints size) {
+  c->out[i] = pl_empty(dtype, size);
   return c->out[i] != NULL;
 }
 
@@ -152,13 +152,13 @@ static bool check_inputs(const pl_args *c) {
 static bool run(pl_args *c, int n_out) {
   const pl_op *op = c->op;
   if (!check_inputs(c)) return false;
-  pl_tensor *prepared[PL_MAX_IN];
-  if (op->prepare) {
-    memcpy(prepared, c->in, (size_t)c->n_in * sizeof *prepared);
-    if (!op->prepare(c, prepared)) return false;
-    c->in = prepared;
+  pl_tensor *broadcast[PL_MAX_IN];
+  if (op->broadcast) {
+    memcpy(broadcast, c->in, (size_t)c->n_in * sizeof *broadcast);
+    if (!op->broadcast(c, broadcast)) return false;
+    c->in = broadcast;
   }
-  if (!op->forward) return op->compose(c);
+  if (!op->forward) return op->decompose(c);
   if (op->shape && !op->shape(c)) return false;
   return op->forward(c) && record(c, n_out);
 }
@@ -213,7 +213,7 @@ const char *pl_input_name(const pl_op *op, int i) {
 }
 
 bool pl_need_real(const pl_args *c, int i) {
-  if (c->in[i]->kind == PL_REAL) return true;
+  if (c->in[i]->dtype == PL_REAL) return true;
   return pl_op_fail(c, "%s is %s, expected a real tensor; convert it with to(\"real\")",
                     pl_input_name(c->op, i), PL_DESCRIBE(c->in[i]));
 }

@@ -13,8 +13,9 @@ static bool custom_forward(pl_args *c) {
   return true;
 }
 
-static bool custom_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  return c->custom->backward(c->custom->context, gout, need, gin) ||
+static bool custom_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
+  return c->custom->backward(c->custom->context, gout, needs_grad, gin) ||
          !pl_fail("custom: the gradient failed");
 }
 

@@ -44,12 +44,12 @@ void plb_push_ints(lua_State *L, pl_ints ints) {
   }
 }
 
-pl_kind plb_kind(lua_State *L, int i, pl_kind fallback) {
+pl_dtype plb_dtype(lua_State *L, int i, pl_dtype fallback) {
   if (lua_isnoneornil(L, i)) return fallback;
   const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "";
   for (int k = PL_REAL; k <= PL_UINT8; k++)
-    if (strcmp(name, pl_kind_name((pl_kind)k)) == 0) return (pl_kind)k;
-  luaL_error(L, "kind: 'real', 'int32' or 'uint8' expected, got %s", plb_shown(L, i));
+    if (strcmp(name, pl_dtype_name((pl_dtype)k)) == 0) return (pl_dtype)k;
+  luaL_error(L, "dtype: 'real', 'int32' or 'uint8' expected, got %s", plb_shown(L, i));
   return fallback;
 }
 

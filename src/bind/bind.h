@@ -69,8 +69,8 @@ int64_t plb_integer(lua_State *L, int i, const char *what);
 pl_ints plb_ints(lua_State *L, int i, const char *what);
 /* Pushes a list of integers. */
 void plb_push_ints(lua_State *L, pl_ints ints);
-/* Reads a kind name ("real", "int32", "uint8") at i. */
-pl_kind plb_kind(lua_State *L, int i, pl_kind fallback);
+/* Reads the name of a dtype ("real", "int32", "uint8") at i. */
+pl_dtype plb_dtype(lua_State *L, int i, pl_dtype fallback);
 /* An option of a table at i, or the fallback; an option of the wrong type is an error that names
  * it. */
 double plb_number_option(lua_State *L, int i, const char *who, const char *name, double fallback);

@@ -62,10 +62,10 @@ static pl_tensor *by_entries(lua_State *L, int i, pl_tensor *t) {
 }
 
 static pl_tensor *by_tensor(pl_tensor *t, pl_tensor *key) {
-  if (pl_kind_of(key) == PL_INT32) return pl_index_select(t, key, 0);
+  if (pl_dtype_of(key) == PL_INT32) return pl_index_select(t, key, 0);
   char text[2][96];
   pl_ints a = pl_size(t), b = pl_size(key);
-  if (pl_kind_of(key) != PL_UINT8 || a.n != b.n ||
+  if (pl_dtype_of(key) != PL_UINT8 || a.n != b.n ||
       memcmp(a.v, b.v, sizeof(int64_t) * (size_t)a.n) != 0)
     return pl_fail("index: the mask is %s for %s; uint8 of the same size expected",
                    pl_describe(key, text[0], 96), pl_describe(t, text[1], 96)),
@@ -98,7 +98,7 @@ static bool push_element(lua_State *L, const pl_tensor *t) {
   int64_t at;
   if (pl_rank(t) != 1 || !lua_isinteger(L, 2)) return false;
   if (!position(lua_tointeger(L, 2), pl_numel(t), &at)) return false;
-  if (pl_kind_of(t) == PL_REAL) lua_pushnumber(L, pl_at(t, at));
+  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, pl_at(t, at));
   else lua_pushinteger(L, (lua_Integer)pl_at(t, at));
   return true;
 }
@@ -136,7 +136,7 @@ int plb_index(lua_State *L) {
   pl_scope_end();
   if (!*box || pl_error()) return plb_raise(L);
   if (pl_rank(*box) || plb_test(L, 2)) return 1;
-  if (pl_kind_of(t) == PL_REAL) lua_pushnumber(L, pl_at(*box, 0));
+  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, pl_at(*box, 0));
   else lua_pushinteger(L, (lua_Integer)pl_at(*box, 0));
   return 1;
 }
@@ -181,8 +181,8 @@ static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows) {
 
 static bool assign(lua_State *L, pl_tensor *t) {
   pl_tensor *key = plb_test(L, 2);
-  if (key && pl_kind_of(key) == PL_UINT8) return put_masked(L, t, key);
-  if (key && pl_kind_of(key) == PL_INT32 && pl_rank(t)) return put_rows(L, t, key);
+  if (key && pl_dtype_of(key) == PL_UINT8) return put_masked(L, t, key);
+  if (key && pl_dtype_of(key) == PL_INT32 && pl_rank(t)) return put_rows(L, t, key);
   return put(L, part(L, t), plb_test(L, 3));
 }
 
@@ -194,7 +194,7 @@ static int set_grad(lua_State *L, pl_tensor *t) {
     return luaL_error(L, "grad: tensor or nil expected, got %s", luaL_typename(L, 3));
   pl_ints a = pl_size(t), b = g ? pl_size(g) : a;
   if (g == t) return luaL_error(L, "grad: a tensor cannot be its own gradient");
-  if (g && (pl_kind_of(g) != pl_kind_of(t) || a.n != b.n ||
+  if (g && (pl_dtype_of(g) != pl_dtype_of(t) || a.n != b.n ||
             memcmp(a.v, b.v, sizeof(int64_t) * (size_t)a.n) != 0))
     return luaL_error(L, "grad: %s does not fit %s", pl_describe(g, text[0], 96),
                       pl_describe(t, text[1], 96));

@@ -40,7 +40,7 @@ static int tensor_bernoulli(lua_State *L) {
 /* Argument 2 as a tensor in the open scope: itself, or a number. */
 static pl_tensor *operand(lua_State *L) {
   pl_tensor *t = plb_test(L, 2);
-  return t ? t : pl_full(PL_REAL, pl_none, lua_tonumber(L, 2));
+  return t ? t : pl_full(PL_REAL, PL_ALL_DIMS, lua_tonumber(L, 2));
 }
 
 static void check_operand(lua_State *L) {
@@ -84,7 +84,7 @@ static const plb_function methods[] = {
     {"zero_", tensor_zero, "()\nSets all elements to 0, in place."},
     {"fill_", tensor_fill, "(value)\nSets all elements to a number, in place."},
     {"copy_", tensor_copy,
-     "(source)\nCopies values of any kind, which broadcast, into the tensor, in place."},
+     "(source)\nCopies values of any dtype, which broadcast, into the tensor, in place."},
     {"add_", tensor_add,
      "(x, alpha=1)\nAdds alpha times a number or a tensor, which broadcasts, in place."},
     {"sub_", tensor_sub,

@@ -229,8 +229,8 @@ static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
 static pl_tensor *number(const inputs *in, int k) {
   const double v = in->number[k];
   bool whole = v >= INT32_MIN && v <= INT32_MAX && v == floor(v), among_ints = false;
-  for (int i = 0; i < in->n; i++) among_ints |= in->few[i] && pl_kind_of(in->few[i]) == PL_INT32;
-  return pl_full(whole && among_ints ? PL_INT32 : PL_REAL, pl_none, v);
+  for (int i = 0; i < in->n; i++) among_ints |= in->few[i] && pl_dtype_of(in->few[i]) == PL_INT32;
+  return pl_full(whole && among_ints ? PL_INT32 : PL_REAL, PL_ALL_DIMS, v);
 }
 
 int plb_call_op(lua_State *L) {

@@ -7,10 +7,10 @@
 #include "bind.h"
 
 /*
-** Creation. Sizes are integers or one table of them; a kind may follow.
+** Creation. Sizes are integers or one table of them; a dtype may follow.
 */
 
-static pl_ints read_sizes(lua_State *L, const char *what, pl_kind *kind) {
+static pl_ints read_sizes(lua_State *L, const char *what, pl_dtype *dtype) {
   pl_ints size = {0};
   int i = 1, top = lua_gettop(L);
   if (lua_istable(L, 1)) {
@@ -21,9 +21,9 @@ static pl_ints read_sizes(lua_State *L, const char *what, pl_kind *kind) {
       size.v[size.n++] = plb_integer(L, i, what);
     }
   }
-  *kind = plb_kind(L, i, PL_REAL);
+  *dtype = plb_dtype(L, i, PL_REAL);
   if (top > i)
-    luaL_error(L, "%s: argument %d is %s; integer sizes, then a kind, expected", what, i,
+    luaL_error(L, "%s: argument %d is %s; integer sizes, then a dtype, expected", what, i,
                plb_shown(L, i));
   return size;
 }
@@ -36,12 +36,12 @@ static size_t bytes_of(pl_ints size) {
 
 static int create(lua_State *L, const char *what, bool fill, double value,
                   bool (*random)(pl_tensor *t, double a, double b), double a, double b) {
-  pl_kind kind;
-  pl_ints size = read_sizes(L, what, &kind);
+  pl_dtype dtype;
+  pl_ints size = read_sizes(L, what, &dtype);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  pl_tensor *t = fill ? pl_full(kind, size, value) : pl_empty(kind, size);
+  pl_tensor *t = fill ? pl_full(dtype, size, value) : pl_empty(dtype, size);
   if (t && random && !random(t, a, b)) t = NULL;
   plb_fill(L, box, t);
   pl_scope_end();
@@ -57,11 +57,11 @@ static int new_randn(lua_State *L) { return create(L, "randn", false, 0, pl_norm
 static int new_full(lua_State *L) {
   pl_ints size = plb_ints(L, 1, "full");
   double value = luaL_checknumber(L, 2);
-  pl_kind kind = plb_kind(L, 3, PL_REAL);
+  pl_dtype dtype = plb_dtype(L, 3, PL_REAL);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_full(kind, size, value));
+  plb_fill(L, box, pl_full(dtype, size, value));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -71,13 +71,13 @@ static int new_arange(lua_State *L) {
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
   int next = lua_type(L, 3) == LUA_TSTRING ? 3 : 4;
   double step = next == 4 ? luaL_optnumber(L, 3, 1) : 1;
-  pl_kind kind = plb_kind(L, next, PL_REAL);
+  pl_dtype dtype = plb_dtype(L, next, PL_REAL);
   luaL_argcheck(L, step != 0, 3, "the step is 0");
   double n = (last - first) / step * (1 + 1e-12) + 1;
   luaL_argcheck(L, n < 2e9, 2, "too many values");
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_arange(kind, first, step, n >= 1 ? (int64_t)n : 0));
+  plb_fill(L, box, pl_arange(dtype, first, step, n >= 1 ? (int64_t)n : 0));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -163,12 +163,12 @@ static int new_tensor(lua_State *L) {
     return luaL_argerror(L, 1, "table or number expected, got tensor; use clone()");
   if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER)
     return luaL_typeerror(L, 1, "table or number");
-  pl_kind kind = plb_kind(L, 2, PL_REAL);
+  pl_dtype dtype = plb_dtype(L, 2, PL_REAL);
   pl_ints size = nested_size(L, 1);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_empty(kind, size));
+  plb_fill(L, box, pl_empty(dtype, size));
   pl_scope_end();
   if (!*box) return plb_raise(L);
   int64_t at = 0;
@@ -213,8 +213,8 @@ static int tensor_numel(lua_State *L) {
   return 1;
 }
 
-static int tensor_kind(lua_State *L) {
-  lua_pushstring(L, pl_kind_name(pl_kind_of(plb_check(L, 1))));
+static int tensor_dtype(lua_State *L) {
+  lua_pushstring(L, pl_dtype_name(pl_dtype_of(plb_check(L, 1))));
   return 1;
 }
 
@@ -232,7 +232,7 @@ static int tensor_length(lua_State *L) {
 
 /* Integers for int32 and uint8, floats for real. */
 static void push_value(lua_State *L, const pl_tensor *t, double v) {
-  if (pl_kind_of(t) == PL_REAL) lua_pushnumber(L, v);
+  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, v);
   else lua_pushinteger(L, (lua_Integer)v);
 }
 
@@ -304,7 +304,7 @@ static int made_by(lua_State *L, maker *f) {
   return plb_done(L, box);
 }
 
-/* Copies keep the history of gradients, except of those kinds that have none. */
+/* Copies keep the history of gradients, except of those dtypes that have none. */
 static pl_tensor *cloned(pl_tensor *t) {
   return pl_requires_grad(t) ? pl_affine(t, 1, 0) : pl_clone(t);
 }
@@ -318,12 +318,12 @@ static int tensor_contiguous(lua_State *L) { return made_by(L, contiguous); }
 static int tensor_to(lua_State *L) {
   pl_tensor *t = plb_check(L, 1);
   if (lua_isnoneornil(L, 2))
-    return luaL_error(L, "kind: 'real', 'int32' or 'uint8' expected, got %s", luaL_typename(L, 2));
-  pl_kind kind = plb_kind(L, 2, PL_REAL);
+    return luaL_error(L, "dtype: 'real', 'int32' or 'uint8' expected, got %s", luaL_typename(L, 2));
+  pl_dtype dtype = plb_dtype(L, 2, PL_REAL);
   plb_make_room(L, (size_t)pl_numel(t) * sizeof(pl_real));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_to(t, kind));
+  plb_fill(L, box, pl_to(t, dtype));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -359,19 +359,19 @@ static int tensor_flatten(lua_State *L) {
 
 static const plb_function functions[] = {
     {"empty", new_empty,
-     "(sizes..., kind=\"real\")\nA tensor whose values are not set. The sizes may be one table."},
+     "(sizes..., dtype=\"real\")\nA tensor whose values are not set. The sizes may be one table."},
     {"zeros", new_zeros,
-     "(sizes..., kind=\"real\")\nA tensor of zeros. The sizes may be one table."},
-    {"ones", new_ones, "(sizes..., kind=\"real\")\nA tensor of ones. The sizes may be one table."},
-    {"rand", new_rand, "(sizes..., kind=\"real\")\nUniform random numbers in [0, 1)."},
+     "(sizes..., dtype=\"real\")\nA tensor of zeros. The sizes may be one table."},
+    {"ones", new_ones, "(sizes..., dtype=\"real\")\nA tensor of ones. The sizes may be one table."},
+    {"rand", new_rand, "(sizes..., dtype=\"real\")\nUniform random numbers in [0, 1)."},
     {"randn", new_randn,
-     "(sizes..., kind=\"real\")\nNormal random numbers of mean 0 and standard deviation 1."},
-    {"full", new_full, "({sizes}, value, kind=\"real\")\nA tensor of one value."},
+     "(sizes..., dtype=\"real\")\nNormal random numbers of mean 0 and standard deviation 1."},
+    {"full", new_full, "({sizes}, value, dtype=\"real\")\nA tensor of one value."},
     {"tensor", new_tensor,
-     "(table, kind=\"real\")\nA tensor from nested tables, or from one number: pl.tensor{{1, 2}, "
+     "(table, dtype=\"real\")\nA tensor from nested tables, or from one number: pl.tensor{{1, 2}, "
      "{3, 4}}."},
     {"arange", new_arange,
-     "(first, last, step=1, kind=\"real\")\nfirst, first + step, ... as far as last, which is "
+     "(first, last, step=1, dtype=\"real\")\nfirst, first + step, ... as far as last, which is "
      "included as in a for loop."},
     {"linspace", new_linspace, "(first, last, n)\nn evenly spaced values, both ends included."},
     {"randperm", new_randperm, "(n)\nint32 [n]: 1..n in random order."},
@@ -385,12 +385,13 @@ static const plb_function methods[] = {
     {"stride", tensor_stride, "()\nThe list of strides, in elements."},
     {"dim", tensor_dim, "()\nHow many dims the tensor has."},
     {"numel", tensor_numel, "()\nHow many elements it has."},
-    {"kind", tensor_kind, "()\n\"real\", \"int32\" or \"uint8\"."},
+    {"dtype", tensor_dtype, "()\n\"real\", \"int32\" or \"uint8\"."},
+    {"kind", tensor_dtype, "()\nThe name of dtype() in version 0.1."},
     {"is_contiguous", tensor_is_contiguous,
      "()\nWhether the elements lie in row-major order without gaps."},
     {"item", tensor_item, "()\nThe number in a tensor of one element."},
     {"totable", tensor_totable, "()\nThe values as nested tables."},
-    {"to", tensor_to, "(kind)\nThe values in another kind, rounded towards zero. Has no gradient."},
+    {"to", tensor_to, "(dtype)\nThe values in another dtype, rounded towards zero. Has no gradient."},
     {"detach", tensor_detach,
      "()\nThe same values without their history: no gradient flows through."},
     {"clone", tensor_clone, "()\nA copy; gradients flow through it."},

@@ -298,7 +298,7 @@ static bool image_layout(const pl_tensor *t, layout *l) {
 }
 
 static uint32_t level(const pl_tensor *t, int64_t i) {
-  double v = pl_at(t, i) * (pl_kind_of(t) == PL_REAL ? 255 : 1);
+  double v = pl_at(t, i) * (pl_dtype_of(t) == PL_REAL ? 255 : 1);
   return v >= 255 ? 255 : v > 0 ? (uint32_t)lrint(v) : 0; /* NaN is black */
 }
 

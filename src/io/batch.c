@@ -61,10 +61,10 @@ static bool check_rows(const int32_t *row, int64_t b, int64_t n) {
 static bool check(pl_tensor *images, pl_tensor *rows, double std, int shift) {
   char text[128];
   const int rank = pl_rank(images);
-  if (pl_kind_of(images) != PL_UINT8 || rank < 3 || rank > 4)
+  if (pl_dtype_of(images) != PL_UINT8 || rank < 3 || rank > 4)
     return pl_fail("image_batch: images are %s; uint8 [n,h,w] or [n,h,w,c] expected",
                    pl_describe(images, text, sizeof text));
-  if (pl_kind_of(rows) != PL_INT32 || pl_rank(rows) != 1)
+  if (pl_dtype_of(rows) != PL_INT32 || pl_rank(rows) != 1)
     return pl_fail("image_batch: rows are %s; int32 [b] expected",
                    pl_describe(rows, text, sizeof text));
   if (!(std > 0)) return pl_fail("image_batch: std is %g; a positive number expected", std);
@@ -76,8 +76,8 @@ static bool check(pl_tensor *images, pl_tensor *rows, double std, int shift) {
 pl_tensor *pl_image_batch(pl_tensor *images, pl_tensor *rows, double mean, double std, bool flip,
                           int shift) {
   if (!images || !rows || !check(images, rows, std, shift)) return NULL;
-  images = pl_packed(images);
-  rows = pl_packed(rows);
+  images = pl_contiguous(images);
+  rows = pl_contiguous(rows);
   if (!images || !rows) return NULL;
   const pl_ints size = pl_size(images);
   const int64_t b = pl_numel(rows);

@@ -113,8 +113,8 @@ static bool plausible(const source *s, int64_t header, int64_t bytes) {
   return true;
 }
 
-static pl_tensor *read_elements(source *s, pl_kind kind, pl_ints size, int64_t bytes) {
-  pl_tensor *t = pl_empty(kind, size);
+static pl_tensor *read_elements(source *s, pl_dtype dtype, pl_ints size, int64_t bytes) {
+  pl_tensor *t = pl_empty(dtype, size);
   if (!t) return NULL;
   const size_t got = take(s, pl_data(t), (size_t)bytes);
   if (got < (size_t)bytes)
@@ -122,7 +122,7 @@ static pl_tensor *read_elements(source *s, pl_kind kind, pl_ints size, int64_t b
                    s->damage ? s->damage : "ends early", got, (long long)bytes),
            NULL;
   if (!at_end(s)) return NULL;
-  if (kind == PL_INT32) {
+  if (dtype == PL_INT32) {
     uint32_t *v = pl_data(t);
     for (int64_t i = 0; i < bytes / 4; i++) v[i] = __builtin_bswap32(v[i]);
   }
@@ -140,12 +140,12 @@ static pl_tensor *read_idx(source *s) {
   const int rank = magic[3];
   if (rank < 1 || rank > PL_MAX_RANK)
     return pl_fail("%s: %d IDX dimensions; 1 to %d expected", s->path, rank, PL_MAX_RANK), NULL;
-  const pl_kind kind = magic[2] == IDX_UINT8 ? PL_UINT8 : PL_INT32;
+  const pl_dtype dtype = magic[2] == IDX_UINT8 ? PL_UINT8 : PL_INT32;
   pl_ints size;
   int64_t bytes = 0;
-  if (!read_sizes(s, rank, kind == PL_UINT8 ? 1 : 4, &size, &bytes)) return NULL;
+  if (!read_sizes(s, rank, dtype == PL_UINT8 ? 1 : 4, &size, &bytes)) return NULL;
   if (!plausible(s, 4 + 4 * rank, bytes)) return NULL;
-  return read_elements(s, kind, size, bytes);
+  return read_elements(s, dtype, size, bytes);
 }
 
 pl_tensor *pl_idx_read(const char *path) {

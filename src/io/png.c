@@ -69,8 +69,8 @@ pl_tensor *pl_png_read(const char *path) {
 
 /* Real pixels in [0, 1] as bytes; what is outside is cut, NaN is black. */
 static pl_tensor *to_bytes(pl_tensor *image) {
-  image = pl_packed(image);
-  if (!image || pl_kind_of(image) == PL_UINT8) return image;
+  image = pl_contiguous(image);
+  if (!image || pl_dtype_of(image) == PL_UINT8) return image;
   pl_tensor *t = pl_empty(PL_UINT8, pl_size(image));
   if (!t) return NULL;
   const pl_real *x = pl_data(image);
@@ -84,7 +84,7 @@ static bool check_image(const char *path, const pl_tensor *image) {
   const pl_ints size = pl_size(image);
   const bool shape = size.n == 2 || (size.n == 3 && size.v[2] == 3);
   char text[128];
-  if (!shape || pl_kind_of(image) == PL_INT32)
+  if (!shape || pl_dtype_of(image) == PL_INT32)
     return pl_fail("%s: cannot write %s as a PNG; uint8 or real [h,w] or [h,w,3] expected", path,
                    pl_describe(image, text, sizeof text));
   if (size.v[0] < 1 || size.v[1] < 1 || size.v[0] > MAX_PIXELS / size.v[1])

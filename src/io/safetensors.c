@@ -20,21 +20,21 @@ enum { MAX_HEADER = 100000000, CHUNK = 4096 };
 
 typedef struct {
   char name[4];
-  pl_kind kind;
+  pl_dtype dtype;
   int width;
-} dtype;
+} stored_dtype;
 
-static const dtype dtypes[] = {
+static const stored_dtype dtypes[] = {
     {"F32", PL_REAL, 4}, {"F64", PL_REAL, 8}, {"I32", PL_INT32, 4}, {"U8", PL_UINT8, 1}};
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
 
-static int kind_width(pl_kind kind) {
-  return kind == PL_REAL ? (int)sizeof(pl_real) : kind == PL_INT32 ? 4 : 1;
+static int dtype_width(pl_dtype dtype) {
+  return dtype == PL_REAL ? (int)sizeof(pl_real) : dtype == PL_INT32 ? 4 : 1;
 }
 
-static const char *dtype_name(pl_kind kind) {
+static const char *dtype_name(pl_dtype dtype) {
   for (int i = 0; i < N_DTYPES; i++)
-    if (dtypes[i].kind == kind && dtypes[i].width == kind_width(kind)) return dtypes[i].name;
+    if (dtypes[i].dtype == dtype && dtypes[i].width == dtype_width(dtype)) return dtypes[i].name;
   return NULL;
 }
 
@@ -81,13 +81,13 @@ static bool describe_texts(cJSON *header, int n, const pl_named_text *texts) {
 /* Adds one tensor to the header and moves the offset behind its data. */
 static bool describe_tensor(cJSON *header, const pl_named_tensor *t, double *offset) {
   const pl_ints size = pl_size(t->tensor);
-  const pl_kind kind = pl_kind_of(t->tensor);
+  const pl_dtype dtype = pl_dtype_of(t->tensor);
   cJSON *entry = cJSON_AddObjectToObject(header, t->name);
-  if (!entry || !cJSON_AddStringToObject(entry, "dtype", dtype_name(kind))) return false;
+  if (!entry || !cJSON_AddStringToObject(entry, "dtype", dtype_name(dtype))) return false;
   cJSON *shape = cJSON_AddArrayToObject(entry, "shape");
   for (int d = 0; d < size.n; d++)
     if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size.v[d]))) return false;
-  const double end = *offset + (double)(pl_numel(t->tensor) * kind_width(kind));
+  const double end = *offset + (double)(pl_numel(t->tensor) * dtype_width(dtype));
   cJSON *offsets = cJSON_CreateDoubleArray((const double[]){*offset, end}, 2);
   *offset = end;
   return shape && cJSON_AddItemToObject(entry, "data_offsets", offsets);
@@ -114,8 +114,8 @@ static bool write_header(pl_newfile *f, const char *header) {
 }
 
 static bool write_tensor(pl_newfile *f, pl_tensor *t) {
-  const size_t bytes = (size_t)(pl_numel(t) * kind_width(pl_kind_of(t)));
-  t = pl_packed(t);
+  const size_t bytes = (size_t)(pl_numel(t) * dtype_width(pl_dtype_of(t)));
+  t = pl_contiguous(t);
   return t && pl_newfile_write(f, pl_data(t), bytes);
 }
 
@@ -151,7 +151,7 @@ bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, in
 
 typedef struct {
   const char *name; /* in the parsed header */
-  const dtype *type;
+  const stored_dtype *type;
   pl_ints size;
   int64_t begin, end;
 } entry;
@@ -360,11 +360,11 @@ static bool read_converted(FILE *f, pl_real *out, int64_t n, int width) {
 
 pl_tensor *pl_archive_tensor(pl_archive *a, int i) {
   const entry *e = &a->entries[i];
-  pl_tensor *t = pl_empty(e->type->kind, e->size);
+  pl_tensor *t = pl_empty(e->type->dtype, e->size);
   if (!t) return NULL;
   const size_t bytes = (size_t)(e->end - e->begin);
   bool ok = fseeko(a->file, a->data + e->begin, SEEK_SET) == 0;
-  if (e->type->width == kind_width(e->type->kind))
+  if (e->type->width == dtype_width(e->type->dtype))
     ok = ok && fread(pl_data(t), 1, bytes, a->file) == bytes;
   else ok = ok && read_converted(a->file, pl_data(t), pl_numel(t), e->type->width);
   if (!ok) return pl_fail("%s: ended while tensor '%s' was read", a->path, e->name), NULL;

@@ -64,12 +64,12 @@ static bool find_prices(const job *j, const double *total, double *price) {
 
 static bool check_balance(const pl_tensor *score, const pl_tensor *total, const pl_tensor *prices,
                           double temperature) {
-  if (score->kind != PL_REAL || score->rank != 2 || score->size[1] < 1 ||
+  if (score->dtype != PL_REAL || score->rank != 2 || score->size[1] < 1 ||
       score->size[1] > PL_MAX_CLASSES)
     return pl_fail("svm: scores are %s; real [n,k] expected", PL_DESCRIBE(score));
   const pl_tensor *lists[] = {prices, total};
   for (int i = 0; i < 2; i++)
-    if (lists[i] && (lists[i]->kind != PL_REAL || lists[i]->rank != 1 ||
+    if (lists[i] && (lists[i]->dtype != PL_REAL || lists[i]->rank != 1 ||
                      lists[i]->size[0] != score->size[1] || !pl_is_contiguous(lists[i])))
       return pl_fail("svm: prices or totals are %s; dense real [%lld] expected",
                      PL_DESCRIBE(lists[i]), (long long)score->size[1]);
@@ -93,7 +93,8 @@ static void store_shares(const job *j, pl_real *out) {
 }
 
 pl_tensor *pl_balance(pl_tensor *score, pl_tensor *total, pl_tensor *prices, double temperature) {
-  if (!check_balance(score, total, prices, temperature) || !(score = pl_packed(score))) return NULL;
+  if (!check_balance(score, total, prices, temperature) || !(score = pl_contiguous(score)))
+    return NULL;
   const int64_t k = score->size[1];
   double price[k], wanted[k];
   job j = {score->size[0], k, pl_reals(score), temperature, price};
@@ -102,7 +103,7 @@ pl_tensor *pl_balance(pl_tensor *score, pl_tensor *total, pl_tensor *prices, dou
   if (total) pl_values(total, wanted);
   if (!shares || (total && !find_prices(&j, wanted, price))) return NULL;
   for (int64_t c = 0; c < k; c++) pl_reals(prices)[c] = (pl_real)price[c];
-  pl_touch(prices);
+  pl_bump_version(prices);
   store_shares(&j, pl_reals(shares));
   return shares;
 }

@@ -20,7 +20,7 @@ static bool check_values(const char *who, const pl_tensor *x) {
 }
 
 bool pl_examples_check(const char *who, const pl_tensor *x) {
-  if (x->kind != PL_REAL || x->rank != 2)
+  if (x->dtype != PL_REAL || x->rank != 2)
     return pl_fail("%s: examples are %s; real [n,d] expected", who, PL_DESCRIBE(x));
   if (x->size[0] < 1 || x->size[1] < 1)
     return pl_fail("%s: examples are %s; at least one row and one column expected", who,
@@ -29,7 +29,7 @@ bool pl_examples_check(const char *who, const pl_tensor *x) {
 }
 
 bool pl_labels_check(const char *who, const pl_tensor *labels, int64_t n) {
-  if (labels->kind != PL_INT32 || labels->rank != 1)
+  if (labels->dtype != PL_INT32 || labels->rank != 1)
     return pl_fail("%s: labels are %s; int32 [n] expected", who, PL_DESCRIBE(labels));
   if (labels->size[0] != n)
     return pl_fail("%s: %lld labels for %lld examples", who, (long long)labels->size[0],
@@ -61,7 +61,7 @@ pl_tensor *pl_labels_list(pl_tensor *labels) {
 
 bool pl_gamma_scale(pl_tensor *x, double *gamma) {
   const int64_t n = pl_numel(x);
-  if (!(x = pl_packed(x))) return false;
+  if (!(x = pl_contiguous(x))) return false;
   double mean = 0, variance = 0;
   for (int64_t i = 0; i < n; i++) mean += pl_reals(x)[i];
   mean /= (double)n;

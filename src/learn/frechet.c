@@ -30,7 +30,7 @@ enum { MOST_FEATURES = 20000 };
 */
 
 static bool check_set(const char *name, const pl_tensor *x) {
-  if (x->kind != PL_REAL || x->rank != 2)
+  if (x->dtype != PL_REAL || x->rank != 2)
     return pl_fail("frechet: %s is %s, expected real[rows,features]", name, PL_DESCRIBE(x));
   if (x->size[0] < 2)
     return pl_fail("frechet: %s is %s, expected at least 2 rows", name, PL_DESCRIBE(x));
@@ -147,7 +147,7 @@ bool pl_frechet(pl_tensor *a, pl_tensor *b, double *distance) {
   if (a->size[1] != b->size[1])
     return pl_fail("frechet: a is %s, b %s: %lld features against %lld", PL_DESCRIBE(a),
                    PL_DESCRIBE(b), (long long)a->size[1], (long long)b->size[1]);
-  pl_tensor *x = pl_packed(a), *y = pl_packed(b);
+  pl_tensor *x = pl_contiguous(a), *y = pl_contiguous(b);
   if (!x || !y || !check_values("a", x) || !check_values("b", y)) return false;
   int64_t d = a->size[1];
   double *memory = pl_scratch((size_t)(3 * d * d + 2 * d) * sizeof *memory);

@@ -94,7 +94,7 @@ static bool search_all(search *s, float *dots) {
 }
 
 bool pl_neighbours(pl_tensor *x, int64_t k, pl_tensor **neighbours, pl_tensor **distances) {
-  if (!pl_examples_check("svm", x) || !(x = pl_packed(x))) return false;
+  if (!pl_examples_check("svm", x) || !(x = pl_contiguous(x))) return false;
   search s = {.n = x->size[0], .d = x->size[1], .k = k};
   if (k < 1 || k >= s.n || s.n > INT32_MAX)
     return pl_fail("svm: %lld neighbours of %lld examples", (long long)k, (long long)s.n);
@@ -259,8 +259,8 @@ static bool solve(const linear_system *s) {
 
 static bool check_graph(const pl_tensor *neighbours, const pl_tensor *distances,
                         const pl_tensor *source) {
-  if (neighbours->kind != PL_INT32 || neighbours->rank != 2 || distances->kind != PL_REAL ||
-      !pl_same_size(neighbours, distances) || source->kind != PL_REAL || source->rank != 2 ||
+  if (neighbours->dtype != PL_INT32 || neighbours->rank != 2 || distances->dtype != PL_REAL ||
+      !pl_same_size(neighbours, distances) || source->dtype != PL_REAL || source->rank != 2 ||
       source->size[0] != neighbours->size[0] || source->size[1] > PL_MAX_CLASSES ||
       !pl_is_contiguous(neighbours) || !pl_is_contiguous(distances))
     return pl_fail("svm: neighbours %s, distances %s and sources %s do not fit",

@@ -37,7 +37,7 @@ static bool plan_begin(plan *p, const pl_tensor *x, const pl_map *map) {
   *p = (plan){.kind = map->kind, .gamma = map->gamma, .d = x->size[1]};
   if (map->kind != PL_MAP_LINEAR) {
     const pl_tensor *points = map->points;
-    if (!points || points->kind != PL_REAL || points->rank != 2 || points->size[1] != p->d)
+    if (!points || points->dtype != PL_REAL || points->rank != 2 || points->size[1] != p->d)
       return pl_fail("svm: examples are %s; [n,%lld] expected, as for training", PL_DESCRIBE(x),
                      (long long)(points && points->rank == 2 ? points->size[1] : -1));
     p->r = points->size[0];
@@ -129,7 +129,7 @@ static bool run(const plan *p, const pl_tensor *x, const double *w, const double
 pl_tensor *pl_map_apply(pl_tensor *x, const pl_map *map) {
   plan p = {0};
   pl_tensor *y = NULL;
-  bool ok = pl_examples_check("svm", x) && (x = pl_packed(x)) && plan_begin(&p, x, map) &&
+  bool ok = pl_examples_check("svm", x) && (x = pl_contiguous(x)) && plan_begin(&p, x, map) &&
             (y = pl_empty(PL_REAL, pl_list(x->size[0], p.features))) && run(&p, x, NULL, NULL, y);
   plan_end(&p);
   return ok ? y : NULL;
@@ -137,8 +137,8 @@ pl_tensor *pl_map_apply(pl_tensor *x, const pl_map *map) {
 
 static bool check_machine(const plan *p, const pl_tensor *x, const pl_tensor *weights,
                           const pl_tensor *bias) {
-  if (weights->kind != PL_REAL || weights->rank != 2 || bias->kind != PL_REAL || bias->rank != 1 ||
-      bias->size[0] != weights->size[1])
+  if (weights->dtype != PL_REAL || weights->rank != 2 || bias->dtype != PL_REAL ||
+      bias->rank != 1 || bias->size[0] != weights->size[1])
     return pl_fail(
         "svm: weights are %s and bias is %s; real [features,outputs] and real "
         "[outputs] expected",
@@ -157,7 +157,7 @@ pl_tensor *pl_machine_decide(pl_tensor *x, const pl_map *map, pl_tensor *weights
   plan p = {0};
   double *w = NULL;
   pl_tensor *y = NULL;
-  bool ok = pl_examples_check("svm", x) && (x = pl_packed(x)) && plan_begin(&p, x, map) &&
+  bool ok = pl_examples_check("svm", x) && (x = pl_contiguous(x)) && plan_begin(&p, x, map) &&
             check_machine(&p, x, weights, bias);
   if (ok) {
     const int64_t count = pl_numel(weights), outputs = bias->size[0];
@@ -196,15 +196,15 @@ static int most_votes(const pl_real *f, int k, int *votes) {
 }
 
 pl_tensor *pl_machine_choose(pl_tensor *decisions, pl_tensor *classes, bool pairs) {
-  if (classes->kind != PL_INT32 || classes->rank != 1 || classes->size[0] < 1)
+  if (classes->dtype != PL_INT32 || classes->rank != 1 || classes->size[0] < 1)
     return pl_fail("svm: classes are %s; int32 [k] expected", PL_DESCRIBE(classes)), NULL;
   const int64_t k = classes->size[0], columns = pairs ? k * (k - 1) / 2 : k;
-  if (decisions->kind != PL_REAL || decisions->rank != 2 || decisions->size[1] != columns)
+  if (decisions->dtype != PL_REAL || decisions->rank != 2 || decisions->size[1] != columns)
     return pl_fail("svm: decision values are %s; real [n,%lld] expected", PL_DESCRIBE(decisions),
                    (long long)columns),
            NULL;
-  decisions = pl_packed(decisions);
-  classes = pl_packed(classes);
+  decisions = pl_contiguous(decisions);
+  classes = pl_contiguous(classes);
   pl_tensor *labels = decisions ? pl_empty(PL_INT32, pl_list(decisions->size[0])) : NULL;
   int *votes = pl_scratch((size_t)k * sizeof *votes);
   if (!classes || !labels || !votes) return pl_scratch_free(votes), NULL;

@@ -381,7 +381,7 @@ static bool check_newton(const pl_tensor *x, const pl_tensor *share, const pl_te
   const pl_tensor *all[] = {x, share, cost, weights, bias};
   static const int rank[] = {2, 2, 1, 2, 1};
   for (int i = 0; i < 5; i++)
-    if (all[i]->kind != PL_REAL || all[i]->rank != rank[i] || !pl_is_contiguous(all[i]))
+    if (all[i]->dtype != PL_REAL || all[i]->rank != rank[i] || !pl_is_contiguous(all[i]))
       return pl_fail("svm: %s; dense real [n,d], [n,k], [n], [d,k], [k] expected",
                      PL_DESCRIBE(all[i]));
   if (x->size[0] < 1 || share->size[0] != x->size[0] || cost->size[0] != x->size[0] ||
@@ -440,8 +440,8 @@ static void store_result(const problem *p, pl_tensor *weights, pl_tensor *bias, 
     pl_reals(bias)[c] = (pl_real)p->z[c * p->m + p->m - 1];
   }
   for (int64_t i = 0; i < p->n * p->k; i++) pl_reals(f)[i] = (pl_real)p->f[i];
-  pl_touch(weights);
-  pl_touch(bias);
+  pl_bump_version(weights);
+  pl_bump_version(bias);
 }
 
 pl_tensor *pl_newton(pl_tensor *features, pl_tensor *share, pl_tensor *cost, pl_tensor *weights,

@@ -13,16 +13,16 @@
 
 enum { KEPT = PL_MAX_SAVED - 1 }; /* the hidden tensor's place */
 
-typedef enum { NONE, BY_SIGN, MONOTONE, OTHER } kind;
+typedef enum { NONE, BY_SIGN, MONOTONE, OTHER } dtype;
 
 #define KIND(NAME, name, parameter, kind_) [PL_ACT_##NAME] = kind_,
-static const kind kinds[] = {[PL_ACT_NONE] = NONE, PL_ACTIVATIONS(KIND)};
+static const dtype dtypes[] = {[PL_ACT_NONE] = NONE, PL_ACTIVATIONS(KIND)};
 
-static kind kind_of(const pl_args *c, int at) { return kinds[c->attr[at].i]; }
+static dtype kind_of(const pl_args *c, int at) { return dtypes[c->attr[at].i]; }
 
 static double parameter_of(const pl_args *c, int at) {
   const double slope = c->attr[at + 1].d;
-#define PARAMETER(NAME, name, parameter, kind) [PL_ACT_##NAME] = parameter,
+#define PARAMETER(NAME, name, parameter, dtype) [PL_ACT_##NAME] = parameter,
   const double parameters[] = {[PL_ACT_NONE] = 1, PL_ACTIVATIONS(PARAMETER)};
   return parameters[c->attr[at].i];
 }
@@ -56,7 +56,7 @@ static pl_args call_of(const pl_args *c, int at, pl_tensor **x, pl_attr *attr) {
       .op = pl_activation_ops[c->attr[at].i], .n_in = 1, .in = x, .attr = attr, .out = {c->out[0]}};
 }
 
-static bool reads_input(const pl_op *op) { return !(op->forget & PL_FORGET_IN); }
+static bool reads_input(const pl_op *op) { return !(op->unsaved & PL_UNSAVED_IN); }
 
 bool pl_activate(pl_args *c, int at, pl_tensor *pre) {
   pl_attr attr[PL_MAX_ATTR];
@@ -82,7 +82,7 @@ pl_tensor *pl_activation_grad(const pl_args *c, int at, pl_tensor *g) {
   pl_args a = call_of(c, at, &x, attr);
   const bool graph = c->out[0]->node != NULL;
   if (reads_input(a.op)) x = graph ? without(c, at) : c->saved[KEPT];
-  if (!x || !(graph ? a.op->gradient : a.op->fast)(&a, &g, 1, gin)) return NULL;
+  if (!x || !(graph ? a.op->gradient : a.op->fused_gradient)(&a, &g, 1, gin)) return NULL;
   return gin[0];
 }
 

@@ -30,7 +30,7 @@ static layout layout_of(const pl_tensor *x) {
 
 static bool check_channels(const pl_args *c, int i) {
   const pl_tensor *t = c->in[i], *x = c->in[X];
-  if (!t || (t->kind == PL_REAL && t->rank == 1 && t->size[0] == x->size[1])) return true;
+  if (!t || (t->dtype == PL_REAL && t->rank == 1 && t->size[0] == x->size[1])) return true;
   return pl_op_fail(c, "%s is %s, expected real[%lld] for x %s", pl_input_name(c->op, i),
                     PL_DESCRIBE(t), (long long)x->size[1], PL_DESCRIBE(x));
 }
@@ -273,7 +273,7 @@ static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl
 }
 
 static bool batch_norm_forward(pl_args *c) {
-  pl_tensor *x = pl_packed(c->in[X]);
+  pl_tensor *x = pl_contiguous(c->in[X]);
   pl_ints channels = pl_list(c->in[X]->size[1]);
   pl_tensor *mean = pl_empty(PL_REAL, channels), *rstd = pl_empty(PL_REAL, channels);
   pl_tensor *y = pl_pre_activation(c, ACTIVATION);
@@ -318,7 +318,7 @@ static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl
                           pl_real *gb, pl_real *gx) {
   layout l = layout_of(x);
   if (pl_act_by_sign(c, ACTIVATION)) g = pl_activation_grad(c, ACTIVATION, g);
-  if (!(g = pl_packed(g))) return false;
+  if (!(g = pl_contiguous(g))) return false;
   const pl_real *gs = pl_reals(g), *xs = pl_reals(x);
   const pl_real *mean = pl_reals(c->saved[0]), *rstd = pl_reals(c->saved[1]);
   feature_dots(l, gs, xs, mean, rstd, gb, gw);
@@ -370,7 +370,7 @@ static void blend_item(const job *k, int64_t item, const pl_real *g, const pl_re
 static bool back_images(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_real *gw,
                         pl_real *gb, pl_real *gx) {
   job k;
-  if (!(g = pl_packed(g)) || !job_new(&k, c, x, pl_reals(c->saved[0]), pl_reals(c->saved[1])))
+  if (!(g = pl_contiguous(g)) || !job_new(&k, c, x, pl_reals(c->saved[0]), pl_reals(c->saved[1])))
     return false;
   const pl_real *gs = pl_reals(g);
 #pragma omp parallel if (k.l.c * k.l.count > PL_GRAIN)
@@ -391,19 +391,19 @@ static bool back_images(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl_r
   return true;
 }
 
-static bool batch_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
-                            pl_tensor **gin) {
-  pl_tensor *x = pl_packed(c->in[X]);
+static bool batch_norm_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                             pl_tensor **gin) {
+  pl_tensor *x = pl_contiguous(c->in[X]);
   pl_ints channels = pl_list(c->in[X]->size[1]);
   pl_tensor *gw = pl_empty(PL_REAL, channels), *gb = pl_empty(PL_REAL, channels);
   if (!x || !gw || !gb) return false;
-  if (need >> WEIGHT & 1) gin[WEIGHT] = gw;
-  if (need >> BIAS & 1) gin[BIAS] = gb;
-  if (need & 1 && !(gin[X] = pl_empty(PL_REAL, pl_size(x)))) return false;
+  if (needs_grad >> WEIGHT & 1) gin[WEIGHT] = gw;
+  if (needs_grad >> BIAS & 1) gin[BIAS] = gb;
+  if (needs_grad & 1 && !(gin[X] = pl_empty(PL_REAL, pl_size(x)))) return false;
   pl_tensor *g =
       pl_act_by_sign(c, ACTIVATION) ? gout[0] : pl_activation_grad(c, ACTIVATION, gout[0]);
   return g && (layout_of(x).inner == 1 && !is_pooled(c) ? back_features : back_images)(
-                  c, g, x, pl_reals(gw), pl_reals(gb), need & 1 ? pl_reals(gin[X]) : NULL);
+                  c, g, x, pl_reals(gw), pl_reals(gb), needs_grad & 1 ? pl_reals(gin[X]) : NULL);
 }
 
 pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x) {
@@ -412,7 +412,7 @@ pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x) {
   return t ? pl_reshape(t, size) : NULL;
 }
 
-static bool batch_norm_compose(pl_args *c) {
+static bool batch_norm_decompose(pl_args *c) {
   pl_tensor *x = c->in[X], *mean, *var, *w = c->in[WEIGHT], *b = c->in[BIAS];
   pl_ints dims = {0};
   for (int d = 0; d < x->rank; d++)
@@ -437,8 +437,8 @@ static bool batch_norm_compose(pl_args *c) {
   return y != NULL;
 }
 
-#define BN_IN                                  "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
-#define BN_SAMPLE(NAME, name, parameter, kind) "; " BN_IN " training=true activation=" #name
+#define BN_IN                                   "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
+#define BN_SAMPLE(NAME, name, parameter, dtype) "; " BN_IN " training=true activation=" #name
 PL_OP(
     batch_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias? running_mean? running_var?",
     .attrs = "training:bool=false momentum:real=0.1 eps:real=1e-5 " PL_ACTIVATION_CHOICE
@@ -457,5 +457,5 @@ PL_OP(
     "any[2,2,4,5] any[2] any[2] const[2] constpos[2] max_pool=3; "
     "any[2,2,4,5] any[2] any[2] training=true activation=sigmoid max_pool=2; "
     "any[5,2] any[2] any[2] training=true activation=gelu" PL_ACTIVATIONS(BN_SAMPLE),
-    .shape = batch_norm_shape, .forward = batch_norm_forward, .compose = batch_norm_compose,
-    .fast = batch_norm_fast);
+    .shape = batch_norm_shape, .forward = batch_norm_forward, .decompose = batch_norm_decompose,
+    .fused_gradient = batch_norm_fused);

@@ -1,5 +1,5 @@
 /*
-** compare.c: elementwise comparison of any kinds, giving uint8, and where.
+** compare.c: elementwise comparison of any dtypes, giving uint8, and where.
 */
 #include "ops.h"
 
@@ -22,9 +22,9 @@ static bool holds(int which, double a, double b) {
 }
 
 static double value(const pl_tensor *t, int64_t at) {
-  return t->kind == PL_REAL    ? (double)pl_reals(t)[at]
-         : t->kind == PL_INT32 ? pl_int32s(t)[at]
-                               : pl_uint8s(t)[at];
+  return t->dtype == PL_REAL    ? (double)pl_reals(t)[at]
+         : t->dtype == PL_INT32 ? pl_int32s(t)[at]
+                                : pl_uint8s(t)[at];
 }
 
 #define COMPARE_REALS(symbol) \
@@ -46,7 +46,7 @@ static void compare_reals(int which, int64_t n, uint8_t *y, const pl_real *a, in
 static void compare_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
   const comparison *c = context;
   uint8_t *y = pl_uint8s(c->y) + at[0];
-  if (c->a->kind == PL_REAL && c->b->kind == PL_REAL) {
+  if (c->a->dtype == PL_REAL && c->b->dtype == PL_REAL) {
     compare_reals(c->which, n, y, pl_reals(c->a) + at[1], step[1], pl_reals(c->b) + at[2], step[2]);
     return;
   }
@@ -63,11 +63,11 @@ static bool compare_forward(pl_args *c) {
   return true;
 }
 
-#define COMPARE(name_, which, doc_)                                                          \
-  static const int which_##name_ = which;                                                    \
-  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                   \
-        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                     \
-        .prepare = pl_prepare_broadcast, .shape = compare_shape, .forward = compare_forward, \
+#define COMPARE(name_, which, doc_)                                                           \
+  static const int which_##name_ = which;                                                     \
+  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                    \
+        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                      \
+        .broadcast = pl_broadcast_inputs, .shape = compare_shape, .forward = compare_forward, \
         .data = &which_##name_);
 COMPARE(eq, EQ, "1 where a equals b, else 0 (uint8)")
 COMPARE(ne, NE, "1 where a differs from b, else 0 (uint8); x:ne(x) finds NaN")
@@ -81,12 +81,12 @@ COMPARE(ge, GE, "1 where a >= b, else 0 (uint8)")
 ** isnan, any, all
 */
 
-static bool isnan_compose(pl_args *c) {
+static bool isnan_decompose(pl_args *c) {
   c->out[0] = pl_ne(c->in[0], c->in[0]);
   return c->out[0] != NULL;
 }
 
-static bool some_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, pl_none); }
+static bool some_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, PL_ALL_DIMS); }
 
 /* any looks for an element that is not 0, all for one that is. */
 static bool some_forward(pl_args *c) {
@@ -101,7 +101,7 @@ static bool some_forward(pl_args *c) {
 #define TEST_ROW(name_, doc_, ...)                                                               \
   PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "x", .doc = doc_, .samples = "bool[3,4]", \
         .nograd = true, __VA_ARGS__);
-TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .compose = isnan_compose)
+TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .decompose = isnan_decompose)
 TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
          .forward = some_forward)
 TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)", .shape = some_shape,
@@ -118,14 +118,15 @@ typedef struct {
 } choice;
 
 static bool where_shape(pl_args *c) {
-  if (c->in[0]->kind != PL_UINT8)
+  if (c->in[0]->dtype != PL_UINT8)
     return pl_op_fail(c, "condition is %s, expected uint8, as comparisons give it",
                       PL_DESCRIBE(c->in[0]));
   return pl_need_real(c, 1) && pl_need_real(c, 2) && pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
 }
 
 static bool where_forward(pl_args *c) {
-  pl_tensor *w = pl_packed(c->in[0]), *a = pl_packed(c->in[1]), *b = pl_packed(c->in[2]);
+  pl_tensor *w = pl_contiguous(c->in[0]), *a = pl_contiguous(c->in[1]),
+            *b = pl_contiguous(c->in[2]);
   if (!w || !a || !b) return false;
   const uint8_t *k = pl_uint8s(w);
   const pl_real *x = pl_reals(a), *z = pl_reals(b);
@@ -136,14 +137,15 @@ static bool where_forward(pl_args *c) {
   return true;
 }
 
-static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  if (need & 2) gin[1] = pl_where(c->in[0], gout[0], pl_zero());
-  if (need & 4) gin[2] = pl_where(c->in[0], pl_zero(), gout[0]);
+static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                       pl_tensor **gin) {
+  if (needs_grad & 2) gin[1] = pl_where(c->in[0], gout[0], pl_zero());
+  if (needs_grad & 4) gin[2] = pl_where(c->in[0], pl_zero(), gout[0]);
   return !pl_error();
 }
 
 PL_OP(where, .group = PL_GROUP_ARITHMETIC, .inputs = "condition a b",
       .doc = "a where condition (uint8) is not 0, b elsewhere; all broadcast",
       .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
-      .prepare = pl_prepare_broadcast, .shape = where_shape, .forward = where_forward,
-      .gradient = where_rule, .forget = PL_FORGET_ALL);
+      .broadcast = pl_broadcast_inputs, .shape = where_shape, .forward = where_forward,
+      .gradient = where_rule, .unsaved = PL_UNSAVED_ALL);

@@ -214,8 +214,8 @@ static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t)
 
 static bool conv2d_forward(pl_args *c) {
   const pl_conv *p = (const pl_conv *)c->scratch;
-  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
+  pl_tensor *x = pl_contiguous(c->in[0]), *w = pl_contiguous(c->in[1]);
+  pl_tensor *bias = bias_of(c) ? pl_contiguous(bias_of(c)) : NULL;
   pl_tensor *y = pl_pre_activation(c, ACTIVATION);
   if (pl_error()) return false;
   pl_epilogue e = {.bias = reals_or_null(bias), .slope = pl_act_epilogue(c, ACTIVATION)};
@@ -230,8 +230,8 @@ static bool conv2d_forward(pl_args *c) {
 }
 
 static bool transpose_forward(pl_args *c) {
-  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  pl_tensor *bias = bias_of(c) ? pl_packed(bias_of(c)) : NULL;
+  pl_tensor *x = pl_contiguous(c->in[0]), *w = pl_contiguous(c->in[1]);
+  pl_tensor *bias = bias_of(c) ? pl_contiguous(bias_of(c)) : NULL;
   pl_tensor *y = pl_pre_activation(c, TRANSPOSE_ACTIVATION);
   if (pl_error()) return false;
   const pl_epilogue e = {.bias = reals_or_null(bias),
@@ -243,14 +243,14 @@ static bool transpose_forward(pl_args *c) {
 
 static bool input_grad_forward(pl_args *c) {
   const pl_conv *p = (const pl_conv *)c->scratch;
-  pl_tensor *g = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
+  pl_tensor *g = pl_contiguous(c->in[0]), *w = pl_contiguous(c->in[1]);
   return g && w &&
          pl_conv_input_grad(p, &(pl_prologue){.g = pl_reals(g)}, pl_reals(w), pl_reals(c->out[0]));
 }
 
 static bool weight_grad_forward(pl_args *c) {
   const pl_conv *p = (const pl_conv *)c->scratch;
-  pl_tensor *g = pl_packed(c->in[0]), *x = pl_packed(c->in[1]);
+  pl_tensor *g = pl_contiguous(c->in[0]), *x = pl_contiguous(c->in[1]);
   return g && x &&
          pl_conv_weight_grad(p, pl_reals(x), &(pl_prologue){.g = pl_reals(g)}, pl_reals(c->out[0]),
                              NULL);
@@ -279,27 +279,29 @@ static pl_tensor *weight_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *x,
 
 /* The activation's sign is that of its result, since slopes are not negative, and also that of
  * the greatest of several. Other activations come after the maximum. */
-static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
   pl_tensor *g = pl_activation_grad(c, ACTIVATION, gout[0]);
   pl_conv p;
   if (!conv2d_geometry(c, &p)) return false;
   if (is_pooled(c)) g = pl_unpool(g, c->saved[0], p.oh, p.ow);
-  if (need & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
-  if (need & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
-  if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
+  if (needs_grad & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
+  if (needs_grad & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
+  if (needs_grad & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
   return !pl_error();
 }
 
 /* The same without the pass over memory for the activation and the one for the bias. */
-static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool conv2d_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
   pl_conv p;
-  if (need == 4) return conv2d_rule(c, gout, need, gin);
+  if (needs_grad == 4) return conv2d_rule(c, gout, needs_grad, gin);
   const bool by_sign = pl_act_by_sign(c, ACTIVATION); /* then the kernels do it */
-  pl_tensor *x = pl_packed(c->in[0]), *w = pl_packed(c->in[1]);
-  pl_tensor *g = pl_packed(by_sign ? gout[0] : pl_activation_grad(c, ACTIVATION, gout[0]));
-  pl_tensor *y = by_sign ? pl_packed(c->out[0]) : NULL;
+  pl_tensor *x = pl_contiguous(c->in[0]), *w = pl_contiguous(c->in[1]);
+  pl_tensor *g = pl_contiguous(by_sign ? gout[0] : pl_activation_grad(c, ACTIVATION, gout[0]));
+  pl_tensor *y = by_sign ? pl_contiguous(c->out[0]) : NULL;
   for (int i = 0; i < c->n_in && !pl_error(); i++)
-    if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
+    if (needs_grad >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
   if (pl_error() || !conv2d_geometry(c, &p)) return false;
   pl_prologue back = {
       .g = pl_reals(g), .y = reals_or_null(y), .slope = pl_act_epilogue(c, ACTIVATION)};
@@ -308,32 +310,32 @@ static bool conv2d_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
     back.pool = &pool;
     back.argmax = pl_int32s(c->saved[0]);
   }
-  if (need & 1 && !pl_conv_input_grad(&p, &back, pl_reals(w), pl_reals(gin[0]))) return false;
-  if (!(need & 2)) return !(need & 4) || conv2d_rule(c, gout, 4, gin);
+  if (needs_grad & 1 && !pl_conv_input_grad(&p, &back, pl_reals(w), pl_reals(gin[0]))) return false;
+  if (!(needs_grad & 2)) return !(needs_grad & 4) || conv2d_rule(c, gout, 4, gin);
   return pl_conv_weight_grad(&p, pl_reals(x), &back, pl_reals(gin[1]),
-                             need & 4 ? pl_reals(gin[2]) : NULL);
+                             needs_grad & 4 ? pl_reals(gin[2]) : NULL);
 }
 
-static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                            pl_tensor **gin) {
   pl_tensor *g = pl_activation_grad(c, TRANSPOSE_ACTIVATION, gout[0]);
-  if (need & 1) gin[0] = forward_like(c, g, c->in[1]);
-  if (need & 2) gin[1] = weight_grad_like(c, c->in[0], g, c->in[1]);
-  if (need & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
+  if (needs_grad & 1) gin[0] = forward_like(c, g, c->in[1]);
+  if (needs_grad & 2) gin[1] = weight_grad_like(c, c->in[0], g, c->in[1]);
+  if (needs_grad & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
   return !pl_error();
 }
 
-static bool input_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+static bool input_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                             pl_tensor **gin) {
-  if (need & 1) gin[0] = forward_like(c, gout[0], c->in[1]);
-  if (need & 2) gin[1] = weight_grad_like(c, c->in[0], gout[0], c->in[1]);
+  if (needs_grad & 1) gin[0] = forward_like(c, gout[0], c->in[1]);
+  if (needs_grad & 2) gin[1] = weight_grad_like(c, c->in[0], gout[0], c->in[1]);
   return !pl_error();
 }
 
-static bool weight_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+static bool weight_grad_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                              pl_tensor **gin) {
-  if (need & 1) gin[0] = forward_like(c, c->in[1], gout[0]);
-  if (need & 2) gin[1] = input_grad_like(c, c->in[0], gout[0], c->in[1]);
+  if (needs_grad & 1) gin[0] = forward_like(c, c->in[1], gout[0]);
+  if (needs_grad & 2) gin[1] = input_grad_like(c, c->in[0], gout[0], c->in[1]);
   return !pl_error();
 }
 
@@ -354,8 +356,8 @@ static double conv2d_flops(const pl_args *c) {
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
-#define TWO_IMAGES                               "any[1,2,5,5] any[3,2,3,3] any[3]"
-#define CONV_SAMPLE(NAME, name, parameter, kind) "; " TWO_IMAGES " activation=" #name
+#define TWO_IMAGES                                "any[1,2,5,5] any[3,2,3,3] any[3]"
+#define CONV_SAMPLE(NAME, name, parameter, dtype) "; " TWO_IMAGES " activation=" #name
 PL_OP(
     conv2d, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
     .attrs = CONV_ATTRS PL_ACTIVATION_CHOICE " slope:real=0.01 max_pool:int=1",
@@ -378,11 +380,11 @@ PL_OP(
     "any[2,2,9,9] any[2,2,3,3] stride=1,2 activation=leaky_relu slope=0.2 max_pool=3; "
     "any[2,2,7,6] any[3,2,4,3] any[3] max_pool=2; "
     "any[2,2,5,5] any[3,2,3,3] any[3] activation=tanh max_pool=2" PL_ACTIVATIONS(CONV_SAMPLE),
-    .shape = conv2d_shape, .forward = conv2d_forward, .gradient = conv2d_rule, .fast = conv2d_fast,
-    .flops = conv2d_flops);
+    .shape = conv2d_shape, .forward = conv2d_forward, .gradient = conv2d_rule,
+    .fused_gradient = conv2d_fused, .flops = conv2d_flops);
 
-#define TWO_SOURCES                                   "any[1,3,3,3] any[3,2,3,3] any[2]"
-#define TRANSPOSE_SAMPLE(NAME, name, parameter, kind) "; " TWO_SOURCES " activation=" #name
+#define TWO_SOURCES                                    "any[1,3,3,3] any[3,2,3,3] any[2]"
+#define TRANSPOSE_SAMPLE(NAME, name, parameter, dtype) "; " TWO_SOURCES " activation=" #name
 PL_OP(
     conv_transpose2d, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
     .attrs = CONV_ATTRS "output_padding:pair=0 " PL_ACTIVATION_CHOICE " slope:real=0.01",
@@ -410,7 +412,7 @@ PL_OP(
     .samples =
         "any[1,3,3,3] any[3,2,3,3] size=5,5; any[2,3,2,4] any[3,2,3,2] stride=3,1 padding=1,0 "
         "size=2,2,5,5; any[1,2,3,4] any[2,1,2,2] stride=2 dilation=1,2 size=7,9",
-    .forget = PL_FORGET_OUT, .shape = input_grad_shape, .forward = input_grad_forward,
+    .unsaved = PL_UNSAVED_OUT, .shape = input_grad_shape, .forward = input_grad_forward,
     .gradient = input_grad_rule, .flops = transpose_flops);
 
 PL_OP(
@@ -422,5 +424,5 @@ PL_OP(
     .samples =
         "any[1,3,3,3] any[1,2,5,5] size=3,3; any[2,3,2,4] any[2,2,5,5] stride=3,1 padding=1,0 "
         "size=3,2,3,2; any[1,2,3,4] any[1,1,6,9] stride=2 dilation=1,2 size=2,2",
-    .forget = PL_FORGET_OUT, .shape = weight_grad_shape, .forward = weight_grad_forward,
+    .unsaved = PL_UNSAVED_OUT, .shape = weight_grad_shape, .forward = weight_grad_forward,
     .gradient = weight_grad_rule, .flops = weight_grad_flops);

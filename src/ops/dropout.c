@@ -8,7 +8,7 @@
 ** that of a product.
 */
 
-static bool dropout_compose(pl_args *c) {
+static bool dropout_decompose(pl_args *c) {
   double p = c->attr[0].d;
   if (!pl_need_real(c, 0)) return false;
   if (!(p >= 0 && p <= 1)) return pl_op_fail(c, "probability %g is not within 0 and 1", p);
@@ -25,4 +25,4 @@ PL_OP(
     .doc =
         "in training, x with elements set to 0 with probability p and the others divided by 1 - p "
         "(Srivastava et al. 2014); else x",
-    .samples = "any[3,4] p=0.5; any[3,4] training=false", .compose = dropout_compose);
+    .samples = "any[3,4] p=0.5; any[3,4] training=false", .decompose = dropout_decompose);

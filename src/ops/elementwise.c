@@ -56,7 +56,7 @@ static bool unary_forward(pl_args *c) {
 }
 
 /* Values that a kernel may read: those of t, or, where the graph forgot them, of g, unused. */
-static pl_tensor *readable(pl_tensor *t, pl_tensor *g) { return t->storage ? pl_packed(t) : g; }
+static pl_tensor *readable(pl_tensor *t, pl_tensor *g) { return t->storage ? pl_contiguous(t) : g; }
 
 typedef struct {
   void *f;
@@ -72,10 +72,11 @@ static void unary_back_body(void *context, int64_t n, const int64_t *at, const i
                                  m->q);
 }
 
-static bool unary_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool unary_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
+  (void)needs_grad;
   const family *f = c->op->data;
-  pl_tensor *g = pl_packed(gout[0]);
+  pl_tensor *g = pl_contiguous(gout[0]);
   pl_tensor *x = g ? readable(c->in[0], g) : NULL, *y = g ? readable(c->out[0], g) : NULL;
   if (!x || !y || !(gin[0] = pl_empty(PL_REAL, pl_size(g)))) return false;
   back_map m = {kernel(f->grad[0]), pl_reals(gin[0]), pl_reals(g),    pl_reals(x), NULL,
@@ -114,14 +115,15 @@ static void binary_back_body(void *context, int64_t n, const int64_t *at, const 
                                   m->y + at[0], m->p);
 }
 
-static bool binary_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool binary_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
   const family *f = c->op->data;
-  pl_tensor *g = pl_packed(gout[0]);
-  pl_tensor *a = g ? pl_packed(c->in[0]) : NULL, *b = g ? pl_packed(c->in[1]) : NULL;
+  pl_tensor *g = pl_contiguous(gout[0]);
+  pl_tensor *a = g ? pl_contiguous(c->in[0]) : NULL, *b = g ? pl_contiguous(c->in[1]) : NULL;
   pl_tensor *y = g ? readable(c->out[0], g) : NULL;
   if (!a || !b || !y) return false;
   for (int i = 0; i < 2; i++) {
-    if (!(need >> i & 1) || !f->grad[i]) continue;
+    if (!(needs_grad >> i & 1) || !f->grad[i]) continue;
     if (!(gin[i] = pl_empty(PL_REAL, pl_size(g)))) return false;
     back_map m = {kernel(f->grad[i]), pl_reals(gin[i]), pl_reals(g),     pl_reals(a),
                   pl_reals(b),        pl_reals(y),      parameter(c, 0), 0};
@@ -148,52 +150,51 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
 #define P c->attr[0].d
 #define Q c->attr[1].d
 
-/* A row's group is that of its family. */
 #define FAMILY_OP(name_, ...) PL_OP(name_, .data = &name_##_family, __VA_ARGS__)
-#define UNARY(name_, forget_, attrs_, samples_, doc_, f, df, ops)                              \
-  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,            \
-                           pl_tensor **gin) {                                                  \
-    (void)c, (void)need;                                                                       \
-    return (gin[0] = (ops)) != NULL;                                                           \
-  }                                                                                            \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_),                      \
-                                        {offsetof(pl_math_kernels, name_##_grad), 0}};         \
-  FAMILY_OP(name_, .group = PL_GROUP_ELEMENTWISE, .inputs = "x", .attrs = attrs_, .doc = doc_, \
-            .samples = samples_, .forget = forget_, .shape = unary_shape,                      \
-            .forward = unary_forward, .gradient = name_##_rule, .fast = unary_fast);
-#define STEP(name_, attrs_, samples_, doc_, f)                                                 \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}};             \
-  FAMILY_OP(name_, .group = PL_GROUP_ELEMENTWISE, .inputs = "x", .attrs = attrs_, .doc = doc_, \
+#define UNARY(group_, name_, unsaved_, attrs_, samples_, doc_, f, df, ops)                  \
+  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,   \
+                           pl_tensor **gin) {                                               \
+    (void)c, (void)needs_grad;                                                              \
+    return (gin[0] = (ops)) != NULL;                                                        \
+  }                                                                                         \
+  static const family name_##_family = {offsetof(pl_math_kernels, name_),                   \
+                                        {offsetof(pl_math_kernels, name_##_grad), 0}};      \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_, \
+            .samples = samples_, .unsaved = unsaved_, .shape = unary_shape,                 \
+            .forward = unary_forward, .gradient = name_##_rule, .fused_gradient = unary_fused);
+#define STEP(group_, name_, attrs_, samples_, doc_, f)                                      \
+  static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}};          \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_, \
             .samples = samples_, .nograd = true, .shape = unary_shape, .forward = unary_forward);
-#define BINARY_RULE(name_, ga_ops, gb_ops)                                          \
-  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, \
-                           pl_tensor **gin) {                                       \
-    (void)c;                                                                        \
-    if (need & 1) gin[0] = (ga_ops);                                                \
-    if (need & 2) gin[1] = (gb_ops);                                                \
-    return !pl_error();                                                             \
+#define BINARY_RULE(name_, ga_ops, gb_ops)                                                \
+  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad, \
+                           pl_tensor **gin) {                                             \
+    (void)c;                                                                              \
+    if (needs_grad & 1) gin[0] = (ga_ops);                                                \
+    if (needs_grad & 2) gin[1] = (gb_ops);                                                \
+    return !pl_error();                                                                   \
   }
-#define BINARY_OP(name_, ...)                                                                      \
-  FAMILY_OP(name_, .group = PL_GROUP_ARITHMETIC, .inputs = "a b", .prepare = pl_prepare_broadcast, \
-            .shape = binary_shape, .forward = binary_forward, .gradient = name_##_rule,            \
+#define BINARY_OP(group_, name_, ...)                                                             \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "a b", .broadcast = pl_broadcast_inputs, \
+            .shape = binary_shape, .forward = binary_forward, .gradient = name_##_rule,           \
             __VA_ARGS__);
-#define LINEAR(name_, samples_, doc_, f, ga_ops, gb_ops)                           \
+#define LINEAR(group_, name_, samples_, doc_, f, ga_ops, gb_ops)                   \
   BINARY_RULE(name_, ga_ops, gb_ops)                                               \
   static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}}; \
-  BINARY_OP(name_, .doc = doc_, .samples = samples_, .forget = PL_FORGET_ALL)
-#define BINARY(name_, forget_, attrs_, samples_, doc_, f, ga, gb, ga_ops, gb_ops)              \
-  BINARY_RULE(name_, ga_ops, gb_ops)                                                           \
-  static const family name_##_family = {                                                       \
-      offsetof(pl_math_kernels, name_),                                                        \
-      {offsetof(pl_math_kernels, name_##_grad_a), offsetof(pl_math_kernels, name_##_grad_b)}}; \
-  BINARY_OP(name_, .attrs = attrs_, .doc = doc_, .samples = samples_, .forget = forget_,       \
-            .fast = binary_fast)
-#define HALF(name_, forget_, attrs_, samples_, doc_, f, ga, ga_ops)                      \
-  BINARY_RULE(name_, ga_ops, NULL)                                                       \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_),                \
-                                        {offsetof(pl_math_kernels, name_##_grad_a), 0}}; \
-  BINARY_OP(name_, .attrs = attrs_, .doc = doc_, .samples = samples_, .forget = forget_, \
-            .fast = binary_fast)
+  BINARY_OP(group_, name_, .doc = doc_, .samples = samples_, .unsaved = PL_UNSAVED_ALL)
+#define BINARY(group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, gb, ga_ops, gb_ops)         \
+  BINARY_RULE(name_, ga_ops, gb_ops)                                                               \
+  static const family name_##_family = {                                                           \
+      offsetof(pl_math_kernels, name_),                                                            \
+      {offsetof(pl_math_kernels, name_##_grad_a), offsetof(pl_math_kernels, name_##_grad_b)}};     \
+  BINARY_OP(group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_, .unsaved = unsaved_, \
+            .fused_gradient = binary_fused)
+#define HALF(group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, ga_ops)                       \
+  BINARY_RULE(name_, ga_ops, NULL)                                                                 \
+  static const family name_##_family = {offsetof(pl_math_kernels, name_),                          \
+                                        {offsetof(pl_math_kernels, name_##_grad_a), 0}};           \
+  BINARY_OP(group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_, .unsaved = unsaved_, \
+            .fused_gradient = binary_fused)
 #include "../kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
@@ -202,5 +203,5 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
 #undef HALF
 
 /* The op of each activation. */
-#define ACTIVATION(NAME, name, parameter, kind) [PL_ACT_##NAME] = &pl_row_##name,
+#define ACTIVATION(NAME, name, parameter, dtype) [PL_ACT_##NAME] = &pl_row_##name,
 const pl_op *const pl_activation_ops[] = {PL_ACTIVATIONS(ACTIVATION)};

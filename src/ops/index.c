@@ -19,7 +19,7 @@ static bool check_index(const pl_args *c, const pl_tensor *index, int64_t n) {
 }
 
 static bool need_index(const pl_args *c, int i) {
-  if (c->in[i]->kind == PL_INT32) return true;
+  if (c->in[i]->dtype == PL_INT32) return true;
   return pl_op_fail(c, "index is %s, expected int32", PL_DESCRIBE(c->in[i]));
 }
 
@@ -43,7 +43,7 @@ static bool gather_shape(pl_args *c) {
 
 static bool gather_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *index = pl_contiguous(c->in[1]);
   if (!x || !index || !pl_resolve_dim("gather", x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim), t = pl_split_at(index, dim);
   if (!check_index(c, index, s.n)) return false;
@@ -59,8 +59,9 @@ static bool gather_forward(pl_args *c) {
   return true;
 }
 
-static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
+  (void)needs_grad;
   int64_t dim = c->attr[0].i;
   if (!pl_resolve_dim("gather", c->in[0]->rank, &dim)) return false;
   gin[0] = pl_scatter_add(gout[0], c->in[1], (int)dim, c->in[0]->size[dim]);
@@ -70,7 +71,7 @@ static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
 PL_OP(gather, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
       .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1", .shape = gather_shape,
-      .forward = gather_forward, .gradient = gather_rule, .forget = PL_FORGET_ALL);
+      .forward = gather_forward, .gradient = gather_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool scatter_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
@@ -87,7 +88,7 @@ static bool scatter_shape(pl_args *c) {
 
 static bool scatter_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *index = pl_contiguous(c->in[1]);
   if (!x || !index || !pl_resolve_dim("scatter_add", x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim), t = pl_split_at(c->out[0], dim);
   if (!check_index(c, index, t.n)) return false;
@@ -104,8 +105,9 @@ static bool scatter_forward(pl_args *c) {
   return true;
 }
 
-static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
+  (void)needs_grad;
   gin[0] = pl_gather(gout[0], c->in[1], (int)c->attr[0].i);
   return true;
 }
@@ -113,7 +115,7 @@ static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 PL_OP(scatter_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added where gather would read it",
       .samples = "any[3,2] index4[3,2] dim=2 size=4", .shape = scatter_shape,
-      .forward = scatter_forward, .gradient = scatter_rule, .forget = PL_FORGET_ALL);
+      .forward = scatter_forward, .gradient = scatter_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** index_select, index_add
@@ -126,18 +128,18 @@ static bool rows_shape(pl_args *c, int64_t n) {
     return false;
   pl_ints size = pl_size(c->in[0]);
   size.v[dim] = n;
-  return pl_out(c, 0, c->in[0]->kind, size);
+  return pl_out(c, 0, c->in[0]->dtype, size);
 }
 
 static bool index_select_shape(pl_args *c) { return rows_shape(c, pl_numel(c->in[1])); }
 
 static bool index_select_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *index = pl_contiguous(c->in[1]);
   if (!x || !index || !pl_resolve_dim("index_select", x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim);
   if (!check_index(c, index, s.n)) return false;
-  size_t row = (size_t)s.inner * pl_kind_bytes(x->kind);
+  size_t row = (size_t)s.inner * pl_dtype_bytes(x->dtype);
   int64_t m = pl_numel(index);
   const int32_t *at = pl_int32s(index);
   const char *in = pl_data(x);
@@ -148,9 +150,9 @@ static bool index_select_forward(pl_args *c) {
   return true;
 }
 
-static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                               pl_tensor **gin) {
-  (void)need;
+  (void)needs_grad;
   int64_t dim = c->attr[0].i;
   if (!pl_resolve_dim("index_select", c->in[0]->rank, &dim)) return false;
   gin[0] = pl_index_add(gout[0], c->in[1], (int)dim, c->in[0]->size[dim]);
@@ -158,9 +160,9 @@ static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned
 }
 
 PL_OP(index_select, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
-      .doc = "the positions of a dim that index (int32 [n]) names, of any kind",
+      .doc = "the positions of a dim that index (int32 [n]) names, of any dtype",
       .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2", .shape = index_select_shape,
-      .forward = index_select_forward, .gradient = index_select_rule, .forget = PL_FORGET_ALL);
+      .forward = index_select_forward, .gradient = index_select_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool index_add_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
@@ -173,7 +175,7 @@ static bool index_add_shape(pl_args *c) {
 
 static bool index_add_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]), *index = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *index = pl_contiguous(c->in[1]);
   if (!x || !index || !pl_resolve_dim("index_add", x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim);
   int64_t n = c->attr[1].i;
@@ -189,9 +191,9 @@ static bool index_add_forward(pl_args *c) {
   return true;
 }
 
-static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                            pl_tensor **gin) {
-  (void)need;
+  (void)needs_grad;
   gin[0] = pl_index_select(gout[0], c->in[1], (int)c->attr[0].i);
   return true;
 }
@@ -200,13 +202,13 @@ PL_OP(index_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:
       .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
       .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
       .shape = index_add_shape, .forward = index_add_forward, .gradient = index_add_rule,
-      .forget = PL_FORGET_ALL);
+      .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** embedding
 */
 
-static bool embedding_compose(pl_args *c) {
+static bool embedding_decompose(pl_args *c) {
   pl_tensor *index = c->in[0], *weight = c->in[1];
   if (!need_index(c, 0) || !pl_need_real(c, 1) || !pl_need_rank(c, 1, 2)) return false;
   if (index->rank == PL_MAX_RANK) return pl_op_fail(c, "index has too many dims");
@@ -218,7 +220,7 @@ static bool embedding_compose(pl_args *c) {
 
 PL_OP(embedding, .group = PL_GROUP_LAYERS, .inputs = "index weight",
       .doc = "the rows of weight [words,n] that index (int32, from 1, any shape) names: [...,n]",
-      .samples = "index5[2,3] any[5,4]", .compose = embedding_compose);
+      .samples = "index5[2,3] any[5,4]", .decompose = embedding_decompose);
 
 /*
 ** one_hot
@@ -234,7 +236,7 @@ static bool one_hot_shape(pl_args *c) {
 }
 
 static bool one_hot_forward(pl_args *c) {
-  pl_tensor *index = pl_packed(c->in[0]);
+  pl_tensor *index = pl_contiguous(c->in[0]);
   int64_t n = c->attr[0].i;
   if (!index || !check_index(c, index, n)) return false;
   pl_fill(c->out[0], 0);
@@ -280,7 +282,7 @@ static bool sort_shape(pl_args *c) {
 
 static bool sort_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]);
   if (!x || !pl_resolve_dim("sort", x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim);
   ranked *row = pl_scratch((size_t)PL_MAX(s.n, 1) * sizeof *row);
@@ -299,8 +301,9 @@ static bool sort_forward(pl_args *c) {
   return true;
 }
 
-static bool sort_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool sort_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                      pl_tensor **gin) {
+  (void)needs_grad;
   int64_t dim = c->attr[0].i;
   if (!gout[0] || !pl_resolve_dim("sort", c->in[0]->rank, &dim)) return !pl_error();
   gin[0] = pl_scatter_add(gout[0], c->out[1], (int)dim, c->in[0]->size[dim]);
@@ -313,7 +316,8 @@ PL_OP(sort, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
           "the values in order along a dim, and where they were (int32, "
           "from 1); equal values keep their order",
       .samples = "any[3,4] dim=2; any[4,2] dim=1 descending=true", .outputs = 2,
-      .shape = sort_shape, .forward = sort_forward, .gradient = sort_rule, .forget = PL_FORGET_IN);
+      .shape = sort_shape, .forward = sort_forward, .gradient = sort_rule,
+      .unsaved = PL_UNSAVED_IN);
 
 /*
 ** nonzero, topk
@@ -334,7 +338,7 @@ PL_OP(nonzero, .group = PL_GROUP_INDEXING, .inputs = "x",
       .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
       .samples = "bool[3,4]", .nograd = true, .forward = nonzero_forward);
 
-static bool topk_compose(pl_args *c) {
+static bool topk_decompose(pl_args *c) {
   int64_t k = c->attr[0].i, dim = c->attr[1].i;
   pl_tensor *both[2];
   if (!pl_need_real(c, 0) || !pl_resolve_dim("topk", c->in[0]->rank, &dim)) return false;
@@ -351,4 +355,4 @@ PL_OP(topk, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "k:int dim:dim=-1 largest:bool=true",
       .doc = "the k largest (or smallest) values along a dim in order, and where they were",
       .samples = "any[3,4] k=2 dim=2; any[4,2] k=3 dim=1 largest=false", .outputs = 2,
-      .compose = topk_compose);
+      .decompose = topk_decompose);

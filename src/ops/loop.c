@@ -30,11 +30,11 @@ static bool all_same_size(const pl_args *c) {
   return true;
 }
 
-bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in) {
+bool pl_broadcast_inputs(const pl_args *c, pl_tensor **in) {
   if (all_same_size(c)) return true;
   pl_ints size = pl_size(in[0]);
   for (int i = 1; i < c->n_in; i++) {
-    pl_tensor so_far = {.kind = in[0]->kind, .rank = size.n};
+    pl_tensor so_far = {.dtype = in[0]->dtype, .rank = size.n};
     memcpy(so_far.size, size.v, sizeof so_far.size);
     if (!pl_broadcast(c->op->name, i == 1 ? in[0] : &so_far, in[i], &size)) return false;
   }
@@ -62,14 +62,5 @@ pl_ints pl_without(pl_ints size, int64_t d, bool keepdim) {
   return size;
 }
 
-pl_tensor *pl_zero(void) { return pl_full(PL_REAL, pl_none, 0); }
-pl_tensor *pl_one(void) { return pl_full(PL_REAL, pl_none, 1); }
-
-double pl_act_slope(int64_t activation, double slope) {
-  return activation == PL_NONE ? 1 : activation == PL_RELU ? 0 : slope;
-}
-
-bool pl_check_slope(const pl_args *c, int64_t activation, double slope) {
-  if (activation != PL_LEAKY_RELU || slope >= 0) return true;
-  return pl_op_fail(c, "slope is %g, expected 0 or more", slope);
-}
+pl_tensor *pl_zero(void) { return pl_full(PL_REAL, PL_ALL_DIMS, 0); }
+pl_tensor *pl_one(void) { return pl_full(PL_REAL, PL_ALL_DIMS, 1); }

@@ -13,7 +13,7 @@ static bool cross_entropy_shape(pl_args *c) {
   if (!pl_need_real(c, 0) || !pl_need_rank(c, 0, 2)) return false;
   const pl_tensor *x = c->in[0], *labels = c->in[1];
   double s = c->attr[0].d;
-  if (labels->kind != PL_INT32 || labels->rank != 1 || labels->size[0] != x->size[0])
+  if (labels->dtype != PL_INT32 || labels->rank != 1 || labels->size[0] != x->size[0])
     return pl_op_fail(c, "labels are %s, expected int32[%lld] for logits %s", PL_DESCRIBE(labels),
                       (long long)x->size[0], PL_DESCRIBE(x));
   if (!x->size[0]) return pl_op_fail(c, "the batch is empty: logits are %s", PL_DESCRIBE(x));
@@ -24,7 +24,7 @@ static bool cross_entropy_shape(pl_args *c) {
       return pl_op_fail(c, "label %g at position %lld is not within 1 and %lld", v,
                         (long long)i + 1, (long long)x->size[1]);
   }
-  return pl_out(c, 0, PL_REAL, pl_none);
+  return pl_out(c, 0, PL_REAL, PL_ALL_DIMS);
 }
 
 static double row_loss(int64_t n, const pl_real *x, int32_t label, double s, pl_real *lse) {
@@ -36,7 +36,7 @@ static double row_loss(int64_t n, const pl_real *x, int32_t label, double s, pl_
 }
 
 static bool cross_entropy_forward(pl_args *c) {
-  pl_tensor *x = pl_packed(c->in[0]), *labels = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *labels = pl_contiguous(c->in[1]);
   pl_tensor *lse = x ? pl_empty(PL_REAL, pl_list(x->size[0])) : NULL;
   if (!labels || !pl_save(c, 0, lse)) return false;
   int64_t rows = x->size[0], n = x->size[1];
@@ -53,10 +53,10 @@ static bool cross_entropy_forward(pl_args *c) {
 }
 
 /* (softmax - q) g / rows, in one pass */
-static bool cross_entropy_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
-                               pl_tensor **gin) {
-  (void)need;
-  pl_tensor *x = pl_packed(c->in[0]), *labels = pl_packed(c->in[1]);
+static bool cross_entropy_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                                pl_tensor **gin) {
+  (void)needs_grad;
+  pl_tensor *x = pl_contiguous(c->in[0]), *labels = pl_contiguous(c->in[1]);
   if (!x || !labels || !(gin[0] = pl_empty(PL_REAL, pl_size(x)))) return false;
   int64_t rows = x->size[0], n = x->size[1];
   const double g = pl_at(gout[0], 0) / (double)rows, s = c->attr[0].d;
@@ -71,14 +71,14 @@ static bool cross_entropy_fast(const pl_args *c, pl_tensor *const *gout, unsigne
   return true;
 }
 
-static bool cross_entropy_compose(pl_args *c) {
+static bool cross_entropy_decompose(pl_args *c) {
   pl_tensor *logp = pl_log_softmax(c->in[0], 1);
   pl_tensor *index = pl_reshape(c->in[1], pl_list(-1, 1));
   double s = c->attr[0].d;
-  pl_tensor *right = pl_neg(pl_mean(pl_gather(logp, index, 1), pl_none, false));
+  pl_tensor *right = pl_neg(pl_mean(pl_gather(logp, index, 1), PL_ALL_DIMS, false));
   c->out[0] = right;
   if (s != 0) {
-    pl_tensor *all = pl_neg(pl_mean(logp, pl_none, false));
+    pl_tensor *all = pl_neg(pl_mean(logp, PL_ALL_DIMS, false));
     c->out[0] = pl_add(pl_affine(right, 1 - s, 0), pl_affine(all, s, 0));
   }
   return c->out[0] != NULL;
@@ -93,23 +93,24 @@ PL_OP(
         "from 1. label_smoothing s takes s/c from each class (Szegedy et al. 2016)",
     .samples = "any[3,4] index4[3]; any[3,4] index4[3] label_smoothing=0.1",
     .shape = cross_entropy_shape, .forward = cross_entropy_forward,
-    .compose = cross_entropy_compose, .fast = cross_entropy_fast, .forget = PL_FORGET_OUT);
+    .decompose = cross_entropy_decompose, .fused_gradient = cross_entropy_fused,
+    .unsaved = PL_UNSAVED_OUT);
 
 /*
 ** mse_loss
 */
 
-static bool mse_compose(pl_args *c) {
+static bool mse_decompose(pl_args *c) {
   if (!pl_need_real(c, 0) || !pl_need_real(c, 1)) return false;
   if (!pl_same_size(c->in[0], c->in[1]))
     return pl_op_fail(c, "x is %s, y %s; expected one shape", PL_DESCRIBE(c->in[0]),
                       PL_DESCRIBE(c->in[1]));
-  c->out[0] = pl_mean(pl_square(pl_sub(c->in[0], c->in[1])), pl_none, false);
+  c->out[0] = pl_mean(pl_square(pl_sub(c->in[0], c->in[1])), PL_ALL_DIMS, false);
   return true;
 }
 
 PL_OP(mse_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .doc = "the mean of (x - y)^2",
-      .samples = "any[3,4] any[3,4]", .compose = mse_compose);
+      .samples = "any[3,4] any[3,4]", .decompose = mse_decompose);
 
 /*
 ** binary_cross_entropy_with_logits: softplus(x) - x y, computed as max(x, 0) - x y +
@@ -130,7 +131,7 @@ static bool bce_shape(pl_args *c) {
   if (reduction == BCE_ROWS && !x->rank)
     return pl_op_fail(c, "logits are %s, which has no rows", PL_DESCRIBE(x));
   if (reduction == BCE_NONE) return pl_out(c, 0, PL_REAL, pl_size(x));
-  return pl_out(c, 0, PL_REAL, reduction == BCE_ROWS ? pl_list(x->size[0]) : pl_none);
+  return pl_out(c, 0, PL_REAL, reduction == BCE_ROWS ? pl_list(x->size[0]) : PL_ALL_DIMS);
 }
 
 /* The numbers of each piece of x. */
@@ -159,7 +160,7 @@ static bool bce_sums(pl_args *c, const pl_real *x, const pl_real *y) {
 }
 
 static bool bce_forward(pl_args *c) {
-  pl_tensor *x = pl_packed(c->in[0]), *y = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *y = pl_contiguous(c->in[1]);
   if (!x || !y) return false;
   if (c->attr[0].i != BCE_NONE) return bce_sums(c, pl_reals(x), pl_reals(y));
   int64_t n = pl_numel(x);
@@ -181,7 +182,7 @@ static pl_tensor *bce_spread(const pl_args *c, pl_tensor *g) {
 
 /* (sigmoid(x) - y) g, in one pass where g is one number for a piece */
 static bool bce_grad_logits(const pl_args *c, pl_tensor *gout, pl_tensor *gx) {
-  pl_tensor *x = pl_packed(c->in[0]), *y = pl_packed(c->in[1]), *g = pl_packed(gout);
+  pl_tensor *x = pl_contiguous(c->in[0]), *y = pl_contiguous(c->in[1]), *g = pl_contiguous(gout);
   if (!x || !y || !g || !gx) return false;
   /* at least 1: a row of nothing is a piece of 0, by which no loop can go on */
   int64_t n = pl_numel(x), piece = PL_MAX(1, bce_piece(c)), step = c->attr[0].i == BCE_ROWS;
@@ -194,22 +195,23 @@ static bool bce_grad_logits(const pl_args *c, pl_tensor *gout, pl_tensor *gx) {
   return true;
 }
 
-static bool bce_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  if (need & 2) gin[1] = pl_neg(pl_mul(bce_spread(c, gout[0]), c->in[0]));
-  if (!(need & 1)) return !pl_error();
+static bool bce_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                      pl_tensor **gin) {
+  if (needs_grad & 2) gin[1] = pl_neg(pl_mul(bce_spread(c, gout[0]), c->in[0]));
+  if (!(needs_grad & 1)) return !pl_error();
   if (c->attr[0].i == BCE_NONE)
     return (gin[0] = pl_mul(gout[0], pl_sub(pl_sigmoid(c->in[0]), c->in[1]))) != NULL;
   return bce_grad_logits(c, gout[0], gin[0] = pl_empty(PL_REAL, pl_size(c->in[0])));
 }
 
-static bool bce_compose(pl_args *c) {
+static bool bce_decompose(pl_args *c) {
   pl_tensor *loss = pl_sub(pl_softplus(c->in[0]), pl_mul(c->in[0], c->in[1]));
   if (!loss) return false;
   pl_ints rest = {loss->rank - 1, {0}};
   for (int d = 0; d < rest.n; d++) rest.v[d] = d + 1;
   switch (c->attr[0].i) {
-    case BCE_MEAN: loss = pl_mean(loss, pl_none, false); break;
-    case BCE_SUM: loss = pl_sum(loss, pl_none, false); break;
+    case BCE_MEAN: loss = pl_mean(loss, PL_ALL_DIMS, false); break;
+    case BCE_SUM: loss = pl_sum(loss, PL_ALL_DIMS, false); break;
     case BCE_ROWS: loss = rest.n ? pl_sum(loss, rest, false) : loss; break;
     default: break; /* BCE_NONE */
   }
@@ -226,5 +228,5 @@ PL_OP(
     .samples =
         "any[3,4] any[3,4]; any[3,4] any[3,4] reduction=sum; any[3,2,2] any[3,2,2] reduction=rows; "
         "any[4] any[4] reduction=rows; any[3,4] any[3,4] reduction=none",
-    .shape = bce_shape, .forward = bce_forward, .compose = bce_compose, .fast = bce_fast,
-    .forget = PL_FORGET_OUT);
+    .shape = bce_shape, .forward = bce_forward, .decompose = bce_decompose,
+    .fused_gradient = bce_fused, .unsaved = PL_UNSAVED_OUT);

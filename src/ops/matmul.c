@@ -30,7 +30,7 @@ static bool operand_of(pl_tensor *t, operand *o) {
   } else if (dense(t, r - 2, r - 1)) {
     o->transposed = true;
     o->ld = t->size[r - 1] == 1 ? t->size[r - 2] : t->stride[r - 1];
-  } else if ((o->t = t = pl_packed(t))) {
+  } else if ((o->t = t = pl_contiguous(t))) {
     o->ld = t->size[r - 1];
   } else {
     return false;
@@ -78,9 +78,10 @@ static bool bmm_forward(pl_args *c) {
   return true;
 }
 
-static bool bmm_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  if (need & 1) gin[0] = pl_bmm(gout[0], pl_transpose(c->in[1], -2, -1));
-  if (need & 2) gin[1] = pl_bmm(pl_transpose(c->in[0], -2, -1), gout[0]);
+static bool bmm_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                     pl_tensor **gin) {
+  if (needs_grad & 1) gin[0] = pl_bmm(gout[0], pl_transpose(c->in[1], -2, -1));
+  if (needs_grad & 2) gin[1] = pl_bmm(pl_transpose(c->in[0], -2, -1), gout[0]);
   return !pl_error();
 }
 
@@ -94,7 +95,7 @@ PL_OP(
     .doc =
         "the matrix product of a [m,k] and b [k,n], or of each pair of stacks [s,m,k] and [s,k,n]",
     .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]", .shape = bmm_shape,
-    .forward = bmm_forward, .gradient = bmm_rule, .flops = bmm_flops, .forget = PL_FORGET_OUT);
+    .forward = bmm_forward, .gradient = bmm_rule, .flops = bmm_flops, .unsaved = PL_UNSAVED_OUT);
 
 /*
 ** matmul: any ranks, brought to bmm
@@ -136,8 +137,8 @@ static pl_tensor *product(pl_tensor *a, pl_tensor *b) {
     return pl_reshape(pl_bmm(flat, b), join(stack_size(a), a->size[a->rank - 2], b->size[1]));
   }
   pl_ints stack;
-  pl_tensor sa = {.kind = PL_REAL, .rank = a->rank - 2},
-            sb = {.kind = PL_REAL, .rank = b->rank - 2};
+  pl_tensor sa = {.dtype = PL_REAL, .rank = a->rank - 2},
+            sb = {.dtype = PL_REAL, .rank = b->rank - 2};
   memcpy(sa.size, a->size, sizeof sa.size);
   memcpy(sb.size, b->size, sizeof sb.size);
   if (!pl_broadcast("matmul", &sa, &sb, &stack)) {
@@ -150,7 +151,7 @@ static pl_tensor *product(pl_tensor *a, pl_tensor *b) {
   return pl_reshape(y, join(stack, a->size[a->rank - 2], b->size[b->rank - 1]));
 }
 
-static bool matmul_compose(pl_args *c) {
+static bool matmul_decompose(pl_args *c) {
   pl_tensor *a = c->in[0], *b = c->in[1];
   bool row = a->rank == 1, column = b->rank == 1;
   if (!a->rank || !b->rank || !pl_need_real(c, 0) || !pl_need_real(c, 1))
@@ -176,7 +177,7 @@ PL_OP(matmul, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
       .samples =
           "any[2,3] any[3,4]; any[3,2,3] any[3,2]; any[2,1,2,3] "
           "any[3,3,2]; any[3] any[3]; any[2,3] any[3]; any[3] any[3,2]",
-      .compose = matmul_compose);
+      .decompose = matmul_decompose);
 
 /*
 ** linear: y = act(x W' + bias), the bias and the activation applied while y is in registers
@@ -191,7 +192,7 @@ static bool linear_shape(pl_args *c) {
     return pl_op_fail(c, "x is %s, weight %s: %lld inputs against %lld", PL_DESCRIBE(x),
                       PL_DESCRIBE(w), (long long)(x->rank ? x->size[x->rank - 1] : 1),
                       (long long)w->size[1]);
-  if (bias && (bias->kind != PL_REAL || bias->rank != 1 || bias->size[0] != w->size[0]))
+  if (bias && (bias->dtype != PL_REAL || bias->rank != 1 || bias->size[0] != w->size[0]))
     return pl_op_fail(c, "bias is %s, expected real[%lld]", PL_DESCRIBE(bias),
                       (long long)w->size[0]);
   if (!pl_check_activation(c, ACTIVATION, false)) return false;
@@ -201,8 +202,8 @@ static bool linear_shape(pl_args *c) {
 }
 
 static bool linear_forward(pl_args *c) {
-  pl_tensor *x = pl_packed(c->in[0]), *bias = c->in[2] ? pl_packed(c->in[2]) : NULL;
-  pl_tensor *w = pl_packed(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *bias = c->in[2] ? pl_contiguous(c->in[2]) : NULL;
+  pl_tensor *w = pl_contiguous(c->in[1]);
   pl_tensor *y = pl_pre_activation(c, ACTIVATION);
   if (!x || !w || !y) return false;
   int64_t n = w->size[0], k = w->size[1], rows = n ? pl_numel(c->out[0]) / n : 0;
@@ -222,21 +223,22 @@ static bool linear_forward(pl_args *c) {
   return !pl_error() && pl_gemm(&j) && pl_activate(c, ACTIVATION, y);
 }
 
-static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool linear_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
   const pl_tensor *y = c->out[0];
   pl_tensor *x = c->in[0], *w = c->in[1], *g = pl_activation_grad(c, ACTIVATION, gout[0]);
   int64_t n = w->size[0], k = w->size[1];
   pl_tensor *flat = y->rank == 2 ? g : pl_reshape(g, pl_list(rows_in(y), n));
   pl_tensor *rows = x->rank == 2 ? x : pl_reshape(x, pl_list(rows_in(y), k));
-  if (need & 1) gin[0] = pl_reshape(pl_bmm(flat, w), pl_size(x));
-  if (need & 2) gin[1] = pl_bmm(pl_transpose(flat, 0, 1), rows);
-  if (need & 4) gin[2] = pl_sum(flat, pl_list(0), false);
+  if (needs_grad & 1) gin[0] = pl_reshape(pl_bmm(flat, w), pl_size(x));
+  if (needs_grad & 2) gin[1] = pl_bmm(pl_transpose(flat, 0, 1), rows);
+  if (needs_grad & 4) gin[2] = pl_sum(flat, pl_list(0), false);
   return !pl_error();
 }
 
 /* The gradients of weight and bias in one pass over that of the result. */
 static bool weight_and_bias(pl_tensor *g, pl_tensor *x, pl_tensor **gw, pl_tensor **gb) {
-  if (!(g = pl_packed(g)) || !(x = pl_packed(x))) return false;
+  if (!(g = pl_contiguous(g)) || !(x = pl_contiguous(x))) return false;
   int64_t rows = g->size[0], n = g->size[1], k = x->size[1];
   *gw = pl_empty(PL_REAL, pl_list(n, k));
   *gb = pl_empty(PL_REAL, pl_list(n));
@@ -254,13 +256,14 @@ static bool weight_and_bias(pl_tensor *g, pl_tensor *x, pl_tensor **gw, pl_tenso
                                 .sums = pl_reals(*gb)});
 }
 
-static bool linear_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool linear_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
   pl_tensor *y = c->out[0], *x = c->in[0], *g;
   int64_t n = c->in[1]->size[0], k = c->in[1]->size[1];
-  if ((need & 6) != 6 || !n || !k) return linear_rule(c, gout, need, gin);
+  if ((needs_grad & 6) != 6 || !n || !k) return linear_rule(c, gout, needs_grad, gin);
   g = pl_activation_grad(c, ACTIVATION, gout[0]);
   g = pl_reshape(g, pl_list(pl_numel(y) / n, n));
-  if (need & 1) gin[0] = pl_reshape(pl_bmm(g, c->in[1]), pl_size(x));
+  if (needs_grad & 1) gin[0] = pl_reshape(pl_bmm(g, c->in[1]), pl_size(x));
   x = pl_reshape(x, pl_list(pl_numel(x) / k, k));
   return !pl_error() && weight_and_bias(g, x, &gin[1], &gin[2]);
 }
@@ -269,7 +272,7 @@ static double linear_flops(const pl_args *c) {
   return 2.0 * (double)pl_numel(c->out[0]) * (double)c->in[1]->size[1];
 }
 
-#define LINEAR_SAMPLE(NAME, name, parameter, kind) "; any[3,4] any[5,4] any[5] activation=" #name
+#define LINEAR_SAMPLE(NAME, name, parameter, dtype) "; any[3,4] any[5,4] any[5] activation=" #name
 PL_OP(
     linear, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
     .attrs = PL_ACTIVATION_CHOICE " slope:real=0.01",
@@ -281,5 +284,5 @@ PL_OP(
         "any[3,4] any[2,4] any[2]; any[2,2,4] any[3,4]; any[3,4] any[5,4] any[5] activation=relu; "
         "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] "
         "any[2]" PL_ACTIVATIONS(LINEAR_SAMPLE),
-    .shape = linear_shape, .forward = linear_forward, .gradient = linear_rule, .fast = linear_fast,
-    .flops = linear_flops);
+    .shape = linear_shape, .forward = linear_forward, .gradient = linear_rule,
+    .fused_gradient = linear_fused, .flops = linear_flops);

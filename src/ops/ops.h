@@ -22,7 +22,7 @@ bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_int
 /* x itself if it has this size, else expanded to it. */
 pl_tensor *pl_expand_to(pl_tensor *x, pl_ints size);
 /* Expands all inputs to their common shape. */
-bool pl_prepare_broadcast(const pl_args *c, pl_tensor **in);
+bool pl_broadcast_inputs(const pl_args *c, pl_tensor **in);
 /* [a, r, b]: how a contiguous tensor looks from one dimension. */
 typedef struct {
   int64_t outer, n, inner;
@@ -37,14 +37,4 @@ pl_tensor *pl_unpool(pl_tensor *g, pl_tensor *at, int64_t h, int64_t w);
 /* Zero and one of rank 0. */
 pl_tensor *pl_zero(void);
 pl_tensor *pl_one(void);
-/* slope of an activation attribute below zero: 1 none, 0 ReLU, else the slope */
-double pl_act_slope(int64_t activation, double slope);
-/* The gradient knows from the result's sign where the input was, so no slope may be negative. */
-bool pl_check_slope(const pl_args *c, int64_t activation, double slope);
-
-/* On all threads if it is large enough. False: no memory, with the error slot set. */
-bool pl_gemm(const pl_gemm_job *job);
-/* On this thread only; for use inside a parallel region. */
-void pl_gemm_serial(const pl_gemm_job *job);
-
 #endif

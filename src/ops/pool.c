@@ -78,7 +78,7 @@ static int64_t my_planes(const pl_pool *p, int64_t *count) {
 
 static bool max_forward(pl_args *c) {
   pl_pool p;
-  pl_tensor *x = pl_packed(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]);
   if (!x || !pool_geometry(c, &p)) return false;
   if (!pl_save(c, 0, pl_empty(PL_INT32, pl_size(c->out[0])))) return false;
   const pl_real *in = pl_reals(x);
@@ -99,16 +99,18 @@ pl_tensor *pl_unpool(pl_tensor *g, pl_tensor *at, int64_t h, int64_t w) {
   return pl_reshape(spread, pl_list(g->size[0], g->size[1], h, w));
 }
 
-static bool max_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool max_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                     pl_tensor **gin) {
+  (void)needs_grad;
   gin[0] = pl_unpool(gout[0], c->saved[0], c->in[0]->size[2], c->in[0]->size[3]);
   return gin[0] != NULL;
 }
 
-static bool max_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool max_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                      pl_tensor **gin) {
+  (void)needs_grad;
   pl_pool p;
-  pl_tensor *g = pl_packed(gout[0]);
+  pl_tensor *g = pl_contiguous(gout[0]);
   if (!g || !pool_geometry(c, &p)) return false;
   if (!(gin[0] = pl_empty(PL_REAL, pl_size(c->in[0])))) return false;
   const pl_real *from = pl_reals(g);
@@ -127,8 +129,8 @@ PL_OP(
     max_pool2d, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
     .doc = "the largest value of each window of images [n,c,h,w]; NaN counts as largest" POOL_WORDS,
     .samples = "any[1,2,4,4] size=2; any[2,1,5,6] size=3,2 stride=2,1 padding=1,0",
-    .forget = PL_FORGET_ALL, .shape = pool_shape, .forward = max_forward, .gradient = max_rule,
-    .fast = max_fast);
+    .unsaved = PL_UNSAVED_ALL, .shape = pool_shape, .forward = max_forward, .gradient = max_rule,
+    .fused_gradient = max_fused);
 
 /*
 ** avg_pool2d and its adjoint
@@ -136,7 +138,7 @@ PL_OP(
 
 static bool avg_forward(pl_args *c) {
   pl_pool p;
-  pl_tensor *x = pl_packed(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]);
   if (!x || !pool_geometry(c, &p)) return false;
   PL_KERNELS(pool)->avg_pool(&p, pl_reals(x), pl_reals(c->out[0]));
   return true;
@@ -162,14 +164,15 @@ static bool back_shape(pl_args *c) {
 
 static bool back_forward(pl_args *c) {
   pl_pool p;
-  pl_tensor *g = pl_packed(c->in[0]);
+  pl_tensor *g = pl_contiguous(c->in[0]);
   if (!g || !back_geometry(c, &p)) return false;
   PL_KERNELS(pool)->avg_pool_grad(&p, pl_reals(g), pl_reals(c->out[0]));
   return true;
 }
 
-static bool back_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool back_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                      pl_tensor **gin) {
+  (void)needs_grad;
   gin[0] = pl_avg_pool2d(gout[0], c->attr[SIZE].ints, c->attr[STRIDE].ints, c->attr[PADDING].ints);
   return gin[0] != NULL;
 }
@@ -178,10 +181,12 @@ PL_OP(avg_pool2d_grad, .group = PL_GROUP_ADJOINTS, .inputs = "g", .attrs = POOL_
       .doc = "the gradient of avg_pool2d for its images, of the given height and width",
       .samples =
           "any[1,2,2,2] size=2 input=4,4; any[1,2,3,6] size=3,2 stride=2,1 padding=1 input=5,5",
-      .forget = PL_FORGET_ALL, .shape = back_shape, .forward = back_forward, .gradient = back_rule);
+      .unsaved = PL_UNSAVED_ALL, .shape = back_shape, .forward = back_forward,
+      .gradient = back_rule);
 
-static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                     pl_tensor **gin) {
+  (void)needs_grad;
   const pl_tensor *x = c->in[0];
   gin[0] = pl_avg_pool2d_grad(gout[0], c->attr[SIZE].ints, c->attr[STRIDE].ints,
                               c->attr[PADDING].ints, pl_list(x->size[2], x->size[3]));
@@ -191,4 +196,4 @@ static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 PL_OP(avg_pool2d, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
       .doc = "the mean of each window of images [n,c,h,w], padding counted as zeros" POOL_WORDS,
       .samples = "any[1,2,4,4] size=2; any[1,2,5,5] size=3,2 stride=2,1 padding=1",
-      .forget = PL_FORGET_ALL, .shape = pool_shape, .forward = avg_forward, .gradient = avg_rule);
+      .unsaved = PL_UNSAVED_ALL, .shape = pool_shape, .forward = avg_forward, .gradient = avg_rule);

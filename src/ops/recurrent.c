@@ -27,7 +27,7 @@ static bool expect(const pl_args *c, int i, pl_ints size) {
   const pl_tensor *t = c->in[i];
   char text[PL_TEXT];
   if (!t) return true;
-  bool fits = t->kind == PL_REAL && t->rank == size.n &&
+  bool fits = t->dtype == PL_REAL && t->rank == size.n &&
               !memcmp(t->size, size.v, (size_t)size.n * sizeof *size.v);
   if (fits) return true;
   return pl_op_fail(c, "%s is %s, expected real[%s]", pl_input_name(c->op, i), PL_DESCRIBE(t),
@@ -49,12 +49,12 @@ static bool layer_shape(pl_args *c, int factor) {
 
 /* The initial state, dense: what was given, or zeros. */
 static pl_tensor *state(pl_tensor *given, sizes s) {
-  return given ? pl_packed(given) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
+  return given ? pl_contiguous(given) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
 }
 
 /* gates [t,b,gates] = x W' + bias for all steps. */
 static bool input_products(const pl_args *c, sizes s, const pl_real *bias, pl_tensor *gates) {
-  pl_tensor *x = pl_packed(c->in[X]), *w = pl_packed(c->in[WEIGHT_IH]);
+  pl_tensor *x = pl_contiguous(c->in[X]), *w = pl_contiguous(c->in[WEIGHT_IH]);
   if (!x || !w) return false;
   int64_t rows = s.t * s.b;
   pl_gemm_job j = {.m = rows,
@@ -77,7 +77,7 @@ static bool input_products(const pl_args *c, sizes s, const pl_real *bias, pl_te
 ** their gradients do).
 */
 static pl_real *packed(const pl_args *c, sizes s, bool transposed) {
-  pl_tensor *w = pl_packed(c->in[WEIGHT_HH]);
+  pl_tensor *w = pl_contiguous(c->in[WEIGHT_HH]);
   int64_t k = transposed ? s.h : s.gates, n = transposed ? s.gates : s.h;
   pl_tensor *packed = w ? pl_empty(PL_REAL, pl_list(PL_KERNELS(packed)->size(k, n))) : NULL;
   if (!packed) return NULL;
@@ -107,17 +107,18 @@ typedef struct {
   pl_tensor *h_before;       /* [t,b,h]: the state that each step began with */
 } flows;
 
-static bool weight_gradients(const pl_args *c, sizes s, flows f, unsigned need, pl_tensor **gin) {
+static bool weight_gradients(const pl_args *c, sizes s, flows f, unsigned needs_grad,
+                             pl_tensor **gin) {
   int64_t rows = s.t * s.b;
   pl_tensor *gi = pl_reshape(f.input, pl_list(rows, s.gates));
   pl_tensor *gh = f.hidden == f.input ? gi : pl_reshape(f.hidden, pl_list(rows, s.gates));
   pl_tensor *x = pl_reshape(c->in[X], pl_list(rows, s.i));
   pl_tensor *h = pl_reshape(f.h_before, pl_list(rows, s.h));
-  if (need >> X & 1) gin[X] = pl_reshape(pl_bmm(gi, c->in[WEIGHT_IH]), pl_size(c->in[X]));
-  if (need >> WEIGHT_IH & 1) gin[WEIGHT_IH] = pl_bmm(pl_transpose(gi, 0, 1), x);
-  if (need >> WEIGHT_HH & 1) gin[WEIGHT_HH] = pl_bmm(pl_transpose(gh, 0, 1), h);
-  if (need >> BIAS_IH & 1) gin[BIAS_IH] = pl_sum(gi, pl_list(0), false);
-  if (need >> BIAS_HH & 1) gin[BIAS_HH] = pl_sum(gh, pl_list(0), false);
+  if (needs_grad >> X & 1) gin[X] = pl_reshape(pl_bmm(gi, c->in[WEIGHT_IH]), pl_size(c->in[X]));
+  if (needs_grad >> WEIGHT_IH & 1) gin[WEIGHT_IH] = pl_bmm(pl_transpose(gi, 0, 1), x);
+  if (needs_grad >> WEIGHT_HH & 1) gin[WEIGHT_HH] = pl_bmm(pl_transpose(gh, 0, 1), h);
+  if (needs_grad >> BIAS_IH & 1) gin[BIAS_IH] = pl_sum(gi, pl_list(0), false);
+  if (needs_grad >> BIAS_HH & 1) gin[BIAS_HH] = pl_sum(gh, pl_list(0), false);
   return !pl_error();
 }
 
@@ -158,7 +159,7 @@ static bool joint_bias(const pl_args *c, sizes s, const pl_real **bias) {
   if (!c->in[BIAS_IH] && !c->in[BIAS_HH]) return true;
   pl_tensor *sum = pl_full(PL_REAL, pl_list(s.gates), 0);
   for (int i = BIAS_IH; i <= BIAS_HH && sum; i++) {
-    pl_tensor *b = c->in[i] ? pl_packed(c->in[i]) : NULL;
+    pl_tensor *b = c->in[i] ? pl_contiguous(c->in[i]) : NULL;
     if (b) PL_KERNELS(reduce)->accumulate(s.gates, pl_reals(sum), pl_reals(b));
   }
   *bias = sum ? pl_reals(sum) : NULL;
@@ -193,12 +194,13 @@ static bool lstm_forward(pl_args *c) {
   return copy_last(c->out[1], y, s) && copy_last(c->out[2], cell, s);
 }
 
-static bool lstm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool lstm_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                       pl_tensor **gin) {
   sizes s = sizes_of(c, 4);
   pl_tensor *gates = c->saved[0], *cells = c->saved[1];
   const pl_real *w = packed(c, s, false);
   pl_tensor *h0 = state(c->in[H0], s), *c0 = state(c->in[C0], s);
-  pl_tensor *gy = gout[0] ? pl_packed(gout[0]) : NULL;
+  pl_tensor *gy = gout[0] ? pl_contiguous(gout[0]) : NULL;
   pl_tensor *gh = gout[1] ? pl_clone(gout[1]) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
   pl_tensor *gc = gout[2] ? pl_clone(gout[2]) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
   pl_tensor *gg = pl_empty(PL_REAL, pl_list(s.t, s.b, s.gates));
@@ -221,9 +223,9 @@ static bool lstm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, p
       PL_KERNELS(packed)->product(n, s.h, s.gates, gt, s.gates, w, false, dh, s.h);
     }
   }
-  if (need >> H0 & 1) gin[H0] = gh;
-  if (need >> C0 & 1) gin[C0] = gc;
-  return weight_gradients(c, s, (flows){gg, gg, states_before(c, s, h0)}, need, gin);
+  if (needs_grad >> H0 & 1) gin[H0] = gh;
+  if (needs_grad >> C0 & 1) gin[C0] = gc;
+  return weight_gradients(c, s, (flows){gg, gg, states_before(c, s, h0)}, needs_grad, gin);
 }
 
 /* Columns k h up to (k + 1) h. */
@@ -233,15 +235,15 @@ static pl_tensor *gate(pl_tensor *all, int64_t k, int64_t h) {
 
 static pl_tensor *step_of(pl_tensor *sequence, int64_t t) { return pl_select(sequence, 0, t); }
 
-static bool lstm_compose(pl_args *c) {
+static bool lstm_decompose(pl_args *c) {
   sizes s = sizes_of(c, 4);
   pl_tensor *h = c->in[H0] ? c->in[H0] : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
   pl_tensor *cell = c->in[C0] ? c->in[C0] : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
   pl_tensor *y = NULL;
   for (int64_t t = 0; t < s.t && h && cell; t++) {
     pl_tensor *gates =
-        pl_add(pl_linear(step_of(c->in[X], t), c->in[WEIGHT_IH], c->in[BIAS_IH], PL_NONE, 0),
-               pl_linear(h, c->in[WEIGHT_HH], c->in[BIAS_HH], PL_NONE, 0));
+        pl_add(pl_linear(step_of(c->in[X], t), c->in[WEIGHT_IH], c->in[BIAS_IH], PL_ACT_NONE, 0),
+               pl_linear(h, c->in[WEIGHT_HH], c->in[BIAS_HH], PL_ACT_NONE, 0));
     pl_tensor *in = pl_mul(pl_sigmoid(gate(gates, 0, s.h)), pl_tanh(gate(gates, 2, s.h)));
     cell = pl_add(pl_mul(pl_sigmoid(gate(gates, 1, s.h)), cell), in);
     h = pl_mul(pl_sigmoid(gate(gates, 3, s.h)), pl_tanh(cell));
@@ -264,8 +266,8 @@ PL_OP(
     .samples =
         "any[3,2,4] any[12,4] any[12,3] any[12] any[12] any[2,3] any[2,3]; any[1,1,2] any[8,2] "
         "any[8,2]",
-    .outputs = 3, .shape = lstm_shape, .forward = lstm_forward, .compose = lstm_compose,
-    .fast = lstm_fast, .flops = layer_flops);
+    .outputs = 3, .shape = lstm_shape, .forward = lstm_forward, .decompose = lstm_decompose,
+    .fused_gradient = lstm_fused, .flops = layer_flops);
 
 /*
 ** GRU (Cho et al. 2014) as PyTorch has it: gates r, z, n
@@ -282,9 +284,9 @@ static bool gru_forward(pl_args *c) {
   pl_tensor *hidden = pl_empty(PL_REAL, pl_list(s.b, s.gates));
   pl_tensor *h0 = state(c->in[H0], s);
   const pl_real *w = packed(c, s, true);
-  pl_tensor *bi = c->in[BIAS_IH] ? pl_packed(c->in[BIAS_IH]) : NULL;
+  pl_tensor *bi = c->in[BIAS_IH] ? pl_contiguous(c->in[BIAS_IH]) : NULL;
   pl_tensor *bh =
-      c->in[BIAS_HH] ? pl_packed(c->in[BIAS_HH]) : pl_full(PL_REAL, pl_list(s.gates), 0);
+      c->in[BIAS_HH] ? pl_contiguous(c->in[BIAS_HH]) : pl_full(PL_REAL, pl_list(s.gates), 0);
   if (!pl_save(c, 0, gates) || !pl_save(c, 1, hn) || !hidden || !h0 || !w || !bh) return false;
   if (!input_products(c, s, bi ? pl_reals(bi) : NULL, gates)) return false;
   pl_real *g = pl_reals(gates), *y = pl_reals(c->out[0]);
@@ -306,11 +308,12 @@ static bool gru_forward(pl_args *c) {
   return copy_last(c->out[1], y, s);
 }
 
-static bool gru_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool gru_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                      pl_tensor **gin) {
   sizes s = sizes_of(c, 3);
   pl_tensor *h0 = state(c->in[H0], s);
   const pl_real *w = packed(c, s, false);
-  pl_tensor *gy = gout[0] ? pl_packed(gout[0]) : NULL;
+  pl_tensor *gy = gout[0] ? pl_contiguous(gout[0]) : NULL;
   pl_tensor *gh = gout[1] ? pl_clone(gout[1]) : pl_full(PL_REAL, pl_list(s.b, s.h), 0);
   pl_tensor *gi = pl_empty(PL_REAL, pl_list(s.t, s.b, s.gates));
   pl_tensor *gr = pl_empty(PL_REAL, pl_list(s.t, s.b, s.gates));
@@ -333,16 +336,17 @@ static bool gru_fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
                                   s.h);
     }
   }
-  if (need >> H0 & 1) gin[H0] = gh;
-  return weight_gradients(c, s, (flows){gi, gr, states_before(c, s, h0)}, need, gin);
+  if (needs_grad >> H0 & 1) gin[H0] = gh;
+  return weight_gradients(c, s, (flows){gi, gr, states_before(c, s, h0)}, needs_grad, gin);
 }
 
-static bool gru_compose(pl_args *c) {
+static bool gru_decompose(pl_args *c) {
   sizes s = sizes_of(c, 3);
   pl_tensor *h = c->in[H0] ? c->in[H0] : pl_full(PL_REAL, pl_list(s.b, s.h), 0), *y = NULL;
   for (int64_t t = 0; t < s.t && h; t++) {
-    pl_tensor *i = pl_linear(step_of(c->in[X], t), c->in[WEIGHT_IH], c->in[BIAS_IH], PL_NONE, 0);
-    pl_tensor *k = pl_linear(h, c->in[WEIGHT_HH], c->in[BIAS_HH], PL_NONE, 0);
+    pl_tensor *i =
+        pl_linear(step_of(c->in[X], t), c->in[WEIGHT_IH], c->in[BIAS_IH], PL_ACT_NONE, 0);
+    pl_tensor *k = pl_linear(h, c->in[WEIGHT_HH], c->in[BIAS_HH], PL_ACT_NONE, 0);
     pl_tensor *r = pl_sigmoid(pl_add(gate(i, 0, s.h), gate(k, 0, s.h)));
     pl_tensor *z = pl_sigmoid(pl_add(gate(i, 1, s.h), gate(k, 1, s.h)));
     pl_tensor *n = pl_tanh(pl_add(gate(i, 2, s.h), pl_mul(r, gate(k, 2, s.h))));
@@ -364,5 +368,5 @@ PL_OP(
         "in this "
         "order; h0 [b,h] is zeros if absent",
     .samples = "any[3,2,4] any[9,4] any[9,3] any[9] any[9] any[2,3]; any[1,1,2] any[6,2] any[6,2]",
-    .outputs = 2, .shape = gru_shape, .forward = gru_forward, .compose = gru_compose,
-    .fast = gru_fast, .flops = layer_flops);
+    .outputs = 2, .shape = gru_shape, .forward = gru_forward, .decompose = gru_decompose,
+    .fused_gradient = gru_fused, .flops = layer_flops);

@@ -90,7 +90,7 @@ static bool sum_shape(pl_args *c) {
 
 static bool sum_forward(pl_args *c) {
   unsigned mask;
-  pl_tensor *x = pl_packed(pl_to(c->in[0], PL_REAL));
+  pl_tensor *x = pl_contiguous(pl_to(c->in[0], PL_REAL));
   if (!x || !dim_mask("sum", x, c->attr[0].ints, &mask)) return false;
   pl_ints size = pl_size(x);
   for (int d = x->rank - 1; d >= 0; d--) { /* dims d.. down to e are summed in one pass */
@@ -113,8 +113,9 @@ static pl_tensor *spread(const pl_tensor *x, unsigned mask, pl_tensor *g) {
   return pl_expand_to(pl_reshape(g, reduced_size(x, mask, true)), pl_size(x));
 }
 
-static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                     pl_tensor **gin) {
+  (void)needs_grad;
   unsigned mask;
   if (!dim_mask("sum", c->in[0], c->attr[0].ints, &mask)) return false;
   gin[0] = spread(c->in[0], mask, gout[0]);
@@ -122,9 +123,9 @@ static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 }
 
 PL_OP(sum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
-      .doc = "the sum over some dims, or over all; of any kind, the result is real",
+      .doc = "the sum over some dims, or over all; of any dtype, the result is real",
       .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true", .shape = sum_shape,
-      .forward = sum_forward, .gradient = sum_rule, .forget = PL_FORGET_ALL);
+      .forward = sum_forward, .gradient = sum_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** mean, var, norm: built from sums
@@ -140,14 +141,14 @@ static bool group_size(const pl_args *c, int64_t *n) {
   return true;
 }
 
-static bool mean_compose(pl_args *c) {
+static bool mean_decompose(pl_args *c) {
   int64_t n;
   if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
   c->out[0] = pl_affine(pl_sum(c->in[0], c->attr[0].ints, c->attr[1].i), 1.0 / (double)n, 0);
   return true;
 }
 
-static bool var_compose(pl_args *c) {
+static bool var_decompose(pl_args *c) {
   int64_t n;
   if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
   double divisor = (double)n - (c->attr[2].i ? 1 : 0);
@@ -157,7 +158,7 @@ static bool var_compose(pl_args *c) {
   return true;
 }
 
-static bool norm_compose(pl_args *c) {
+static bool norm_decompose(pl_args *c) {
   unsigned mask;
   if (!pl_need_real(c, 0) || !dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
   pl_tensor *sum = pl_sum(pl_square(c->in[0]), c->attr[0].ints, c->attr[1].i);
@@ -167,7 +168,7 @@ static bool norm_compose(pl_args *c) {
   return true;
 }
 
-static bool logsumexp_compose(pl_args *c) {
+static bool logsumexp_decompose(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *most[2], *x = c->in[0];
   if (!pl_need_real(c, 0) || !pl_resolve_dim("logsumexp", x->rank, &dim)) return false;
@@ -186,17 +187,17 @@ static bool logsumexp_compose(pl_args *c) {
 #define REDUCE_SAMPLES "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true"
 PL_OP(mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the mean over some dims, or over all", .samples = REDUCE_SAMPLES,
-      .compose = mean_compose);
+      .decompose = mean_decompose);
 PL_OP(var, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
       .doc = "the variance over some dims; unbiased divides by n - 1",
-      .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .compose = var_compose);
+      .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .decompose = var_decompose);
 PL_OP(norm, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
-      .samples = REDUCE_SAMPLES, .compose = norm_compose);
+      .samples = REDUCE_SAMPLES, .decompose = norm_decompose);
 PL_OP(logsumexp, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
       .doc = "log of the sum of exp(x) along a dim, without overflow",
-      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .compose = logsumexp_compose);
+      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .decompose = logsumexp_decompose);
 
 /*
 ** max, min, argmax: values and their positions; the first of equals wins, NaN wins over all
@@ -213,7 +214,7 @@ static bool extreme_shape(pl_args *c) {
 
 static bool extreme_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]);
   if (!x || !pl_resolve_dim(c->op->name, x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim);
   const pl_real *in = pl_reals(x), sign = *(const int *)c->op->data;
@@ -234,8 +235,9 @@ static bool extreme_forward(pl_args *c) {
   return true;
 }
 
-static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
+  (void)needs_grad;
   const pl_tensor *x = c->in[0];
   int64_t dim = c->attr[0].i;
   if (!gout[0] || !pl_resolve_dim(c->op->name, x->rank, &dim)) return !pl_error();
@@ -250,11 +252,11 @@ static const int upward = 1, downward = -1;
   PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false", \
         .doc = doc_, .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .outputs = 2,     \
         .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,              \
-        .forget = PL_FORGET_IN, .data = &direction);
+        .unsaved = PL_UNSAVED_IN, .data = &direction);
 EXTREME(max, upward, "the largest values along a dim, and their positions (int32, from 1)")
 EXTREME(min, downward, "the smallest values along a dim, and their positions (int32, from 1)")
 
-static bool argmax_compose(pl_args *c) {
+static bool argmax_decompose(pl_args *c) {
   pl_tensor *both[2];
   int64_t dim = c->attr[0].i;
   if (!pl_need_real(c, 0) || !pl_resolve_dim("argmax", c->in[0]->rank, &dim)) return false;
@@ -269,7 +271,7 @@ static bool argmax_compose(pl_args *c) {
 
 PL_OP(argmax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 keepdim:bool=false",
       .doc = "positions of the largest values along a dim (int32, from 1)",
-      .samples = "any[3,4] dim=2", .nograd = true, .compose = argmax_compose);
+      .samples = "any[3,4] dim=2", .nograd = true, .decompose = argmax_decompose);
 
 /*
 ** amax, amin: extremes over several dims, values only
@@ -297,15 +299,15 @@ static bool amost(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tensor *[2
   return c->out[0] != NULL;
 }
 
-static bool amax_compose(pl_args *c) { return amost(c, pl_max); }
-static bool amin_compose(pl_args *c) { return amost(c, pl_min); }
+static bool amax_decompose(pl_args *c) { return amost(c, pl_max); }
+static bool amin_decompose(pl_args *c) { return amost(c, pl_min); }
 
 PL_OP(amax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the largest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
-      .compose = amax_compose);
+      .decompose = amax_decompose);
 PL_OP(amin, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the smallest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
-      .compose = amin_compose);
+      .decompose = amin_decompose);
 
 /*
 ** prod: halves multiplied by halves, so that the gradient is right where factors are 0
@@ -320,7 +322,7 @@ static pl_tensor *fold(pl_tensor *x, int dim) {
   return x;
 }
 
-static bool prod_compose(pl_args *c) {
+static bool prod_decompose(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *x = c->in[0];
   if (!pl_need_real(c, 0) || !pl_resolve_dim("prod", x->rank, &dim)) return false;
@@ -331,7 +333,7 @@ static bool prod_compose(pl_args *c) {
 
 PL_OP(prod, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
       .doc = "the product along a dim; of none it is 1",
-      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .compose = prod_compose);
+      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .decompose = prod_decompose);
 
 /*
 ** cumsum
@@ -345,7 +347,7 @@ static bool cumsum_shape(pl_args *c) {
 
 static bool cumsum_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_packed(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]);
   if (!x || !pl_resolve_dim("cumsum", x->rank, &dim)) return false;
   pl_split s = pl_split_at(x, dim);
   const pl_real *in = pl_reals(x);
@@ -359,8 +361,9 @@ static bool cumsum_forward(pl_args *c) {
   return true;
 }
 
-static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
+  (void)needs_grad;
   pl_ints dim = pl_list(c->attr[0].i);
   gin[0] = pl_flip(pl_cumsum(pl_flip(gout[0], dim), (int)c->attr[0].i), dim);
   return true;
@@ -369,4 +372,4 @@ static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
 PL_OP(cumsum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim",
       .doc = "running sums along a dim", .samples = "any[3,4] dim=2; any[3,2] dim=1",
       .shape = cumsum_shape, .forward = cumsum_forward, .gradient = cumsum_rule,
-      .forget = PL_FORGET_ALL);
+      .unsaved = PL_UNSAVED_ALL);

@@ -25,7 +25,7 @@ typedef struct {
 static bool check_affine(const pl_args *c, pl_ints size) {
   for (int i = WEIGHT; i <= BIAS; i++) {
     const pl_tensor *t = c->in[i];
-    bool ok = !t || (t->kind == PL_REAL && t->rank == size.n);
+    bool ok = !t || (t->dtype == PL_REAL && t->rank == size.n);
     for (int d = 0; ok && t && d < size.n; d++) ok = t->size[d] == size.v[d];
     char text[PL_TEXT];
     if (!ok)
@@ -79,12 +79,12 @@ static bool instance_norm_shape(pl_args *c) {
 
 /* Weight or bias side by side, or NULL if there is none; after an error too. */
 static const pl_real *affine_values(const pl_args *c, int i) {
-  pl_tensor *t = c->in[i] ? pl_packed(c->in[i]) : NULL;
+  pl_tensor *t = c->in[i] ? pl_contiguous(c->in[i]) : NULL;
   return t ? pl_reals(t) : NULL;
 }
 
 static bool forward(pl_args *c, layout l) {
-  pl_tensor *x = pl_packed(c->in[X]), *mean = pl_empty(PL_REAL, pl_list(l.rows));
+  pl_tensor *x = pl_contiguous(c->in[X]), *mean = pl_empty(PL_REAL, pl_list(l.rows));
   pl_tensor *rstd = pl_empty(PL_REAL, pl_list(l.rows));
   const pl_real *w = affine_values(c, WEIGHT), *b = affine_values(c, BIAS);
   if (pl_error()) return false;
@@ -181,12 +181,12 @@ static void affine_of_places(const back *k, pl_real *gw, pl_real *gb) {
   }
 }
 
-static bool fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin,
-                 layout l) {
-  pl_tensor *x = pl_packed(c->in[X]), *g = pl_packed(gout[0]);
+static bool fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad, pl_tensor **gin,
+                  layout l) {
+  pl_tensor *x = pl_contiguous(c->in[X]), *g = pl_contiguous(gout[0]);
   const pl_real *w = affine_values(c, WEIGHT);
   for (int i = 0; i < c->n_in && !pl_error(); i++)
-    if (need >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
+    if (needs_grad >> i & 1) gin[i] = pl_empty(PL_REAL, pl_size(c->in[i]));
   double *sums = pl_error() ? NULL : pl_scratch((size_t)(2 * l.rows + 1) * sizeof *sums);
   if (!sums) return false;
   back k = {.l = l,
@@ -197,23 +197,23 @@ static bool fast(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_ten
             .w = w,
             .sum = sums,
             .dot = sums + l.rows,
-            .gx = need >> X & 1 ? pl_reals(gin[X]) : NULL};
+            .gx = needs_grad >> X & 1 ? pl_reals(gin[X]) : NULL};
   bool ok = !(l.channels || k.gx) || back_rows(&k);
-  pl_real *gw = need >> WEIGHT & 1 ? pl_reals(gin[WEIGHT]) : NULL;
-  pl_real *gb = need >> BIAS & 1 ? pl_reals(gin[BIAS]) : NULL;
+  pl_real *gw = needs_grad >> WEIGHT & 1 ? pl_reals(gin[WEIGHT]) : NULL;
+  pl_real *gb = needs_grad >> BIAS & 1 ? pl_reals(gin[BIAS]) : NULL;
   if (ok && (gw || gb)) (l.channels ? affine_of_channels : affine_of_places)(&k, gw, gb);
   pl_scratch_free(sums);
   return ok;
 }
 
-static bool layer_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
-                            pl_tensor **gin) {
-  return fast(c, gout, need, gin, layer_layout(c));
+static bool layer_norm_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                             pl_tensor **gin) {
+  return fused(c, gout, needs_grad, gin, layer_layout(c));
 }
 
-static bool instance_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigned need,
-                               pl_tensor **gin) {
-  return fast(c, gout, need, gin, instance_layout(c));
+static bool instance_norm_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                                pl_tensor **gin) {
+  return fused(c, gout, needs_grad, gin, instance_layout(c));
 }
 
 /*
@@ -221,7 +221,7 @@ static bool instance_norm_fast(const pl_args *c, pl_tensor *const *gout, unsigne
 */
 
 /* From dimension `from` on; weight and bias broadcast. */
-static bool compose(pl_args *c, int from, double eps, pl_tensor *w, pl_tensor *b) {
+static bool decompose(pl_args *c, int from, double eps, pl_tensor *w, pl_tensor *b) {
   pl_tensor *x = c->in[X];
   pl_ints dims = {0};
   for (int d = from; d < x->rank; d++) dims.v[dims.n++] = d;
@@ -233,13 +233,13 @@ static bool compose(pl_args *c, int from, double eps, pl_tensor *w, pl_tensor *b
   return (c->out[0] = y) != NULL;
 }
 
-static bool layer_norm_compose(pl_args *c) {
-  return compose(c, c->in[X]->rank - c->attr[0].ints.n, c->attr[1].d, c->in[WEIGHT], c->in[BIAS]);
+static bool layer_norm_decompose(pl_args *c) {
+  return decompose(c, c->in[X]->rank - c->attr[0].ints.n, c->attr[1].d, c->in[WEIGHT], c->in[BIAS]);
 }
 
-static bool instance_norm_compose(pl_args *c) {
-  return compose(c, 2, c->attr[0].d, pl_over_channels(c->in[WEIGHT], c->in[X]),
-                 pl_over_channels(c->in[BIAS], c->in[X]));
+static bool instance_norm_decompose(pl_args *c) {
+  return decompose(c, 2, c->attr[0].d, pl_over_channels(c->in[WEIGHT], c->in[X]),
+                   pl_over_channels(c->in[BIAS], c->in[X]));
 }
 
 /*
@@ -256,8 +256,8 @@ PL_OP(layer_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
           "any[3,5] any[5] any[5] normalized_shape=5; any[2,3,4] any[3,4] any[3,4] "
           "normalized_shape=3,4 eps=0.1; any[2,3,4] normalized_shape=4; any[3,4] any[4] "
           "normalized_shape=4; any[2,3] any[2,3] any[2,3] normalized_shape=2,3",
-      .shape = layer_norm_shape, .forward = layer_norm_forward, .compose = layer_norm_compose,
-      .fast = layer_norm_fast);
+      .shape = layer_norm_shape, .forward = layer_norm_forward, .decompose = layer_norm_decompose,
+      .fused_gradient = layer_norm_fused);
 
 PL_OP(instance_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
       .attrs = "eps:real=1e-5",
@@ -269,4 +269,4 @@ PL_OP(instance_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
           "any[2,3,2,2] any[3] any[3]; any[2,3,4]; any[2,2,3,2] any[2] eps=0.1; "
           "any[1,1,5] any[1] any[1]",
       .shape = instance_norm_shape, .forward = instance_norm_forward,
-      .compose = instance_norm_compose, .fast = instance_norm_fast);
+      .decompose = instance_norm_decompose, .fused_gradient = instance_norm_fused);

@@ -43,13 +43,14 @@ static bool resolve_size(const pl_args *c, pl_ints *size) {
 static bool reshape_forward(pl_args *c) {
   pl_ints size = c->attr[0].ints;
   if (!resolve_size(c, &size)) return false;
-  pl_tensor *x = pl_packed(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]);
   c->out[0] = pl_alias(x, size, NULL, x ? x->offset : 0);
   return c->out[0] != NULL;
 }
 
-static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
+  (void)needs_grad;
   gin[0] = pl_reshape(gout[0], pl_size(c->in[0]));
   return true;
 }
@@ -57,7 +58,7 @@ static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 PL_OP(reshape, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "the same elements in another shape; one size may be -1",
       .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true, .forward = reshape_forward,
-      .gradient = reshape_rule, .forget = PL_FORGET_ALL);
+      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** expand
@@ -83,8 +84,9 @@ static bool expand_forward(pl_args *c) {
   return view(c, size, stride, x->offset);
 }
 
-static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
+  (void)needs_grad;
   const pl_tensor *x = c->in[0], *y = c->out[0];
   pl_ints dims = {0};
   int lead = y->rank - x->rank;
@@ -98,7 +100,7 @@ static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
 PL_OP(expand, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "repeats dims of size 1, and adds dims in front, without copying",
       .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2", .view = true,
-      .forward = expand_forward, .gradient = expand_rule, .forget = PL_FORGET_ALL);
+      .forward = expand_forward, .gradient = expand_rule, .unsaved = PL_UNSAVED_ALL);
 
 pl_tensor *pl_expand_to(pl_tensor *x, pl_ints size) {
   if (!x) return NULL;
@@ -127,8 +129,9 @@ static bool permute_forward(pl_args *c) {
   return view(c, size, stride, x->offset);
 }
 
-static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
+  (void)needs_grad;
   pl_ints dims = c->attr[0].ints, inverse = {.n = dims.n};
   for (int i = 0; i < dims.n; i++) inverse.v[dims.v[i] < 0 ? dims.v[i] + dims.n : dims.v[i]] = i;
   gin[0] = pl_permute(gout[0], inverse);
@@ -137,9 +140,10 @@ static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 PL_OP(permute, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims",
       .doc = "the dims in another order, without copying", .samples = "any[2,3,4] dims=3,1,2",
-      .view = true, .forward = permute_forward, .gradient = permute_rule, .forget = PL_FORGET_ALL);
+      .view = true, .forward = permute_forward, .gradient = permute_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
-static bool transpose_compose(pl_args *c) {
+static bool transpose_decompose(pl_args *c) {
   int64_t a = c->attr[0].i, b = c->attr[1].i;
   pl_ints dims = as_dims(c->in[0]->rank);
   if (!pl_resolve_dim("transpose", dims.n, &a) || !pl_resolve_dim("transpose", dims.n, &b))
@@ -152,7 +156,7 @@ static bool transpose_compose(pl_args *c) {
 
 PL_OP(transpose, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim0:dim dim1:dim",
       .doc = "two dims exchanged, without copying", .samples = "any[2,3,4] dim0=1 dim1=3",
-      .compose = transpose_compose);
+      .decompose = transpose_decompose);
 
 /*
 ** slice, unslice, select, flip
@@ -178,8 +182,9 @@ static bool slice_forward(pl_args *c) {
   return view(c, size, stride.v, x->offset + (length ? start * x->stride[dim] : 0));
 }
 
-static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                       pl_tensor **gin) {
+  (void)needs_grad;
   const pl_tensor *x = c->in[0];
   int64_t dim = c->attr[0].i, start = c->attr[1].i;
   if (!pl_resolve_dim("slice", x->rank, &dim)) return false;
@@ -192,7 +197,7 @@ PL_OP(slice, .group = PL_GROUP_SHAPES, .inputs = "x",
       .attrs = "dim:dim start:index length:int step:int=1",
       .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
       .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
-      .view = true, .forward = slice_forward, .gradient = slice_rule, .forget = PL_FORGET_ALL);
+      .view = true, .forward = slice_forward, .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool unslice_shape(pl_args *c) {
   int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i, n = c->attr[3].i;
@@ -205,7 +210,7 @@ static bool unslice_shape(pl_args *c) {
     return pl_op_fail(c, "%s does not fit at %lld into a dim of %lld", PL_DESCRIBE(c->in[0]),
                       (long long)start + 1, (long long)n);
   size.v[dim] = n;
-  return pl_out(c, 0, c->in[0]->kind, size);
+  return pl_out(c, 0, c->in[0]->dtype, size);
 }
 
 static bool unslice_forward(pl_args *c) {
@@ -220,8 +225,9 @@ static bool unslice_forward(pl_args *c) {
   return hole && pl_copy(hole, c->in[0]);
 }
 
-static bool unslice_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool unslice_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
+  (void)needs_grad;
   int64_t dim = c->attr[0].i;
   if (!pl_resolve_dim("unslice", c->in[0]->rank, &dim)) return false;
   gin[0] = pl_slice(gout[0], (int)dim, c->attr[1].i, c->in[0]->size[dim], c->attr[2].i);
@@ -233,7 +239,7 @@ PL_OP(
     .attrs = "dim:dim start:index step:int size:int",
     .doc = "zeros, of `size` along the dim, with x where slice would read it: the adjoint of slice",
     .samples = "any[3,3] dim=2 start=2 step=2 size=7", .shape = unslice_shape,
-    .forward = unslice_forward, .gradient = unslice_rule, .forget = PL_FORGET_ALL);
+    .forward = unslice_forward, .gradient = unslice_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool select_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
@@ -247,8 +253,9 @@ static bool select_forward(pl_args *c) {
   return view(c, size, stride.v, x->offset + at * x->stride[dim]);
 }
 
-static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                        pl_tensor **gin) {
+  (void)needs_grad;
   const pl_tensor *x = c->in[0];
   int64_t dim = c->attr[0].i, index = c->attr[1].i;
   if (!pl_resolve_dim("select", x->rank, &dim)) return false;
@@ -261,9 +268,9 @@ static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
 PL_OP(select, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim index:index",
       .doc = "one position of a dim, which goes away; without copying",
       .samples = "any[3,4] dim=2 index=3", .view = true, .forward = select_forward,
-      .gradient = select_rule, .forget = PL_FORGET_ALL);
+      .gradient = select_rule, .unsaved = PL_UNSAVED_ALL);
 
-static bool flip_compose(pl_args *c) {
+static bool flip_decompose(pl_args *c) {
   pl_ints dims = c->attr[0].ints.n ? c->attr[0].ints : as_dims(c->in[0]->rank);
   pl_tensor *y = c->in[0];
   for (int i = 0; i < dims.n && y; i++) {
@@ -277,7 +284,7 @@ static bool flip_compose(pl_args *c) {
 
 PL_OP(flip, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims?",
       .doc = "the order of some dims reversed, without copying; all by default",
-      .samples = "any[3,4] dims=2; any[2,3] dims=1,2", .compose = flip_compose);
+      .samples = "any[3,4] dims=2; any[2,3] dims=1,2", .decompose = flip_decompose);
 
 /*
 ** cat, stack
@@ -290,8 +297,8 @@ static bool cat_shape(pl_args *c) {
   pl_ints size = pl_size(c->in[0]);
   for (int i = 1; i < c->n_in; i++) {
     const pl_tensor *t = c->in[i];
-    if (t->kind != c->in[0]->kind)
-      return pl_op_fail(c, "%s and %s are of different kinds", PL_DESCRIBE(c->in[0]),
+    if (t->dtype != c->in[0]->dtype)
+      return pl_op_fail(c, "%s and %s are of different dtypes", PL_DESCRIBE(c->in[0]),
                         PL_DESCRIBE(t));
     bool fits = t->rank == size.n;
     for (int d = 0; d < size.n && fits; d++) fits = d == dim || t->size[d] == size.v[d];
@@ -301,7 +308,7 @@ static bool cat_shape(pl_args *c) {
     if (__builtin_add_overflow(size.v[dim], t->size[dim], &size.v[dim]))
       return pl_op_fail(c, "the sizes of dim %d add up to too much", (int)dim + 1);
   }
-  return pl_out(c, 0, c->in[0]->kind, size);
+  return pl_out(c, 0, c->in[0]->dtype, size);
 }
 
 static bool cat_forward(pl_args *c) {
@@ -318,12 +325,13 @@ static bool cat_forward(pl_args *c) {
   return true;
 }
 
-static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
+static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                     pl_tensor **gin) {
   int64_t dim = c->attr[0].i, at = 0;
   if (!pl_resolve_dim("cat", c->out[0]->rank, &dim)) return false;
   for (int i = 0; i < c->n_in; i++) {
     int64_t n = c->in[i]->size[dim];
-    if (need >> (i & 31) & 1) gin[i] = pl_slice(gout[0], (int)dim, at, n, 1);
+    if (needs_grad >> (i & 31) & 1) gin[i] = pl_slice(gout[0], (int)dim, at, n, 1);
     at += n;
   }
   return !pl_error();
@@ -332,9 +340,9 @@ static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 PL_OP(cat, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .doc = "tensors joined along a dim that exists",
       .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1", .shape = cat_shape,
-      .forward = cat_forward, .gradient = cat_rule, .forget = PL_FORGET_ALL);
+      .forward = cat_forward, .gradient = cat_rule, .unsaved = PL_UNSAVED_ALL);
 
-static bool stack_compose(pl_args *c) {
+static bool stack_decompose(pl_args *c) {
   if (c->n_in < 1) return pl_op_fail(c, "no tensors given");
   int64_t dim = c->attr[0].i;
   if (c->in[0]->rank == PL_MAX_RANK)
@@ -362,7 +370,7 @@ static bool stack_compose(pl_args *c) {
 PL_OP(stack, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .doc = "tensors of one shape joined along a new dim",
       .samples = "any[2,3] any[2,3] dim=1; any[2,3] any[2,3] any[2,3] dim=3",
-      .compose = stack_compose);
+      .decompose = stack_decompose);
 
 /*
 ** pad
@@ -379,7 +387,7 @@ static bool pad_shape(pl_args *c) {
     if (__builtin_add_overflow(*padded, pads.v[i], padded))
       return pl_op_fail(c, "a pad of %lld is too large", (long long)pads.v[i]);
   }
-  return pl_out(c, 0, c->in[0]->kind, size);
+  return pl_out(c, 0, c->in[0]->dtype, size);
 }
 
 static bool pad_forward(pl_args *c) {
@@ -393,8 +401,9 @@ static bool pad_forward(pl_args *c) {
   return inside && pl_copy(inside, c->in[0]);
 }
 
-static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                     pl_tensor **gin) {
+  (void)needs_grad;
   const pl_tensor *x = c->in[0];
   pl_ints pads = c->attr[0].ints;
   pl_tensor *g = gout[0];
@@ -407,7 +416,7 @@ static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl
 }
 
 PL_OP(
-    pad, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "pads:ints value:real=0",
+    pad, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = "pads:ints value:real=0",
     .doc = "adds `value` around x; pads: before and after for the last dim, then the one before it",
     .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3", .shape = pad_shape,
-    .forward = pad_forward, .gradient = pad_rule, .forget = PL_FORGET_ALL);
+    .forward = pad_forward, .gradient = pad_rule, .unsaved = PL_UNSAVED_ALL);

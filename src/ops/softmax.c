@@ -33,11 +33,11 @@ static bool softmax_forward(pl_args *c) {
   if (!pl_resolve_dim(c->op->name, x->rank, &dim)) return false;
   int64_t n = x->size[dim], rows = n ? pl_numel(x) / n : 0;
   if (dim == x->rank - 1) {
-    if ((x = pl_packed(x))) each_row(rows, n, f, pl_reals(y), pl_reals(x));
+    if ((x = pl_contiguous(x))) each_row(rows, n, f, pl_reals(y), pl_reals(x));
     return x != NULL;
   }
   bool was = pl_grad_mode(false);
-  pl_tensor *in = pl_packed(pl_transpose(x, (int)dim, -1));
+  pl_tensor *in = pl_contiguous(pl_transpose(x, (int)dim, -1));
   pl_tensor *out = in ? pl_empty(PL_REAL, pl_size(in)) : NULL;
   if (out) each_row(rows, n, f, pl_reals(out), pl_reals(in));
   bool ok = out && pl_copy(y, pl_transpose(out, (int)dim, -1));
@@ -46,17 +46,18 @@ static bool softmax_forward(pl_args *c) {
 }
 
 /* y (g - sum g y) */
-static bool softmax_rule(const pl_args *c, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  (void)need;
+static bool softmax_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
+                         pl_tensor **gin) {
+  (void)needs_grad;
   pl_tensor *y = c->out[0], *gy = pl_mul(gout[0], y);
   gin[0] = pl_sub(gy, pl_mul(y, pl_sum(gy, pl_list(c->attr[0].i), true)));
   return gin[0] != NULL;
 }
 
 /* g - softmax sum g */
-static bool log_softmax_rule(const pl_args *c, pl_tensor *const *gout, unsigned need,
+static bool log_softmax_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                              pl_tensor **gin) {
-  (void)need;
+  (void)needs_grad;
   pl_tensor *sum = pl_sum(gout[0], pl_list(c->attr[0].i), true);
   gin[0] = pl_sub(gout[0], pl_mul(pl_exp(c->out[0]), sum));
   return gin[0] != NULL;
@@ -67,8 +68,8 @@ static const bool is_log = true;
 PL_OP(softmax, .group = PL_GROUP_ACTIVATIONS, .inputs = "x", .attrs = "dim:dim=-1",
       .doc = "exp(x) / sum of exp(x) along a dim, without overflow", .samples = SOFTMAX_SAMPLES,
       .shape = softmax_shape, .forward = softmax_forward, .gradient = softmax_rule,
-      .forget = PL_FORGET_IN);
+      .unsaved = PL_UNSAVED_IN);
 PL_OP(log_softmax, .group = PL_GROUP_ACTIVATIONS, .inputs = "x", .attrs = "dim:dim=-1",
       .doc = "x - log of the sum of exp(x) along a dim", .samples = SOFTMAX_SAMPLES,
       .shape = softmax_shape, .forward = softmax_forward, .gradient = log_softmax_rule,
-      .forget = PL_FORGET_IN, .data = &is_log);
+      .unsaved = PL_UNSAVED_IN, .data = &is_log);

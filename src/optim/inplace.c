@@ -46,7 +46,7 @@ static bool match(const char *what, pl_tensor *x, pl_tensor **y) {
   bool was = pl_grad_mode(false);
   *y = pl_expand_to(pl_detach(*y), size);
   if (*y && (*y)->storage == x->storage) {
-    pl_tensor *copy = pl_empty((*y)->kind, size);
+    pl_tensor *copy = pl_empty((*y)->dtype, size);
     *y = copy && pl_copy(copy, *y) ? copy : NULL;
   }
   pl_grad_mode(was);
@@ -54,7 +54,7 @@ static bool match(const char *what, pl_tensor *x, pl_tensor **y) {
 }
 
 static bool plain(const pl_tensor *x, const pl_tensor *y) {
-  return x->kind == PL_REAL && pl_is_contiguous(x) && (!y || y->kind == PL_REAL);
+  return x->dtype == PL_REAL && pl_is_contiguous(x) && (!y || y->dtype == PL_REAL);
 }
 
 typedef struct {
@@ -103,7 +103,7 @@ static void end_change(pl_span *s, const pl_tensor *x, const pl_tensor *y) {
 
 bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha) {
   if (!x || pl_error() || !match("add_", x, &y)) return false;
-  pl_touch(x);
+  pl_bump_version(x);
   if (!plain(x, y)) return update_each(x, y, add_up, scale, alpha);
   in_place k = {pl_reals(x), y ? pl_reals(y) : NULL, (pl_real)scale, (pl_real)alpha, false};
   pl_loop l = pl_loop_over(y ? 2 : 1, (pl_tensor *[]){x, y});
@@ -116,7 +116,7 @@ bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha) {
 
 bool pl_mul_in_place(pl_tensor *x, pl_tensor *y, bool divides) {
   if (!x || !y || pl_error() || !match(divides ? "div_" : "mul_", x, &y)) return false;
-  pl_touch(x);
+  pl_bump_version(x);
   if (!plain(x, y)) return update_each(x, y, divides ? divide : multiply, 1, 1);
   in_place k = {pl_reals(x), pl_reals(y), 1, 1, divides};
   pl_loop l = pl_loop_over(2, (pl_tensor *[]){x, y});

@@ -10,8 +10,8 @@ bool pl_total_norm(int n, pl_tensor *const *ts, double *norm) {
   pl_span span;
   pl_span_begin(&span, "total_norm", false);
   for (int i = 0; i < n && !pl_error(); i++) {
-    pl_tensor *t = pl_packed(ts[i]);
-    if (t && t->kind != PL_REAL)
+    pl_tensor *t = pl_contiguous(ts[i]);
+    if (t && t->dtype != PL_REAL)
       pl_fail("total_norm: tensor %d is %s, expected real", i + 1, PL_DESCRIBE(t));
     if (pl_error()) break;
     total += PL_KERNELS(reduce)->sum_squares(pl_numel(t), pl_reals(t));

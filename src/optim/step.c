@@ -9,7 +9,7 @@
 /* Whether t, number i of its list, is a real contiguous tensor of the size of p. */
 static bool fits(const char *what, const char *name, int i, const pl_tensor *p,
                  const pl_tensor *t) {
-  if (t->kind == PL_REAL && pl_same_size(p, t) && pl_is_contiguous(t)) return true;
+  if (t->dtype == PL_REAL && pl_same_size(p, t) && pl_is_contiguous(t)) return true;
   if (t == p)
     return pl_fail("%s: %s %d is %s; a dense real tensor expected", what, name, i + 1,
                    PL_DESCRIBE(t));
@@ -28,9 +28,9 @@ static bool state_fits(const char *what, const pl_step_state *c, int i, const pl
 
 static bool fill_param(const char *what, pl_step_param *s, pl_tensor *p, pl_tensor *g,
                        const pl_step_state *a, const pl_step_state *b, int i) {
-  if (missing(what, "parameter", i, p) || missing(what, "gradient", i, g) || !(g = pl_packed(g)) ||
-      !fits(what, "parameter", i, p, p) || !fits(what, "gradient", i, p, g) ||
-      !state_fits(what, a, i, p) || !state_fits(what, b, i, p))
+  if (missing(what, "parameter", i, p) || missing(what, "gradient", i, g) ||
+      !(g = pl_contiguous(g)) || !fits(what, "parameter", i, p, p) ||
+      !fits(what, "gradient", i, p, g) || !state_fits(what, a, i, p) || !state_fits(what, b, i, p))
     return false;
   *s = (pl_step_param){.n = pl_numel(p), .p = pl_reals(p), .g = pl_reals(g)};
   if (a->list) s->a = pl_reals(a->list[i]);
@@ -110,7 +110,7 @@ bool pl_step(const pl_step_rule *k, int n, pl_tensor *const *p, pl_tensor *const
     const bool many = total > 2 * PL_GRAIN && apart(n, p, g, &a, &b, (uintptr_t *)(params + n));
     pl_span span;
     pl_span_begin(&span, k->op, false);
-    for (int i = 0; i < n; i++) pl_touch(p[i]);
+    for (int i = 0; i < n; i++) pl_bump_version(p[i]);
     cut_pieces(n, params, many ? omp_get_max_threads() : 1, pieces);
     run_pieces(count, pieces, params, many, k->f, options);
     pl_span_end(&span, k->flops * (double)total, k->moves * (double)total * sizeof(pl_real));

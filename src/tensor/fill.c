@@ -38,7 +38,7 @@ static bool fill(pl_tensor *t, fill_four *f, double a, double b) {
   if (!t || pl_error()) return false;
   int64_t n = pl_numel(t), blocks = (n + 3) / 4;
   pl_random_state s = pl_random_take(blocks);
-  bool direct = t->kind == PL_REAL && pl_is_contiguous(t);
+  bool direct = t->dtype == PL_REAL && pl_is_contiguous(t);
   pl_real *x = direct ? pl_reals(t) : NULL;
   t->storage->version++;
   pl_span span;
@@ -114,7 +114,7 @@ pl_tensor *pl_multinomial(pl_tensor *weights, int64_t n, bool replacement) {
                    PL_DESCRIBE(weights), (long long)positive),
            NULL;
   pl_tensor *t = pl_empty(PL_INT32, pl_list(n));
-  pl_tensor *left = replacement ? weights : pl_empty(weights->kind, pl_list(classes));
+  pl_tensor *left = replacement ? weights : pl_empty(weights->dtype, pl_list(classes));
   double *sum = pl_scratch((size_t)PL_MAX(classes, 1) * sizeof *sum);
   bool ok = t && left && sum && (replacement || pl_copy(left, weights));
   for (int64_t i = 0; i < n && ok; i++) {

@@ -26,7 +26,7 @@ static void put(printer *p, const char *text) {
 static void number_text(const pl_tensor *t, double x, char *out, size_t n) {
   if (isnan(x)) /* some C libraries print its sign */
     snprintf(out, n, "nan");
-  else if (t->kind != PL_REAL) snprintf(out, n, "%.0f", x);
+  else if (t->dtype != PL_REAL) snprintf(out, n, "%.0f", x);
   else snprintf(out, n, "%.5g", x);
 }
 

@@ -58,22 +58,22 @@ pl_tensor *pl_scope_own(pl_tensor *t) {
 ** Life
 */
 
-size_t pl_kind_bytes(pl_kind kind) {
+size_t pl_dtype_bytes(pl_dtype dtype) {
   static const size_t bytes[] = {sizeof(pl_real), sizeof(int32_t), sizeof(uint8_t)};
-  return bytes[kind];
+  return bytes[dtype];
 }
 
-const char *pl_kind_name(pl_kind kind) {
+const char *pl_dtype_name(pl_dtype dtype) {
   static const char *const names[] = {"real", "int32", "uint8"};
-  return names[kind];
+  return names[dtype];
 }
 
-static pl_tensor *shell(pl_kind kind, pl_ints size) {
+static pl_tensor *shell(pl_dtype dtype, pl_ints size) {
   pl_tensor *t = pl_object_new(sizeof *t);
   if (!t) return NULL;
   pl_count_tensor(1);
   t->refs = 1;
-  t->kind = kind;
+  t->dtype = dtype;
   t->rank = size.n;
   int64_t step = 1;
   for (int d = size.n - 1; d >= 0; d--) {
@@ -117,40 +117,40 @@ static bool check_product(int64_t n, pl_ints size) {
   return true;
 }
 
-static bool check_size(pl_kind kind, pl_ints size) {
+static bool check_size(pl_dtype dtype, pl_ints size) {
   if (size.n < 0 || size.n > PL_MAX_RANK)
     return pl_fail("a tensor has at most %d dimensions, not %d", PL_MAX_RANK, size.n);
   for (int d = 0; d < size.n; d++)
     if (size.v[d] < 0)
       return pl_fail("size of dim %d is %lld, expected 0 or more", d + 1, (long long)size.v[d]);
-  return check_product((int64_t)pl_kind_bytes(kind), size);
+  return check_product((int64_t)pl_dtype_bytes(dtype), size);
 }
 
-pl_tensor *pl_empty(pl_kind kind, pl_ints size) {
-  if (pl_error() || !check_size(kind, size)) return NULL;
-  pl_tensor *t = shell(kind, size);
+pl_tensor *pl_empty(pl_dtype dtype, pl_ints size) {
+  if (pl_error() || !check_size(dtype, size)) return NULL;
+  pl_tensor *t = shell(dtype, size);
   if (!t) return NULL;
-  t->storage = pl_storage_new((size_t)pl_count(size) * pl_kind_bytes(kind));
+  t->storage = pl_storage_new((size_t)pl_count(size) * pl_dtype_bytes(dtype));
   if (t->storage) return pl_scope_own(t);
   pl_release(t);
   return NULL;
 }
 
-pl_tensor *pl_from(pl_kind kind, pl_ints size, const void *data) {
-  pl_tensor *t = pl_empty(kind, size);
+pl_tensor *pl_from(pl_dtype dtype, pl_ints size, const void *data) {
+  pl_tensor *t = pl_empty(dtype, size);
   if (t && t->storage->bytes) memcpy(t->storage->data, data, t->storage->bytes);
   return t;
 }
 
-pl_tensor *pl_arange(pl_kind kind, double start, double step, int64_t n) {
-  pl_tensor *t = pl_empty(kind, pl_list(n));
+pl_tensor *pl_arange(pl_dtype dtype, double start, double step, int64_t n) {
+  pl_tensor *t = pl_empty(dtype, pl_list(n));
   for (int64_t i = 0; t && i < n; i++) pl_set_at(t, i, start + step * (double)i);
   return t;
 }
 
 pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset) {
   if (!t || pl_error() || !check_product(1, size)) return NULL;
-  pl_tensor *v = shell(t->kind, size);
+  pl_tensor *v = shell(t->dtype, size);
   if (!v) return NULL;
   if (stride) memcpy(v->stride, stride, (size_t)size.n * sizeof *stride);
   v->offset = offset;
@@ -160,7 +160,7 @@ pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t o
 }
 
 pl_tensor *pl_meta(const pl_tensor *t) {
-  pl_tensor *v = shell(t->kind, pl_size(t));
+  pl_tensor *v = shell(t->dtype, pl_size(t));
   return v;
 }
 
@@ -172,7 +172,7 @@ pl_tensor *pl_detach(pl_tensor *t) {
 ** Queries
 */
 
-pl_kind pl_kind_of(const pl_tensor *t) { return t->kind; }
+pl_dtype pl_dtype_of(const pl_tensor *t) { return t->dtype; }
 
 int pl_rank(const pl_tensor *t) { return t->rank; }
 
@@ -212,10 +212,10 @@ bool pl_same_size(const pl_tensor *a, const pl_tensor *b) {
 }
 
 void *pl_data(const pl_tensor *t) {
-  return (char *)t->storage->data + (size_t)t->offset * pl_kind_bytes(t->kind);
+  return (char *)t->storage->data + (size_t)t->offset * pl_dtype_bytes(t->dtype);
 }
 
-void pl_touch(pl_tensor *t) {
+void pl_bump_version(pl_tensor *t) {
   if (t->storage) t->storage->version++;
 }
 
@@ -237,7 +237,7 @@ char *pl_size_text(pl_ints size, char *buf, size_t n) {
 }
 
 char *pl_describe(const pl_tensor *t, char *buf, size_t n) {
-  snprintf(buf, n, "%s[%s]", pl_kind_name(t->kind),
+  snprintf(buf, n, "%s[%s]", pl_dtype_name(t->dtype),
            pl_size_text(pl_size(t), (char[PL_TEXT]){0}, PL_TEXT));
   return buf;
 }

@@ -12,7 +12,7 @@ struct pl_node;
 
 struct pl_tensor {
   int refs;
-  pl_kind kind;
+  pl_dtype dtype;
   int rank;
   bool requires_grad;
   int64_t size[PL_MAX_RANK];
@@ -26,7 +26,7 @@ struct pl_tensor {
 
 extern void (*pl_history_drop)(pl_tensor *t);
 
-size_t pl_kind_bytes(pl_kind kind);
+size_t pl_dtype_bytes(pl_dtype dtype);
 static inline pl_real *pl_reals(const pl_tensor *t) {
   return (pl_real *)t->storage->data + t->offset;
 }
@@ -50,8 +50,8 @@ bool pl_resolve_dim(const char *what, int rank, int64_t *dim);
 /* "64,10" */
 char *pl_size_text(pl_ints size, char *buf, size_t n);
 int64_t pl_count(pl_ints size);
-/* The values in row-major order, converted: out has room for pl_numel of that kind. */
-void pl_gather_values(const pl_tensor *t, pl_kind kind, void *out);
+/* The values in row-major order, converted: out has room for pl_numel of that dtype. */
+void pl_gather_values(const pl_tensor *t, pl_dtype dtype, void *out);
 /* Fills with 0 (probability p) and 1 / (1 - p). */
 bool pl_dropout_mask(pl_tensor *t, double p);
 

@@ -18,17 +18,17 @@ static int64_t place(const pl_tensor *t, int64_t i) {
   return at;
 }
 
-static double read(const void *data, pl_kind kind, int64_t at) {
-  switch (kind) {
+static double read(const void *data, pl_dtype dtype, int64_t at) {
+  switch (dtype) {
     case PL_REAL: return (double)((const pl_real *)data)[at];
     case PL_INT32: return ((const int32_t *)data)[at];
     default: return ((const uint8_t *)data)[at];
   }
 }
 
-/* Rounds towards zero and stops at the ends of the kind's range; NaN becomes 0. */
-static void write(void *data, pl_kind kind, int64_t at, double x) {
-  switch (kind) {
+/* Rounds towards zero and stops at the ends of the dtype's range; NaN becomes 0. */
+static void write(void *data, pl_dtype dtype, int64_t at, double x) {
+  switch (dtype) {
     case PL_REAL: ((pl_real *)data)[at] = (pl_real)x; break;
     case PL_INT32:
       ((int32_t *)data)[at] = isnan(x)         ? 0
@@ -40,13 +40,15 @@ static void write(void *data, pl_kind kind, int64_t at, double x) {
   }
 }
 
-double pl_at(const pl_tensor *t, int64_t i) { return read(t->storage->data, t->kind, place(t, i)); }
+double pl_at(const pl_tensor *t, int64_t i) {
+  return read(t->storage->data, t->dtype, place(t, i));
+}
 
 bool pl_set_at(pl_tensor *t, int64_t i, double value) {
   if (!t) return pl_fail("the tensor to set is missing");
   if (i < 0 || i >= pl_numel(t))
     return pl_fail("there is no element %lld in %s", (long long)i + 1, PL_DESCRIBE(t));
-  write(t->storage->data, t->kind, place(t, i), value);
+  write(t->storage->data, t->dtype, place(t, i), value);
   t->storage->version++;
   return true;
 }
@@ -64,7 +66,7 @@ bool pl_item(const pl_tensor *t, double *value) {
 typedef struct {
   const void *in;
   void *out;
-  pl_kind from, to;
+  pl_dtype from, to;
   int64_t in_offset, out_offset;
 } copy_job;
 
@@ -77,7 +79,7 @@ static void copy_row(void *context, int64_t n, const int64_t *offset, const int6
     const pl_real *x = (const pl_real *)k->in + from;
     for (int64_t i = 0; i < n; i++) o[i * step[0]] = x[i * step[1]];
   } else if (k->to == k->from && step[0] == 1 && step[1] == 1) {
-    size_t b = pl_kind_bytes(k->to);
+    size_t b = pl_dtype_bytes(k->to);
     memcpy((char *)k->out + (size_t)to * b, (const char *)k->in + (size_t)from * b, (size_t)n * b);
   } else {
     for (int64_t i = 0; i < n; i++)
@@ -91,42 +93,42 @@ static void copy_strided(int rank, const int64_t *size, copy_job *job, const int
   pl_loop_run(&l, copy_row, job);
 }
 
-void pl_gather_values(const pl_tensor *t, pl_kind kind, void *out) {
+void pl_gather_values(const pl_tensor *t, pl_dtype dtype, void *out) {
   int64_t stride[PL_MAX_RANK], step = 1;
   for (int d = t->rank - 1; d >= 0; d--) {
     stride[d] = step;
     step *= t->size[d];
   }
   copy_job job = {
-      .in = t->storage->data, .out = out, .from = t->kind, .to = kind, .in_offset = t->offset};
+      .in = t->storage->data, .out = out, .from = t->dtype, .to = dtype, .in_offset = t->offset};
   copy_strided(t->rank, t->size, &job, stride, t->stride);
 }
 
-pl_tensor *pl_packed(pl_tensor *t) {
+pl_tensor *pl_contiguous(pl_tensor *t) {
   if (!t || pl_error()) return NULL;
   if (pl_is_contiguous(t)) return t;
-  pl_tensor *copy = pl_empty(t->kind, pl_size(t));
-  if (copy) pl_gather_values(t, t->kind, copy->storage->data);
+  pl_tensor *copy = pl_empty(t->dtype, pl_size(t));
+  if (copy) pl_gather_values(t, t->dtype, copy->storage->data);
   return copy;
 }
 
-pl_tensor *pl_to(pl_tensor *t, pl_kind kind) {
-  if (!t || pl_error() || t->kind == kind) return t;
-  pl_tensor *copy = pl_empty(kind, pl_size(t));
-  if (copy) pl_gather_values(t, kind, copy->storage->data);
+pl_tensor *pl_to(pl_tensor *t, pl_dtype dtype) {
+  if (!t || pl_error() || t->dtype == dtype) return t;
+  pl_tensor *copy = pl_empty(dtype, pl_size(t));
+  if (copy) pl_gather_values(t, dtype, copy->storage->data);
   return copy;
 }
 
 pl_tensor *pl_clone(pl_tensor *t) {
   if (!t || pl_error()) return NULL;
-  pl_tensor *copy = pl_empty(t->kind, pl_size(t));
-  if (copy) pl_gather_values(t, t->kind, copy->storage->data);
+  pl_tensor *copy = pl_empty(t->dtype, pl_size(t));
+  if (copy) pl_gather_values(t, t->dtype, copy->storage->data);
   return copy;
 }
 
 void pl_values(const pl_tensor *t, double *out) {
   int64_t n = pl_numel(t);
-  if (t->kind == PL_REAL && pl_is_contiguous(t))
+  if (t->dtype == PL_REAL && pl_is_contiguous(t))
     for (int64_t i = 0; i < n; i++) out[i] = (double)pl_reals(t)[i];
   else
     for (int64_t i = 0; i < n; i++) out[i] = pl_at(t, i);
@@ -138,18 +140,18 @@ bool pl_fill(pl_tensor *t, double value) {
   bool whole = pl_is_contiguous(t);
   t->storage->version++;
   if (whole && value == 0 && !signbit(value)) {
-    memset(pl_data(t), 0, (size_t)n * pl_kind_bytes(t->kind));
-  } else if (whole && t->kind == PL_REAL) {
+    memset(pl_data(t), 0, (size_t)n * pl_dtype_bytes(t->dtype));
+  } else if (whole && t->dtype == PL_REAL) {
     pl_real *x = pl_reals(t), v = (pl_real)value;
     for (int64_t i = 0; i < n; i++) x[i] = v;
   } else {
-    for (int64_t i = 0; i < n; i++) write(t->storage->data, t->kind, place(t, i), value);
+    for (int64_t i = 0; i < n; i++) write(t->storage->data, t->dtype, place(t, i), value);
   }
   return true;
 }
 
-pl_tensor *pl_full(pl_kind kind, pl_ints size, double value) {
-  pl_tensor *t = pl_empty(kind, size);
+pl_tensor *pl_full(pl_dtype dtype, pl_ints size, double value) {
+  pl_tensor *t = pl_empty(dtype, size);
   if (t) pl_fill(t, value);
   return t;
 }
@@ -172,19 +174,19 @@ bool pl_copy(pl_tensor *dst, pl_tensor *src) {
   if (!broadcast_strides(dst, src, stride))
     return pl_fail("copy: %s does not broadcast to %s", PL_DESCRIBE(src), PL_DESCRIBE(dst));
   if (pl_overlaps_itself(dst)) return pl_fail("copy: the target %s is expanded", PL_DESCRIBE(dst));
-  if (dst->storage == src->storage && !(src = pl_packed(src))) return false;
+  if (dst->storage == src->storage && !(src = pl_contiguous(src))) return false;
   if (dst->storage == src->storage) { /* contiguous and shared: copy by way of a buffer */
-    pl_tensor *other = pl_empty(src->kind, pl_size(src));
+    pl_tensor *other = pl_empty(src->dtype, pl_size(src));
     if (!other) return false;
-    pl_gather_values(src, src->kind, other->storage->data);
+    pl_gather_values(src, src->dtype, other->storage->data);
     src = other;
   }
   if (!broadcast_strides(dst, src, stride)) return false;
   dst->storage->version++;
   copy_job job = {.in = src->storage->data,
                   .out = dst->storage->data,
-                  .from = src->kind,
-                  .to = dst->kind,
+                  .from = src->dtype,
+                  .to = dst->dtype,
                   .in_offset = src->offset,
                   .out_offset = dst->offset};
   copy_strided(dst->rank, dst->size, &job, dst->stride, stride);

@@ -48,7 +48,7 @@ static void test_batch_norm(void **state) {
   pl_scope_begin();
   pl_tensor *x = pl_empty(PL_REAL, pl_list(4, 2)), *w = pl_full(PL_REAL, pl_list(2), 2);
   pl_normal(x, 3, 2);
-  pl_tensor *y = pl_batch_norm(x, w, NULL, NULL, NULL, true, 0.1, 1e-5, PL_NONE, 0, 1);
+  pl_tensor *y = pl_batch_norm(x, w, NULL, NULL, NULL, true, 0.1, 1e-5, PL_ACT_NONE, 0, 1);
   pl_tensor *mean = pl_mean(y, pl_list(0), false);
   assert_true(pl_at(mean, 0) < 1e-5 && pl_at(mean, 0) > -1e-5);
   pl_scope_end();
@@ -66,8 +66,9 @@ static void test_fewer_attributes(void **state) {
   pl_tensor *in[] = {x, w}, *y = NULL;
   const pl_attr attr[] = {{.ints = pl_list(1, 1)}, {.ints = pl_list(1, 1)}};
   assert_true(pl_op_call("conv2d", 2, in, 2, attr, 1, &y)); /* no bias, dilation, activation, ... */
-  check_equal("conv2d", y,
-              pl_conv2d(x, w, NULL, pl_list(1, 1), pl_list(1, 1), pl_list(1, 1), PL_NONE, 0, 1));
+  check_equal(
+      "conv2d", y,
+      pl_conv2d(x, w, NULL, pl_list(1, 1), pl_list(1, 1), pl_list(1, 1), PL_ACT_NONE, 0, 1));
   pl_tensor *values = NULL;
   assert_true(pl_op_call("sort", 1, &x, 0, NULL, 1, &values)); /* the values alone */
   check_equal("sort", values, x);

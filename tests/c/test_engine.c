@@ -77,7 +77,7 @@ static void test_scopes(void **state) {
   pl_tensor *kept = pl_retain(pl_full(PL_REAL, pl_list(10), 1));
   pl_scope_begin();
   pl_tensor *inner = pl_add(kept, kept);
-  CHECK(pl_sum(inner, pl_none, false), 20);
+  CHECK(pl_sum(inner, PL_ALL_DIMS, false), 20);
   assert_int_equal(pl_memory_now().tensors, start.tensors + 3);
   pl_scope_end();
   assert_int_equal(pl_memory_now().tensors, start.tensors + 1);
@@ -103,10 +103,10 @@ static void test_views_share_storage(void **state) {
   assert_true(pl_fill(pl_select(m, 0, -1), 0));
   CHECK(t, 1, 2, 0, 4, 5, 0);
   ((pl_real *)pl_data(m))[pl_strides(m).v[0]] = 7;
-  pl_touch(m);
+  pl_bump_version(m);
   assert_true(pl_at(t, 1) == 7);
-  assert_true(pl_is_contiguous(pl_packed(m)));
-  assert_ptr_equal(pl_packed(t), t);
+  assert_true(pl_is_contiguous(pl_contiguous(m)));
+  assert_ptr_equal(pl_contiguous(t), t);
 }
 
 static void test_the_cache(void **state) {
@@ -158,7 +158,7 @@ static void test_creation(void **state) {
   CHECK(pl_from(PL_INT32, pl_list(3), (int32_t[]){1, -2, 3}), 1, -2, 3);
   CHECK(pl_from(PL_UINT8, pl_list(2), (uint8_t[]){0, 255}), 0, 255);
   CHECK(pl_arange(PL_REAL, 1, -0.5, 3), 1, 0.5, 0);
-  CHECK(pl_full(PL_REAL, pl_none, 2), 2);
+  CHECK(pl_full(PL_REAL, PL_ALL_DIMS, 2), 2);
   assert_int_equal(pl_numel(pl_empty(PL_REAL, pl_list(3, 0))), 0);
   assert_int_equal(pl_rank(pl_empty(PL_REAL, pl_list(1, 1, 1, 1, 1, 1, 1, 1))), 8);
   assert_null(pl_empty(PL_REAL, (pl_ints){.n = 9}));
@@ -176,8 +176,8 @@ static void test_queries(void **state) {
   char text[64], small[8];
   double v = 0, values[4];
   pl_tensor *t = pl_from(PL_UINT8, pl_list(2, 2), (uint8_t[]){1, 2, 3, 4});
-  assert_int_equal(pl_kind_of(t), PL_UINT8);
-  assert_string_equal(pl_kind_name(PL_INT32), "int32");
+  assert_int_equal(pl_dtype_of(t), PL_UINT8);
+  assert_string_equal(pl_dtype_name(PL_INT32), "int32");
   assert_string_equal(pl_describe(t, text, sizeof text), "uint8[2,2]");
   assert_int_equal(pl_print(t, NULL, 0), strlen("uint8[2,2]\n[[1 2]\n [3 4]]"));
   pl_print(t, text, sizeof text);
@@ -219,7 +219,7 @@ static void test_errors_are_values(void **state) {
   (void)state;
   pl_tensor *a = ROW(1, 2), *b = ROW(1, 2, 3);
   double v = 7;
-  pl_tensor *y = pl_sum(pl_exp(pl_mul(pl_add(a, b), a)), pl_none, false);
+  pl_tensor *y = pl_sum(pl_exp(pl_mul(pl_add(a, b), a)), PL_ALL_DIMS, false);
   assert_null(y);
   assert_string_equal(pl_error(),
                       "add: real[2] and real[3] do not broadcast: dim 1 has 2 against 3");
@@ -229,7 +229,7 @@ static void test_errors_are_values(void **state) {
   assert_false(pl_fill(NULL, 1));
   assert_false(pl_copy(NULL, a));
   assert_null(pl_clone(y));
-  assert_null(pl_packed(y));
+  assert_null(pl_contiguous(y));
   assert_null(pl_to(y, PL_INT32));
   assert_null(pl_detach(y));
   assert_false(pl_fail("a second message"));
@@ -249,7 +249,7 @@ static void test_missing_inputs(void **state) {
   check_error("cat: xs is missing");
   assert_null(pl_cat(0, NULL, 0));
   check_error("cat: no tensors given");
-  assert_non_null(pl_linear(a, a, NULL, PL_NONE, 0)); /* a bias may be absent */
+  assert_non_null(pl_linear(a, a, NULL, PL_ACT_NONE, 0)); /* a bias may be absent */
   assert_false(
       pl_grad(1, (pl_tensor *[]){NULL}, NULL, 1, (pl_tensor *[]){leaf(a)}, grads, false, false));
   check_error("gradient: an output is missing");
@@ -261,7 +261,7 @@ static void test_missing_inputs(void **state) {
 
 static void test_interrupt(void **state) {
   (void)state;
-  pl_tensor *a = leaf(ROW(1, 2)), *y = pl_sum(pl_mul(a, a), pl_none, false);
+  pl_tensor *a = leaf(ROW(1, 2)), *y = pl_sum(pl_mul(a, a), PL_ALL_DIMS, false);
   assert_false(pl_interrupted());
   pl_interrupt();
   assert_true(pl_interrupted());
@@ -280,9 +280,9 @@ static void test_threads(void **state) {
   assert_int_equal(pl_threads(2), 2);
   assert_int_equal(pl_threads(0), 2);
   pl_tensor *x = pl_arange(PL_REAL, 0, 1, 100000);
-  double two = pl_at(pl_mean(x, pl_none, false), 0);
+  double two = pl_at(pl_mean(x, PL_ALL_DIMS, false), 0);
   assert_int_equal(pl_threads(1), 1);
-  assert_true(pl_at(pl_mean(x, pl_none, false), 0) == two);
+  assert_true(pl_at(pl_mean(x, PL_ALL_DIMS, false), 0) == two);
   pl_threads(was);
   assert_non_null(strstr("avx512 avx2 generic", pl_isa()));
   assert_non_null(strstr(pl_blas(), "OpenBLAS"));
@@ -295,7 +295,7 @@ static void test_threads(void **state) {
 static void test_backward(void **state) {
   (void)state;
   pl_tensor *x = leaf(ROW(1, 2, 3)), *w = leaf(ROW(4, 5, 6)), *c = ROW(7, 8, 9);
-  pl_tensor *y = pl_sum(pl_mul(pl_mul(x, w), c), pl_none, false);
+  pl_tensor *y = pl_sum(pl_mul(pl_mul(x, w), c), PL_ALL_DIMS, false);
   assert_true(pl_is_leaf(x) && !pl_is_leaf(y) && pl_requires_grad(y) && !pl_requires_grad(c));
   assert_true(pl_backward(y, NULL, true, false));
   CHECK(pl_grad_of(x), 28, 40, 54);
@@ -315,7 +315,7 @@ static void test_backward(void **state) {
 static void test_grad(void **state) {
   (void)state;
   pl_tensor *x = leaf(ROW(1, 2)), *w = leaf(ROW(3, 4)), *unused = leaf(ROW(5)), *grads[3];
-  pl_tensor *y = pl_mul(x, w), *z = pl_sum(x, pl_none, false);
+  pl_tensor *y = pl_mul(x, w), *z = pl_sum(x, PL_ALL_DIMS, false);
   assert_true(pl_grad(2, (pl_tensor *[]){y, z}, (pl_tensor *[]){ROW(1, 10), NULL}, 3,
                       (pl_tensor *[]){x, w, unused}, grads, false, false));
   CHECK(grads[0], 4, 41);
@@ -328,14 +328,14 @@ static void test_grad(void **state) {
 static void test_higher_orders(void **state) {
   (void)state;
   pl_tensor *x = leaf(ROW(1, 2)), *g, *h, *k;
-  pl_tensor *y = pl_sum(pl_mul(pl_mul(x, x), x), pl_none, false);
+  pl_tensor *y = pl_sum(pl_mul(pl_mul(x, x), x), PL_ALL_DIMS, false);
   assert_true(pl_grad(1, &y, NULL, 1, &x, &g, false, true));
   CHECK(g, 3, 12);
   assert_true(pl_requires_grad(g));
-  pl_tensor *sum = pl_sum(g, pl_none, false);
+  pl_tensor *sum = pl_sum(g, PL_ALL_DIMS, false);
   assert_true(pl_grad(1, &sum, NULL, 1, &x, &h, false, true));
   CHECK(h, 6, 12);
-  sum = pl_sum(h, pl_none, false);
+  sum = pl_sum(h, PL_ALL_DIMS, false);
   assert_true(pl_grad(1, &sum, NULL, 1, &x, &k, false, false));
   CHECK(k, 6, 6);
   assert_false(pl_requires_grad(k));
@@ -356,9 +356,9 @@ static void test_grad_mode(void **state) {
 
 static void test_changes_in_place_are_noticed(void **state) {
   (void)state;
-  pl_tensor *x = leaf(ROW(1, 2)), *y = pl_sum(pl_mul(x, x), pl_none, false);
+  pl_tensor *x = leaf(ROW(1, 2)), *y = pl_sum(pl_mul(x, x), PL_ALL_DIMS, false);
   ((pl_real *)pl_data(x))[0] = 5;
-  pl_touch(x);
+  pl_bump_version(x);
   assert_false(pl_backward(y, NULL, false, false));
   check_error(
       "mul: input 1, real[2], was changed in place since; its gradient needs the old values");
@@ -370,7 +370,7 @@ static void test_a_failed_pass_leaves_gradients_alone(void **state) {
   pl_tensor *x = leaf(ROW(1, 2));
   for (int64_t n = 0;; n++) {
     pl_scope_begin();
-    pl_tensor *y = pl_sum(pl_exp(pl_mul(x, x)), pl_none, false);
+    pl_tensor *y = pl_sum(pl_exp(pl_mul(x, x)), PL_ALL_DIMS, false);
     pl_memory_fail_after(n);
     bool ok = pl_backward(y, NULL, false, false);
     pl_memory_fail_after(-1);
@@ -391,7 +391,7 @@ static void test_training(void **state) {
   double loss = 0;
   for (int step = 0; step < 100; step++) {
     pl_scope_begin();
-    pl_tensor *l = pl_mse_loss(pl_linear(x, w, NULL, PL_NONE, 0), y);
+    pl_tensor *l = pl_mse_loss(pl_linear(x, w, NULL, PL_ACT_NONE, 0), y);
     assert_true(pl_backward(l, NULL, false, false) && pl_item(l, &loss));
     assert_true(
         pl_sgd(1, &w, (pl_tensor *[]){pl_grad_of(w)}, NULL, NULL, &(pl_sgd_step){.lr = 0.2}));

@@ -226,9 +226,9 @@ static void check_odd_places(reader *read) {
 ** IDX
 */
 
-static bytes idx(unsigned kind, int rank, const uint32_t *sizes, const void *elements, size_t n) {
+static bytes idx(unsigned dtype, int rank, const uint32_t *sizes, const void *elements, size_t n) {
   bytes b = {0};
-  add(&b, (unsigned char[]){0, 0, (unsigned char)kind, (unsigned char)rank}, 4);
+  add(&b, (unsigned char[]){0, 0, (unsigned char)dtype, (unsigned char)rank}, 4);
   for (int d = 0; d < rank; d++) add_u32(&b, sizes[d]);
   add(&b, elements, n);
   return b;
@@ -240,7 +240,7 @@ static void test_idx(void **state) {
   b = idx(8, 2, (uint32_t[]){2, 3}, "abcdef", 6);
   put(&b);
   pl_tensor *t = pl_idx_read(path);
-  assert_int_equal(pl_kind_of(t), PL_UINT8);
+  assert_int_equal(pl_dtype_of(t), PL_UINT8);
   assert_true(pl_size(t).n == 2 && pl_size(t).v[0] == 2 && pl_size(t).v[1] == 3);
   assert_memory_equal(pl_data(t), "abcdef", 6);
   compress_bytes(&b, &gz);
@@ -273,7 +273,7 @@ static void test_idx_headers_that_lie(void **state) {
   (void)state;
   static bytes b, gz;
   static const struct {
-    unsigned kind;
+    unsigned dtype;
     int rank;
     uint32_t sizes[8];
     const char *want;
@@ -288,7 +288,7 @@ static void test_idx_headers_that_lie(void **state) {
       {8, 0, {0}, "0 IDX dimensions"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    b = idx(cases[i].kind, cases[i].rank, cases[i].sizes, "abcd", 4);
+    b = idx(cases[i].dtype, cases[i].rank, cases[i].sizes, "abcd", 4);
     put(&b);
     assert_null(pl_idx_read(path));
     check_refused(cases[i].want);
@@ -494,7 +494,7 @@ static void test_archives(void **state) {
   pl_tensor *m = pl_transpose(pl_reshape(pl_arange(PL_REAL, 1, 1, 6), pl_list(2, 3)), 0, 1);
   const pl_named_tensor tensors[] = {{"w", m},
                                      {"labels", pl_from(PL_INT32, pl_list(2), (int32_t[]){-1, 9})},
-                                     {"a \"name\"\n", pl_full(PL_UINT8, pl_none, 200)},
+                                     {"a \"name\"\n", pl_full(PL_UINT8, PL_ALL_DIMS, 200)},
                                      {"none", pl_empty(PL_REAL, pl_list(0, 3))}};
   const pl_named_text texts[] = {{"z", "last"}, {"note", "a \"text\" with ä"}};
   assert_true(pl_archive_save(path, 4, tensors, 2, texts));

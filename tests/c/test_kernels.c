@@ -74,23 +74,23 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
     (void)p;                                                \
     return (f);                                             \
   }
-#define UNARY(name, forget, attrs, samples, doc, f, df, ops)                 \
+#define UNARY(group, name, forget, attrs, samples, doc, f, df, ops)          \
   BODY_1(name, f)                                                            \
   static double want_##name##_grad(double g, double x, double p, double q) { \
     const double y = want_##name(x, p, q);                                   \
     (void)x, (void)y;                                                        \
     return (df);                                                             \
   }
-#define STEP(name, attrs, samples, doc, f)    BODY_1(name, f)
-#define LINEAR(name, samples, doc, f, ga, gb) BODY_2(name, f)
+#define STEP(group, name, attrs, samples, doc, f)    BODY_1(name, f)
+#define LINEAR(group, name, samples, doc, f, ga, gb) BODY_2(name, f)
 #define BODY_GRAD(name, d)                                                      \
   static double want_##name(double g, double a, double b, double y, double p) { \
     (void)y, (void)a, (void)b, (void)g, (void)p;                                \
     return (d);                                                                 \
   }
-#define HALF(name, forget, attrs, samples, doc, f, ga, ga_ops) \
+#define HALF(group, name, forget, attrs, samples, doc, f, ga, ga_ops) \
   BODY_2(name, f) BODY_GRAD(name##_a, ga)
-#define BINARY(name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
+#define BINARY(group, name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
   BODY_2(name, f) BODY_GRAD(name##_a, ga) BODY_GRAD(name##_b, gb)
 #include "kernels/math/elementwise.def"
 #undef UNARY
@@ -131,11 +131,11 @@ static void test_elementwise(void **state) {
   fill(ys, 2, -2, 2);
   for (int i = 0; i < n_sets; i++) {
     const pl_kernels *s = sets[i];
-#define UNARY(name, ...)  try_1(s, #name, s->math->name, want_##name);
-#define STEP(name, ...)   try_1(s, #name, s->math->name, want_##name);
-#define LINEAR(name, ...) try_2(s, #name, s->math->name, want_##name);
-#define BINARY(name, ...) try_2(s, #name, s->math->name, want_##name);
-#define HALF(name, ...)   try_2(s, #name, s->math->name, want_##name);
+#define UNARY(group, name, ...)  try_1(s, #name, s->math->name, want_##name);
+#define STEP(group, name, ...)   try_1(s, #name, s->math->name, want_##name);
+#define LINEAR(group, name, ...) try_2(s, #name, s->math->name, want_##name);
+#define BINARY(group, name, ...) try_2(s, #name, s->math->name, want_##name);
+#define HALF(group, name, ...)   try_2(s, #name, s->math->name, want_##name);
 #include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
@@ -179,14 +179,14 @@ static void test_elementwise_gradients(void **state) {
   fill(gs, 5, -1, 1);
   for (int i = 0; i < n_sets; i++) {
     const pl_kernels *s = sets[i];
-#define UNARY(name, ...) \
+#define UNARY(group, name, ...) \
   try_grad_1(s, #name, s->math->name, s->math->name##_grad, want_##name##_grad);
-#define STEP(name, ...)
-#define LINEAR(name, ...)
-#define HALF(name, ...) \
+#define STEP(group, name, ...)
+#define LINEAR(group, name, ...)
+#define HALF(group, name, ...) \
   try_grad_2(s, #name, s->math->name, want_##name, s->math->name##_grad_a, want_##name##_a);
-#define BINARY(name, ...) \
-  HALF(name)              \
+#define BINARY(group, name, ...) \
+  HALF(group, name)              \
   try_grad_2(s, #name, s->math->name, want_##name, s->math->name##_grad_b, want_##name##_b);
 #include "kernels/math/elementwise.def"
 #undef UNARY

@@ -25,7 +25,7 @@ int main(void) {
   pl_tensor *x = pl_from(PL_REAL, pl_list(3), (pl_real[]){1, 2, 3}), *y;
   double sum = 0;
   pl_set_requires_grad(x, true);
-  y = pl_sum(pl_square(x), pl_none, false);
+  y = pl_sum(pl_square(x), PL_ALL_DIMS, false);
   bool good = y && pl_backward(y, NULL, false, false) && pl_item(y, &sum) && sum == 14;
   good = good && pl_at(pl_grad_of(x), 2) == 6;
   pl_scope_end();

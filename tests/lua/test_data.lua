@@ -68,7 +68,7 @@ local function bytes(...) return string.char(...) end
 function T.test_idx()
   write_bytes(path, idx(8, {2, 3}, bytes(1, 2, 3, 4, 5, 255)))
   local t = assert(data.idx(path))
-  eq(t:kind(), "uint8")
+  eq(t:dtype(), "uint8")
   eq(t:totable(), {{1, 2, 3}, {4, 5, 255}})
   write_bytes(path, idx(12, {3}, (">i4i4i4"):pack(1, -2, 1 << 30)))
   eq(data.idx(path):totable(), {1, -2, 1 << 30})
@@ -148,7 +148,7 @@ function T.test_read_pair()
   write_bytes(labels, idx(8, {2}, bytes(2, 0)))
   local set = assert(data.read_pair(images, labels, {"a", "b", "c"}))
   eq(set.labels:totable(), {3, 1})
-  eq(set.labels:kind(), "int32")
+  eq(set.labels:dtype(), "int32")
   eq(set.images:totable(), {{{0, 1}}, {{2, 3}}})
   eq({set.synthetic, #set.classes}, {false, 3})
   expect_nil(labels .. ": label 2; 0 to 1 expected", data.read_pair(images, labels, {"a", "b"}))
@@ -267,7 +267,7 @@ function T.test_transform()
   local set = numbered(3)
   for x, y, extra in data.batches(set, {transform = function(x, y) return x:sum(), y:to("real"),
                                         "more" end}) do
-    eq({x:dim(), y:kind(), extra}, {0, "real", "more"})
+    eq({x:dim(), y:dtype(), extra}, {0, "real", "more"})
   end
 end
 
@@ -456,7 +456,7 @@ function T.test_synthetic()
   local set = data.synthetic {n = 500, seed = 3}
   eq(pl.random_state(), before)
   eq(set.images:size(), {500, 28, 28})
-  eq({set.synthetic, #set.classes, set.images:kind(), set.labels:kind()},
+  eq({set.synthetic, #set.classes, set.images:dtype(), set.labels:dtype()},
      {true, 10, "uint8", "int32"})
   local counts = {}
   for _, label in ipairs(set.labels:totable()) do counts[label] = (counts[label] or 0) + 1 end

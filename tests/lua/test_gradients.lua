@@ -24,7 +24,7 @@ end
 local function weighted(results, weights)
   local sum
   for i = 1, results.n do
-    if results[i]:kind() == "real" then
+    if results[i]:dtype() == "real" then
       local part = (results[i] * weights[i]):sum()
       sum = sum and sum + part or part
     end
@@ -35,7 +35,7 @@ end
 local function make_weights(results)
   local weights = {}
   for i = 1, results.n do
-    if results[i]:kind() == "real" then weights[i] = pl.randn(results[i]:size()) end
+    if results[i]:dtype() == "real" then weights[i] = pl.randn(results[i]:size()) end
   end
   return weights
 end
@@ -152,7 +152,7 @@ local function check_sample(row, text, inputs, wanted, attributes)
   local what = ("%s(%s)"):format(row.name, text)
   local results = call(row, inputs, attributes)
   for i = 1, results.n do
-    if results[i]:kind() == "real" then
+    if results[i]:dtype() == "real" then
       lu.assertTrue(results[i]:isnan():any():item() == 0, what .. ": the sample gives NaN")
     end
   end

@@ -51,7 +51,7 @@ function T.test_round_trips()
     local t = noise(table.unpack(size))
     eq(image.write(path, t), true)
     local back = assert(image.read(path))
-    eq(back:kind(), "uint8")
+    eq(back:dtype(), "uint8")
     eq(back:totable(), t:totable())
   end
 end
@@ -146,7 +146,7 @@ function T.test_grid_layouts()
   eq(grid[{1, 7, 2}], math.floor(real[{2, 2, 1, 1}] * 255 + 0.5))
   eq(image.grid(real:permute(1, 3, 4, 2), {padding = 0}):totable(), grid:totable())
   eq(image.grid(pl.rand(4, 1, 5, 6), {padding = 0}):size(), {10, 12})
-  eq(image.grid((pl.rand(2, 3, 3)):requires_grad_()):kind(), "uint8")
+  eq(image.grid((pl.rand(2, 3, 3)):requires_grad_()):dtype(), "uint8")
 end
 
 return T

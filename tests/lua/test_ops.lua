@@ -69,7 +69,7 @@ end
 
 local function compare(what, got, want, limit)
   lu.assertEquals(got:size(), want.size, what .. ": size")
-  lu.assertEquals(got:kind(), want.kind or "real", what .. ": kind")
+  lu.assertEquals(got:dtype(), want.kind or "real", what .. ": kind")
   for i, v in ipairs(got:reshape(-1):totable()) do
     if not same(v, want[i], limit or tolerance) then
       lu.fail(("%s: element %d is %.9g, PyTorch has %.9g"):format(what, i, v, want[i]))
@@ -81,7 +81,7 @@ end
 local function weighted(results)
   local total
   for _, y in ipairs(results) do
-    if y:kind() == "real" then
+    if y:dtype() == "real" then
       local n = y:numel()
       local part = (y:reshape(n) * (n > 0 and pl.arange(0, n - 1) or pl.zeros(0)):cos()):sum()
       total = total and total + part or part

@@ -141,14 +141,14 @@ function T.test_bernoulli()
   end
   eq(pl.zeros(1000):bernoulli_(0):sum():item(), 0)
   eq(pl.zeros(1000):bernoulli_(1):sum():item(), 1000)
-  eq(pl.zeros({5}, "uint8"):bernoulli_(1):kind(), "uint8")
+  eq(pl.zeros({5}, "uint8"):bernoulli_(1):dtype(), "uint8")
 end
 
 function T.test_randperm()
   pl.manual_seed(1)
   for _, n in ipairs {0, 1, 2, 5, 1000} do
     local t = pl.randperm(n)
-    eq(t:kind(), "int32")
+    eq(t:dtype(), "int32")
     eq(t:size(), {n})
     local values = t:totable()
     table.sort(values)

@@ -51,7 +51,7 @@ function T.test_corpus()
   lu.assertEquals(corpus.train:totable(), {1, 2, 1, 3, 2, 4, 3})
   lu.assertEquals(corpus.valid:totable(), {4, 2, 3})
   lu.assertEquals(corpus.test:totable(), {1, 3})
-  lu.assertEquals(corpus.train:kind(), "int32")
+  lu.assertEquals(corpus.train:dtype(), "int32")
   lu.assertEquals({corpus.name, corpus.synthetic}, {"toy", false})
 end
 

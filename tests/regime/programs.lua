@@ -77,7 +77,7 @@ local function run_step(step, leaves, values)
   local some = false
   for i = 1, results.n do
     local y = results[i]
-    if y:kind() == "real" and y:numel() > 0 then
+    if y:dtype() == "real" and y:numel() > 0 then
       if not step.scale[i] then
         local largest = y:abs():amax():item()
         if not (largest < 1e6) then return false end

@@ -80,9 +80,9 @@ end
 
 -- Images and labels must be of the same set.
 local function check_pair(images, labels, image_path, label_path)
-  if images:kind() ~= "uint8" or images:dim() ~= 3 then
+  if images:dtype() ~= "uint8" or images:dim() ~= 3 then
     return nil, ("%s: %s; images [n,h,w] expected"):format(image_path, data.describe(images))
-  elseif labels:kind() ~= "uint8" or labels:dim() ~= 1 then
+  elseif labels:dtype() ~= "uint8" or labels:dim() ~= 1 then
     return nil, ("%s: %s; labels [n] expected"):format(label_path, data.describe(labels))
   elseif #images ~= #labels then
     return nil, ("%s has %d images but %s has %d labels"):format(image_path, #images, label_path,
@@ -95,7 +95,7 @@ end
 -- @param t tensor
 -- @return string
 function data.describe(t)
-  return ("%s[%s]"):format(t:kind(), table.concat(t:size(), ","))
+  return ("%s[%s]"):format(t:dtype(), table.concat(t:size(), ","))
 end
 
 --- Reads a set of images and labels from two IDX files.
@@ -307,7 +307,7 @@ function data.batches(set, options)
   check.natural("batches", "skip", o.skip)
   check.natural("batches", "shift", o.shift)
   local order = o.order
-  if order and (not check.is_tensor(order) or order:kind() ~= "int32" or order:dim() ~= 1) then
+  if order and (not check.is_tensor(order) or order:dtype() ~= "int32" or order:dim() ~= 1) then
     complain("batches: order: int32 tensor [n] expected, got %s",
       check.is_tensor(order) and data.describe(order) or type(order))
   end

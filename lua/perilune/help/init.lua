@@ -158,7 +158,7 @@ end
 --
 
 local TENSOR <const> = [[
-A tensor is an array of numbers of one kind, "real", "int32" or "uint8", with up to eight
+A tensor is an array of elements of one dtype, "real", "int32" or "uint8", with up to eight
 dimensions. Everything counts from 1, and -1 is the last.
 
     x = pl.tensor {{1, 2, 3}, {4, 5, 6}}    -- real[2,3]

@@ -34,7 +34,7 @@ end
 
 -- Real values in [0, 1] as bytes.
 local function bytes(t)
-  if t:kind() == "uint8" then return t end
+  if t:dtype() == "uint8" then return t end
   return (core.clamp(t:detach():to("real"), 0, 1) * 255 + 0.5):to("uint8")
 end
 
@@ -42,8 +42,8 @@ end
 local function channels_last(t)
   check.tensor("grid", t)
   local size = t:size()
-  if t:numel() == 0 or t:kind() == "int32" then
-    complain("grid: images are %s[%s]; uint8 or real ones with pixels expected", t:kind(),
+  if t:numel() == 0 or t:dtype() == "int32" then
+    complain("grid: images are %s[%s]; uint8 or real ones with pixels expected", t:dtype(),
       table.concat(size, ","))
   end
   if #size == 3 or (#size == 4 and size[4] == 3) then return t end

@@ -71,7 +71,7 @@ end
 -- @return number from 0 to 1
 function Model:score(x, labels)
   need_tensor("score", x)
-  if not check.is_tensor(labels) or labels:kind() ~= "int32" or labels:dim() ~= 1
+  if not check.is_tensor(labels) or labels:dtype() ~= "int32" or labels:dim() ~= 1
     or #labels ~= #x then
     complain("score: int32 [%d] expected for the labels", #x)
   end
@@ -102,7 +102,7 @@ end
 local kernels = {linear = true, rbf = true, fourier = true}
 
 local function is(value, kind, dim)
-  return check.is_tensor(value) and value:kind() == kind and value:dim() == dim
+  return check.is_tensor(value) and value:dtype() == kind and value:dim() == dim
 end
 
 local function finite(t)
@@ -118,7 +118,7 @@ local function wrong_fields(f)
     return "its gamma is no positive number"
   elseif not is(f.classes, "int32", 1) or not is(f.weights, "real", 2) or not is(f.bias, "real", 1)
     or (f.kernel ~= "linear") ~= is(f.points, "real", 2) or type(f.options) ~= "table" then
-    return "tensors are missing or of another kind"
+    return "tensors are missing or of another dtype"
   end
   local k, features = #f.classes, f.weights:size(1)
   local outputs = f.decision == "ovo" and k * (k - 1) // 2 or k

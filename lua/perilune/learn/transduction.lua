@@ -99,10 +99,10 @@ end
 
 local function check_unlabelled(x, unlabelled)
   check.tensor("transduce: unlabelled examples", unlabelled)
-  if unlabelled:kind() ~= "real" or unlabelled:dim() ~= 2
+  if unlabelled:dtype() ~= "real" or unlabelled:dim() ~= 2
     or unlabelled:size(2) ~= x:size(2) then
     refuse("unlabelled examples are %s%s; real [m,%d] expected, as the labelled ones",
-      unlabelled:kind(), words.shape(unlabelled), x:size(2))
+      unlabelled:dtype(), words.shape(unlabelled), x:size(2))
   elseif #unlabelled > 0 then
     blaming(core.svm_check, unlabelled, "transduce: unlabelled examples")
   end

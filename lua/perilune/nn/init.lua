@@ -10,6 +10,7 @@
 -- `nn.gaussian` what variational networks need of normal distributions.
 -- @module perilune.nn
 
+local core = require "perilune.core"
 local pl = require "perilune"
 
 local nn = {
@@ -22,17 +23,13 @@ for _, part in ipairs {"module", "layers", "recurrent", "activations", "losses"}
   for name, value in next, (require("perilune.nn." .. part)) do nn[name] = value end
 end
 
---- The engine's functions that layers call, with weights and options as arguments.
+--- The engine's functions that layers call, with weights and options as arguments: those of the
+-- groups Layers, Activations and Losses.
 nn.functional = {}
 
-for _, name in ipairs {
-  "linear", "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "batch_norm", "layer_norm",
-  "instance_norm", "dropout", "pad",
-  "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "softmax", "log_softmax",
-  "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits", "one_hot", "embedding", "lstm",
-  "gru",
-} do
-  nn.functional[name] = pl[name]
+local functional <const> = {Layers = true, Activations = true, Losses = true}
+for _, group in ipairs(core.groups) do
+  for _, name in ipairs(functional[group.title] and group or {}) do nn.functional[name] = pl[name] end
 end
 
 return nn

@@ -8,7 +8,7 @@ local module = require "perilune.nn.module"
 
 local losses = {}
 
---- Cross-entropy of logits [N, classes] with labels [N] that count from 1 (kind int32).
+--- Cross-entropy of logits [N, classes] with labels [N] that count from 1 (int32).
 -- @param[opt={label_smoothing=0}] options
 losses.CrossEntropyLoss = module.class "CrossEntropyLoss"
 local CrossEntropyLoss = losses.CrossEntropyLoss

@@ -486,12 +486,12 @@ function module.module(fields)
 end
 
 --- Marks a tensor as a parameter, to be trained.
--- @param tensor of kind real
+-- @param tensor real
 -- @return the same tensor
 function module.parameter(tensor)
-  if not is_tensor(tensor) or tensor:kind() ~= "real" then
+  if not is_tensor(tensor) or tensor:dtype() ~= "real" then
     complain("parameter: real tensor expected, got %s",
-      is_tensor(tensor) and tensor:kind() or type(tensor))
+      is_tensor(tensor) and tensor:dtype() or type(tensor))
   end
   return tensor:requires_grad_(true)
 end

@@ -122,11 +122,11 @@ function Cell:extra()
 end
 
 local function is_real(t)
-  return pl.is_tensor(t) and t:kind() == "real"
+  return pl.is_tensor(t) and t:dtype() == "real"
 end
 
 local function describe(value)
-  return pl.is_tensor(value) and value:kind() .. shape_of(value) or type(value)
+  return pl.is_tensor(value) and value:dtype() .. shape_of(value) or type(value)
 end
 
 -- Complains unless each state is a real tensor of the given size.

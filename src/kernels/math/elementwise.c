@@ -26,8 +26,8 @@
     }                                                                                              \
   }
 
-#define STEP(name, attrs, samples, doc, f) FORWARD_1(k_##name, f)
-#define UNARY(name, forget, attrs, samples, doc, f, df, ops)                                     \
+#define STEP(group, name, attrs, samples, doc, f) FORWARD_1(k_##name, f)
+#define UNARY(group, name, forget, attrs, samples, doc, f, df, ops)                              \
   FORWARD_1(k_##name, f)                                                                         \
   static void k_##name##_grad(ptrdiff_t n, pl_real *restrict out, const pl_real *restrict gs,    \
                               const pl_real *restrict xs, const pl_real *restrict ys, pl_real p, \
@@ -70,13 +70,13 @@
       out[i] = (df);                                                               \
     }                                                                              \
   }
-#define LINEAR(name, samples, doc, f, ga_ops, gb_ops) FORWARD_2(k_##name, f)
-#define BINARY(name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
-  FORWARD_2(k_##name, f)                                                     \
-  BACKWARD_2(k_##name##_grad_a, ga)                                          \
+#define LINEAR(group, name, samples, doc, f, ga_ops, gb_ops) FORWARD_2(k_##name, f)
+#define BINARY(group, name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
+  FORWARD_2(k_##name, f)                                                            \
+  BACKWARD_2(k_##name##_grad_a, ga)                                                 \
   BACKWARD_2(k_##name##_grad_b, gb)
-#define HALF(name, forget, attrs, samples, doc, f, ga, ga_ops) \
-  FORWARD_2(k_##name, f)                                       \
+#define HALF(group, name, forget, attrs, samples, doc, f, ga, ga_ops) \
+  FORWARD_2(k_##name, f)                                              \
   BACKWARD_2(k_##name##_grad_a, ga)
 #include "elementwise.def"
 #undef UNARY
@@ -86,12 +86,12 @@
 #undef LINEAR
 
 const pl_math_kernels PL_ISA_NAME(pl_math_kernels) = {
-#define UNARY(name, ...) .name = k_##name, .name##_grad = k_##name##_grad,
-#define STEP(name, ...)  .name = k_##name,
-#define BINARY(name, ...) \
+#define UNARY(group, name, ...) .name = k_##name, .name##_grad = k_##name##_grad,
+#define STEP(group, name, ...)  .name = k_##name,
+#define BINARY(group, name, ...) \
   .name = k_##name, .name##_grad_a = k_##name##_grad_a, .name##_grad_b = k_##name##_grad_b,
-#define HALF(name, ...)   .name = k_##name, .name##_grad_a = k_##name##_grad_a,
-#define LINEAR(name, ...) .name = k_##name,
+#define HALF(group, name, ...)   .name = k_##name, .name##_grad_a = k_##name##_grad_a,
+#define LINEAR(group, name, ...) .name = k_##name,
 #include "elementwise.def"
 #undef UNARY
 #undef STEP

@@ -20,17 +20,17 @@ typedef void pl_binary_grad_kernel(ptrdiff_t n, pl_real *out, const pl_real *g, 
 
 /* elementwise.c: a row's kernels are `name`, and name_grad or name_grad_a and name_grad_b. */
 typedef struct {
-#define UNARY(name, ...) \
-  pl_unary_kernel *name; \
+#define UNARY(group, name, ...) \
+  pl_unary_kernel *name;        \
   pl_unary_grad_kernel *name##_grad;
-#define STEP(name, ...) pl_unary_kernel *name;
-#define BINARY(name, ...) \
-  pl_binary_kernel *name; \
+#define STEP(group, name, ...) pl_unary_kernel *name;
+#define BINARY(group, name, ...) \
+  pl_binary_kernel *name;        \
   pl_binary_grad_kernel *name##_grad_a, *name##_grad_b;
-#define HALF(name, ...)   \
-  pl_binary_kernel *name; \
+#define HALF(group, name, ...) \
+  pl_binary_kernel *name;      \
   pl_binary_grad_kernel *name##_grad_a;
-#define LINEAR(name, ...) pl_binary_kernel *name;
+#define LINEAR(group, name, ...) pl_binary_kernel *name;
 #include "elementwise.def"
 #undef UNARY
 #undef STEP
