@@ -45,7 +45,7 @@ bool pl_conv_input_grad(const pl_conv *p, const pl_prologue *back, const pl_real
 bool pl_conv_weight_grad(const pl_conv *p, const pl_real *x, const pl_prologue *back, pl_real *gw,
                          pl_real *gbias);
 
-/* Whether an algorithm can compute it, with vectors of so many lanes. */
+/* Whether an algorithm can compute it, with vectors of `lanes` elements. */
 bool pl_conv_winograd_possible(const pl_conv *p, int lanes);
 bool pl_conv_sparse_input_possible(const pl_conv *p, const pl_pool *pool, int lanes);
 bool pl_conv_sparse_weight_possible(const pl_conv *p, const pl_pool *pool, int lanes);

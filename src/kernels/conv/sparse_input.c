@@ -31,7 +31,7 @@ enum {
 typedef struct {
   pl_real g;
   int32_t at; /* its weights in a table */
-} grad_entry;
+} window_entry;
 
 typedef struct {
   const pl_conv *p;
@@ -51,8 +51,8 @@ typedef struct {
 /* The scratch memory of a thread. */
 typedef struct {
   pl_real *image;
-  grad_entry *list; /* [window][k] */
-  int32_t *n;       /* of each window */
+  window_entry *list; /* [window][k] */
+  int32_t *n;         /* of each window */
 } sparse_input_scratch;
 
 /*
@@ -60,7 +60,7 @@ typedef struct {
 */
 
 typedef struct {
-  const grad_entry *list, *end;
+  const window_entry *list, *end;
   const pl_real *table;
   int64_t tall;
   pl_real *image;
@@ -69,7 +69,7 @@ typedef struct {
 
 INLINE void window_tile_body(int channels, int rows, const window_tile_args *t) {
   vec sum[2][MAX_ROWS] = {{{0}}};
-  for (const grad_entry *w = t->list; w < t->end; w++) {
+  for (const window_entry *w = t->list; w < t->end; w++) {
     vec g = broadcast(w->g);
     const pl_real *from = t->table + w->at;
     UNROLL for (int c = 0; c < channels; c++) {
@@ -135,7 +135,8 @@ static void fill_shifts(const sparse_input_call *k) {
 
 /* The entries of each pooling window over all output channels, without those whose gradient is
  * zero. False if one of them is not finite. */
-static bool list_entries(const sparse_input_call *k, const sparse_input_scratch *t, int64_t image) {
+static bool list_window_entries(const sparse_input_call *k, const sparse_input_scratch *t,
+                                int64_t image) {
   const pl_conv *p = k->p;
   const int64_t from = image * p->k * k->windows;
   const int32_t *at = k->back->argmax + from;
@@ -146,7 +147,8 @@ static bool list_entries(const sparse_input_call *k, const sparse_input_scratch 
     const int32_t weights = (int32_t)(i * k->channels * k->tall * LANES);
     for (int64_t j = 0; j < k->windows; j++) {
       const pl_real v = masked_one(&g, i * k->windows + j);
-      t->list[j * p->k + t->n[j]] = (grad_entry){v, k->shift[at[i * k->windows + j] - 1] + weights};
+      t->list[j * p->k + t->n[j]] =
+          (window_entry){v, k->shift[at[i * k->windows + j] - 1] + weights};
       t->n[j] += v != 0;
       finite += v * 0;
     }
@@ -206,7 +208,7 @@ static void place_image(const sparse_input_call *k, const sparse_input_scratch *
 
 static void run_image(const sparse_input_call *k, const sparse_input_scratch *t, int64_t image) {
   memset(t->image, 0, (size_t)(k->p->c * k->high * k->pitch) * sizeof *t->image);
-  if (list_entries(k, t, image)) add_windows(k, t);
+  if (list_window_entries(k, t, image)) add_windows(k, t);
   else add_exactly(k, t, image);
   place_image(k, t, image);
 }
@@ -222,7 +224,7 @@ typedef struct {
 static sparse_input_sizes scratch_sizes(const sparse_input_call *k) {
   sparse_input_sizes s = {
       .image = round_up(k->p->c * k->high * k->pitch * (int64_t)sizeof(pl_real), 64),
-      .list = round_up(k->windows * k->p->k + 1, 64) * (int64_t)sizeof(grad_entry),
+      .list = round_up(k->windows * k->p->k + 1, 64) * (int64_t)sizeof(window_entry),
       .n = round_up(k->windows, 64) * (int64_t)sizeof(int32_t)};
   s.all = s.image + s.list + s.n;
   return s;
@@ -237,7 +239,7 @@ static void sparse_input_run(sparse_input_call *k, pl_range *queue, char *scratc
   {
     const int id = omp_get_thread_num(), threads = omp_get_num_threads();
     char *mine = scratch + id * s.all;
-    sparse_input_scratch t = {(pl_real *)mine, (grad_entry *)(mine + s.image),
+    sparse_input_scratch t = {(pl_real *)mine, (window_entry *)(mine + s.image),
                               (int32_t *)(mine + s.image + s.list)};
     if (id == 0) pl_queue_fill(queue, threads, p->n), fill_shifts(k);
 #pragma omp for schedule(static)

@@ -13,7 +13,7 @@
 **   MC a |----|  |---|---|---|---| MR
 **        |----|  |---|---|---|---|
 **
-** Items of c are dealt to the threads: rows where there are more of them or a is transposed, else
+** Items of c are queued for the threads: rows where there are more of them or a is transposed, else
 ** columns, whose vectors are shared out evenly. If they are rows, all panels are packed first, by
 ** all threads together, for each needs them all. If they are columns, a thread packs the panels of
 ** an item when it comes to it, rows of b while it multiplies by them for the first time, and

@@ -29,7 +29,7 @@ void pl_gemm_serial(const pl_gemm_job *job);
 void pl_gemm_stack(const pl_gemm_job *job, int64_t count, int64_t a_step, int64_t b_step);
 
 typedef struct {
-  /* On so many threads. False: no memory, with the error slot set. NULL: there is no kernel. */
+  /* On `threads` threads. False: no memory, with the error slot set. NULL: there is no kernel. */
   bool (*product)(const pl_gemm_job *job, int threads);
 } pl_gemm_kernels;
 

@@ -73,7 +73,7 @@ typedef struct {
 /* pool.c */
 typedef struct {
   /*
-  ** Of so many planes, on the calling thread: y = max over each window, argmax = position of it in
+  ** Of `planes` planes, on the calling thread: y = max over each window, argmax = position of it in
   ** its plane, from 1 (the first of equals; NaN before all else)
   */
   void (*max_pool)(const pl_pool *p, int64_t planes, const pl_real *x, pl_real *y, int32_t *argmax);
