@@ -37,4 +37,5 @@ pl_tensor *pl_unpool(pl_tensor *g, pl_tensor *at, int64_t h, int64_t w);
 /* Zero and one of rank 0. */
 pl_tensor *pl_zero(void);
 pl_tensor *pl_one(void);
+
 #endif
