@@ -62,12 +62,22 @@ static void no_names(const reader *r, int k, int i) {
 }
 
 static pl_ints list(const reader *r, int k, int i) {
-  if (lua_type(r->L, i) != LUA_TTABLE && lua_type(r->L, i) != LUA_TNUMBER)
-    bad(r, k, "integer or list of integers", i);
-  if (lua_istable(r->L, i)) no_names(r, k, i);
-  lua_pushfstring(r->L, "%s: %s", pl_op_name(r->op), r->spec[k].name);
-  pl_ints v = plb_ints(r->L, i, lua_tostring(r->L, -1));
-  lua_pop(r->L, 1);
+  pl_ints v = {.n = 1};
+  if (lua_type(r->L, i) == LUA_TNUMBER) {
+    v.v[0] = integer(r, k, i);
+    return v;
+  }
+  if (!lua_istable(r->L, i)) bad(r, k, "integer or list of integers", i);
+  no_names(r, k, i);
+  const lua_Unsigned n = lua_rawlen(r->L, i);
+  if (n > PL_MAX_RANK)
+    luaL_error(r->L, "%s: %s: at most %d integers expected, got %d", pl_op_name(r->op),
+               r->spec[k].name, PL_MAX_RANK, (int)n);
+  for (v.n = 0; v.n < (int)n; v.n++) {
+    lua_rawgeti(r->L, i, v.n + 1);
+    v.v[v.n] = integer(r, k, lua_gettop(r->L));
+    lua_pop(r->L, 1);
+  }
   return v;
 }
 

@@ -35,14 +35,21 @@ local function pair(who, what, value, least)
   return {a, b}
 end
 
+-- A pair as an op takes it with the least to read: an integer for two equal ones, nil for those
+-- that it has by itself.
+local function attribute(p, usual)
+  if p[1] ~= p[2] then return p end
+  return p[1] ~= usual and p[1] or nil
+end
+
 local function pair_text(p)
+  if type(p) ~= "table" then return tostring(p) end
   return p[1] == p[2] and tostring(p[1]) or ("{%d, %d}"):format(p[1], p[2])
 end
 
--- ", name=value" for a pair that is not the usual one.
-local function unless(p, usual, name)
-  if p[1] == usual[1] and p[2] == usual[2] then return "" end
-  return (", %s=%s"):format(name, pair_text(p))
+-- ", name=value" for an attribute that there is.
+local function described(p, name)
+  return p and (", %s=%s"):format(name, pair_text(p)) or ""
 end
 
 --- y = x W' + b, over the last dimension.
@@ -79,8 +86,9 @@ local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
   local k = pair(who, "kernel size", kernel_size, 1)
   local o = option.read(who, options, defaults)
   self._attributes = {
-    stride = pair(who, "stride", o.stride, 1), padding = pair(who, "padding", o.padding, 0),
-    dilation = pair(who, "dilation", o.dilation, 1),
+    stride = attribute(pair(who, "stride", o.stride, 1), 1),
+    padding = attribute(pair(who, "padding", o.padding, 0), 0),
+    dilation = attribute(pair(who, "dilation", o.dilation, 1), 1),
   }
   return k, o
 end
@@ -88,8 +96,8 @@ end
 local function conv_extra(self, n_in, n_out, more)
   local size, a = self.weight:size(), self._attributes
   return ("%d, %d, %s%s%s%s%s%s"):format(
-    n_in, n_out, pair_text {size[3], size[4]}, unless(a.stride, {1, 1}, "stride"),
-    unless(a.padding, {0, 0}, "padding"), more, unless(a.dilation, {1, 1}, "dilation"),
+    n_in, n_out, pair_text {size[3], size[4]}, described(a.stride, "stride"),
+    described(a.padding, "padding"), more, described(a.dilation, "dilation"),
     self.bias and "" or ", bias=false")
 end
 
@@ -132,7 +140,7 @@ function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   local k, o = init_conv(self, n_in, n_out, kernel_size, options,
     {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
   self._attributes.output_padding =
-    pair("ConvTranspose2d", "output_padding", o.output_padding, 0)
+    attribute(pair("ConvTranspose2d", "output_padding", o.output_padding, 0), 0)
   weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
 end
 
@@ -143,22 +151,23 @@ ConvTranspose2d.made_forward = ConvTranspose2d.forward
 
 function ConvTranspose2d:extra()
   return conv_extra(self, self.weight:size(1), self.weight:size(2),
-                    unless(self._attributes.output_padding, {0, 0}, "output_padding"))
+                    described(self._attributes.output_padding, "output_padding"))
 end
 
 local function init_pool(self, name, kernel_size, options)
   local o = option.read(name, options, {stride = option.absent, padding = 0})
-  self._kernel_size = pair(name, "kernel size", kernel_size, 1)
-  self._attributes = {
-    stride = o.stride and pair(name, "stride", o.stride, 1) or self._kernel_size,
-    padding = pair(name, "padding", o.padding, 0),
-  }
+  local k = pair(name, "kernel size", kernel_size, 1)
+  local stride = o.stride and pair(name, "stride", o.stride, 1) or k
+  local padding = pair(name, "padding", o.padding, 0)
+  self._kernel_size = attribute(k)
+  self._attributes = {stride = attribute(stride), padding = attribute(padding, 0)}
+  return k, stride, padding
 end
 
 local function pool_extra(self)
-  local stride, padding = self._attributes.stride, self._attributes.padding
-  return pair_text(self._kernel_size) .. unless(stride, self._kernel_size, "stride")
-    .. unless(padding, {0, 0}, "padding")
+  local k, stride = pair_text(self._kernel_size), pair_text(self._attributes.stride)
+  return k .. (stride ~= k and ", stride=" .. stride or "")
+    .. described(self._attributes.padding, "padding")
 end
 
 --- The greatest value of each window.
@@ -177,8 +186,7 @@ local function fused_pool(k, stride, padding)
 end
 
 function MaxPool2d:init(kernel_size, options)
-  init_pool(self, "MaxPool2d", kernel_size, options)
-  self._fused = fused_pool(self._kernel_size, self._attributes.stride, self._attributes.padding)
+  self._fused = fused_pool(init_pool(self, "MaxPool2d", kernel_size, options))
 end
 
 function MaxPool2d:forward(x)
