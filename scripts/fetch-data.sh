@@ -15,10 +15,10 @@ folder=${PERILUNE_DATA:-$root/data}
 
 # Lines `name SET`, `url SET URL`, `file SET HASH FILE`.
 rows=$(awk -F '"' '
-  /^ *name = "/ { set = $2; print "name", set }
+  /^ *\{?name = "/ { set = $2; print "name", set }
   /^ *urls = / { urls = 1 }
   /^ *files = / { urls = 0 }
-  urls && /^ *"http/ { print "url", set, $2 }
+  urls && /^ *"[a-z]+:/ { print "url", set, $2 }
   /^ *\{"[0-9a-f]+", "/ { print "file", set, $2, $4 }' "$root/lua/perilune/data/sets.lua")
 names=$(printf '%s\n' "$rows" | sed -n 's/^name //p')
 
