@@ -76,6 +76,10 @@ function bench.test_calls()
   lu.assertStrContains(runs "@perilune bench/calls.lua --seconds 0", "pl.add(a, b)")
 end
 
+function bench.test_fit()
+  lu.assertStrContains(runs "@perilune bench/fit.lua --help", "usage: perilune bench/fit.lua")
+end
+
 function bench.test_svm()
   local output = runs("@perilune bench/svm.lua --labels 30 --rows 50 --unlabelled 100 "
     .. "--features 10 --data synthetic")

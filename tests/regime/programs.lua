@@ -30,14 +30,14 @@ local function pick(list) return list[math.random(#list)] end
 local function draw_sample(row)
   local all = {}
   pl.manual_seed(math.random(1 << 40))
-  samples.each(row, function(text, inputs, wanted, attributes)
+  for text, inputs, wanted, attributes in samples.each(row) do
     local words = {}
     for word in text:gmatch "%S+" do
       if not word:find "=" then words[#words + 1] = word end
     end
     all[#all + 1] = {text = text, inputs = inputs, wanted = wanted, attributes = attributes,
                      words = words}
-  end)
+  end
   return pick(all)
 end
 

@@ -5,6 +5,7 @@
 -- `files` are {SHA-256 of the file or of what gzip has packed in it, name}, each on a line of its
 -- own, for the shell reads them too.
 -- @module perilune.data.sets
+-- luacheck: no max line length
 
 return {
   {

@@ -29,7 +29,9 @@ nn.functional = {}
 
 local functional <const> = {Layers = true, Activations = true, Losses = true}
 for _, group in ipairs(core.groups) do
-  for _, name in ipairs(functional[group.title] and group or {}) do nn.functional[name] = pl[name] end
+  for _, name in ipairs(functional[group.title] and group or {}) do
+    nn.functional[name] = pl[name]
+  end
 end
 
 return nn
