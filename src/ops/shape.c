@@ -102,13 +102,6 @@ PL_OP(expand, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2", .view = true,
       .forward = expand_forward, .gradient = expand_rule, .unsaved = PL_UNSAVED_ALL);
 
-pl_tensor *pl_expand_to(pl_tensor *x, pl_ints size) {
-  if (!x) return NULL;
-  pl_ints have = pl_size(x);
-  const bool same = have.n == size.n && !memcmp(have.v, size.v, (size_t)size.n * sizeof *size.v);
-  return same ? x : pl_expand(x, size);
-}
-
 /*
 ** permute, transpose
 */

@@ -1,5 +1,5 @@
 /*
-** loop.c: operands of one shape, shapes that broadcast, and small helpers of the ops.
+** broadcast.c: operands of one shape, and shapes that broadcast to one.
 */
 #include <string.h>
 
@@ -24,6 +24,13 @@ bool pl_broadcast(const char *op, const pl_tensor *a, const pl_tensor *b, pl_int
   return true;
 }
 
+pl_tensor *pl_expand_to(pl_tensor *x, pl_ints size) {
+  if (!x) return NULL;
+  pl_ints have = pl_size(x);
+  const bool same = have.n == size.n && !memcmp(have.v, size.v, (size_t)size.n * sizeof *size.v);
+  return same ? x : pl_expand(x, size);
+}
+
 static bool all_same_size(const pl_args *c) {
   for (int i = 1; i < c->n_in; i++)
     if (!pl_same_size(c->in[0], c->in[i])) return false;
@@ -41,25 +48,6 @@ bool pl_broadcast_inputs(const pl_args *c, pl_tensor **in) {
   for (int i = 0; i < c->n_in; i++)
     if (!(in[i] = pl_expand_to(in[i], size))) return false;
   return true;
-}
-
-pl_split pl_split_at(const pl_tensor *t, int64_t dim) {
-  pl_split s = {1, t->rank ? t->size[dim] : 1, 1};
-  for (int d = 0; d < t->rank; d++) {
-    if (d < dim) s.outer *= t->size[d];
-    if (d > dim) s.inner *= t->size[d];
-  }
-  return s;
-}
-
-pl_ints pl_without(pl_ints size, int64_t d, bool keepdim) {
-  if (keepdim) {
-    size.v[d] = 1;
-    return size;
-  }
-  memmove(size.v + d, size.v + d + 1, (size_t)(size.n - d - 1) * sizeof *size.v);
-  size.n--;
-  return size;
 }
 
 pl_tensor *pl_zero(void) { return pl_full(PL_REAL, PL_ALL_DIMS, 0); }
