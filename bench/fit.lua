@@ -150,6 +150,15 @@ local function round_up(n, to) return (n + to - 1) // to * to end
 -- Taps that lie within the image, over all outputs along an axis, with a window of 3 and padding 1.
 local function terms(size) return 3 * size - 2 end
 
+-- The value of a constant in a file of src/kernels.
+local function in_use(file, name)
+  local path = (arg[0]:match "^(.*)/[^/]*$" or ".") .. "/../src/kernels/" .. file
+  local source = assert(io.open(path))
+  local value = source:read "a":match(name .. "%s*=%s*(%d+)")
+  source:close()
+  return assert(tonumber(value), name)
+end
+
 print(("%s, %s\n"):format(pl.isa(), pl.real))
 show("constant", "in use", nil, "measured: what it means")
 
@@ -160,7 +169,7 @@ for k, s in ipairs(all.block) do
   rows[k] = {s.n * terms(s.size) ^ 2 * s.c * s.k, outputs, 1}
 end
 local block = fit(rows, direct)
-show("BLOCK_COST", 6, block[2] / block[1], "multiply-adds that moving an element into a block costs")
+show("BLOCK_COST", in_use("conv/algorithm.c", "BLOCK_COST"), block[2] / block[1], "multiply-adds that moving an element into a block costs")
 
 rows = {}
 for k, s in ipairs(all.winograd) do
@@ -171,8 +180,8 @@ local plain = times("winograd", one .. "PERILUNE_CONV=direct")
 local fewer = times("winograd", one .. "PERILUNE_CONV=winograd")
 local chosen = times("winograd", one)
 local winograd = fit(rows, fewer)
-show("PL_WINOGRAD_WEIGHT_COST", 12, winograd[2] / winograd[1], "multiply-adds a weight's transform costs")
-show("PL_WINOGRAD_IMAGE_COST", 20, winograd[3] / winograd[1], "the same of an element of an image")
+show("PL_WINOGRAD_WEIGHT_COST", in_use("conv/algorithm.h", "PL_WINOGRAD_WEIGHT_COST"), winograd[2] / winograd[1], "multiply-adds a weight's transform costs")
+show("PL_WINOGRAD_IMAGE_COST", in_use("conv/algorithm.h", "PL_WINOGRAD_IMAGE_COST"), winograd[3] / winograd[1], "the same of an element of an image")
 
 local products = {one = times("products", one .. "PERILUNE_GEMM=blas"),
                   blas = times("products", "PERILUNE_GEMM=blas"),
@@ -181,11 +190,11 @@ local threads <const> = pl.threads()
 local function work(k) return all.products[k].m ^ 3 end
 -- the time that threads cost beside their share of the work, as work of one thread
 local cost = products.blas[1] - products.one[1] / threads
-show("PARALLEL_MIN", 100000, math.max(0, cost) / (1 - 1 / threads) * work(1) / products.one[1],
+show("PARALLEL_MIN", in_use("gemm/algorithm.c", "PARALLEL_MIN"), math.max(0, cost) / (1 - 1 / threads) * work(1) / products.one[1],
   "multiply-adds from which on a second thread pays")
-show("BLOCKED_MIN", 1000000, crossing(products.blas, products.blocked, work),
+show("BLOCKED_MIN", in_use("gemm/algorithm.c", "BLOCKED_MIN"), crossing(products.blas, products.blocked, work),
   "multiply-adds from which on packing pays")
-show("FLAT_MAX", 4, crossing(times("flat", "PERILUNE_GEMM=blas"), times("flat", "PERILUNE_GEMM=blocked"),
+show("FLAT_MAX", in_use("gemm/algorithm.c", "FLAT_MAX"), crossing(times("flat", "PERILUNE_GEMM=blas"), times("flat", "PERILUNE_GEMM=blocked"),
   function(k) return k end), "rows from which on packing pays")
 
 print "\nGradients behind max pooling 2 x 2, microseconds: which window pays (sparse_*_suits)"

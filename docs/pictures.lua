@@ -106,7 +106,7 @@ local function floors()
   row({"autograd", "kernels"}, 62, SKY)
   row({"tensor"}, 46, SKY)
   row({"base"}, 46, SKY)
-  say(c, "each knows only what lies below; kernels and tensor do not know one another",
+  say(c, "each knows only what lies below (canvas also io); kernels and tensor do not know one another",
     380, y + 6, 9, GREY, false, "center")
   return c
 end

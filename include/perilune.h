@@ -80,16 +80,16 @@ PL_API const char *pl_error(void);
 PL_API void pl_error_clear(void);
 /* Puts a message into the slot unless one is there; always returns false. */
 PL_API bool pl_fail(const char *format, ...) PL_PRINTF(1, 2);
-/* Asks the computation to stop: every op fails with "interrupted" until cleared. Async-signal-safe.
- */
+/* Asks the computation to stop: every op fails with "interrupted" until cleared.
+ * Async-signal-safe. */
 PL_API void pl_interrupt(void);
 PL_API bool pl_interrupted(void);
 PL_API void pl_interrupt_clear(void);
 /* Number of OpenMP threads of the kernels; n < 1 only asks. Returns the number in use,
    at most what the environment allows (OMP_THREAD_LIMIT). */
 PL_API int pl_threads(int n);
-/* "avx512", "avx2" or "generic": the kernels in use (environment variable PERILUNE_ISA overrides).
- */
+/* "avx512", "avx2" or "generic": the kernels in use (environment variable PERILUNE_ISA
+ * overrides). */
 PL_API const char *pl_isa(void);
 /* The BLAS library and the core that it was tuned for, for instance "OpenBLAS 0.3.21 (Zen)". */
 PL_API const char *pl_blas(void);

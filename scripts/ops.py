@@ -24,13 +24,13 @@ FIELD = re.compile(r'\.(\w+)\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+|[^,"]+)', re.S)
 STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.S)
 TYPE = re.compile(r'@attr (\w+) "(\w+)" "(\w+)" (\w+) @')
 ACTIVATION = re.compile(r"@activation (\w+) @")
-MAX_IN, MAX_OUT, MAX_ATTR = 8, 4, 8  # as PL_MAX_IN and so on
+LIMIT = re.compile(r"PL_MAX_(IN|OUT|ATTR) = (\d+)")
 
 
 class Row:
     """A row's texts; `inputs` are (name, optional), `attrs` dicts."""
 
-    def __init__(self, name, body, types):
+    def __init__(self, name, body, types, limits):
         fields = {k: text(v) for k, v in FIELD.findall(body)}
         for key in ("group", "inputs", "doc", "samples"):
             if key not in fields:
@@ -40,9 +40,12 @@ class Row:
         self.variadic = fields["inputs"].endswith("...")
         self.inputs = [(w.rstrip("?."), w.endswith("?")) for w in fields["inputs"].split()]
         self.attrs = [attribute(name, w, types) for w in fields.get("attrs", "").split()]
-        if len(self.inputs) > MAX_IN or len(self.attrs) > MAX_ATTR or self.outputs > MAX_OUT:
+        if (len(self.inputs) > limits["IN"] or len(self.attrs) > limits["ATTR"]
+                or self.outputs > limits["OUT"]):
             fail(name, "too many inputs, attributes or outputs")
-        check_order(name, "input", [optional for _, optional in self.inputs])
+        optional = [o for _, o in self.inputs]
+        if optional != sorted(optional):
+            fail(name, "an input that may be missing stands before one that may not")
 
 
 def fail(name, message):
@@ -55,35 +58,24 @@ def text(value):
     return "".join(parts) if parts else value.strip()
 
 
-def check_order(name, what, optional):
-    if optional != sorted(optional):
-        fail(name, f"an {what} that may be missing stands before one that may not")
-
-
 def attribute(row, word, types):
     m = re.fullmatch(r"(\w+):(\w+)(?:\(([^)]*)\))?(?:(\?)|=(\S+))?", word)
     if not m or m[2] not in types:
         fail(row, f"attribute '{word}' cannot be read")
-    name, kind, choices, _, default = m.groups()
+    name, word, choices, _, default = m.groups()
     optional = bool(m[4] or default is not None or choices)
-    return {"name": name, "type": kind, "optional": optional, "text": choices or default or "",
-            "fallback": fallback(row, kind, default)}
+    return {"name": name, "type": word, "optional": optional, "text": choices or default or "",
+            "fallback": fallback(types[word][2], default)}
 
 
-def fallback(row, kind, default):
-    """The C initialiser of an attribute's value when none is given."""
-    if kind in ("dims", "ints"):
-        return "{.ints = {0, {0}}}"
-    if default is None:
-        return "{.ints = {2, {0, 0}}}" if kind == "pair" else "{.i = 0}"
-    if kind == "pair":
-        return f"{{.ints = {{2, {{{int(default)}, {int(default)}}}}}}}"
-    if kind == "real":
-        word = {"inf": "HUGE_VAL", "-inf": "-HUGE_VAL"}.get(default) or repr(float(default))
+def fallback(member, default):
+    """The C initialiser of an attribute's value when none is given, by the member of pl_attr."""
+    if member == "ints":
+        return f"{{.ints = {{2, {{{int(default)}, {int(default)}}}}}}}" if default else "{.ints = {0, {0}}}"
+    if member == "d":
+        word = {"inf": "HUGE_VAL", "-inf": "-HUGE_VAL", None: "0"}.get(default) or repr(float(default))
         return f"{{.d = {word}}}"
-    if kind == "bool":
-        return f"{{.i = {int(default == 'true')}}}"
-    return f"{{.i = {int(default)}}}"
+    return f"{{.i = {int({'true': 1, 'false': 0}.get(default, default) or 0)}}}"
 
 
 def preprocess(compiler, source):
@@ -106,7 +98,8 @@ def read(compiler, sources):
         files.update(dict.fromkeys(made_of))
         types.update({w: (e, c, m) for e, w, c, m in TYPE.findall(out)})
         activations.update(dict.fromkeys(ACTIVATION.findall(out)))
-        rows += [Row(name, body, types) for name, body in MARK.findall(out)]
+        limits = {w: int(n) for w, n in LIMIT.findall(out)}
+        rows += [Row(name, body, types, limits) for name, body in MARK.findall(out)]
     names = [r.name for r in rows]
     for name in names:
         if names.count(name) > 1:
@@ -178,9 +171,9 @@ def parameters(row, types):
 
 def builder(row, types):
     several, n_attr = row.outputs > 1, len(row.attrs)
-    kind = "bool " if several else "pl_tensor *"
+    result = "bool " if several else "pl_tensor *"
     head = wrapped([p + "," for p in parameters(row, types)[:-1]] + [parameters(row, types)[-1] + ") {"],
-                   f"static inline {kind}pl_{row.name}(", " " * 20)
+                   f"static inline {result}pl_{row.name}(", " " * 20)
     body = []
     if not row.variadic:
         names = ", ".join(name for name, _ in row.inputs)

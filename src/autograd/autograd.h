@@ -81,8 +81,8 @@ struct pl_op {
 bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
               pl_tensor **out);
 
-/* What the backward pass needs of the ops; handed down once, at start, by the floor that has them.
- */
+/* What the backward pass needs of the ops; handed down once, at start, by the floor that has
+ * them. */
 typedef struct {
   pl_tensor *(*add)(pl_tensor *a, pl_tensor *b);
   pl_tensor *(*copy)(pl_tensor *x); /* the same values, with a history of their own */

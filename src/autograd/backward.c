@@ -41,8 +41,8 @@ typedef struct {
   size_t buckets; /* a power of two */
   wanted_input *wanted;
   size_t n_wanted, wanted_room;
-  bool leaves;     /* every leaf that requires a gradient is wanted_input */
-  uint64_t oldest; /* nodes made before it cannot lead to a wanted input_input */
+  bool leaves;     /* every leaf that requires a gradient is wanted */
+  uint64_t oldest; /* nodes made before it cannot lead to a wanted input */
   bool create_graph, retain_graph;
   int n_reported; /* the first wanted inputs are leaves that are reported when they are complete */
   pl_ready *ready;

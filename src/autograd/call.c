@@ -63,6 +63,8 @@ static void drop_history(pl_tensor *t) {
   t->node = NULL;
 }
 
+__attribute__((constructor)) static void start(void) { pl_history_drop = drop_history; }
+
 static bool wants_gradient(const pl_tensor *t) { return t && t->requires_grad; }
 
 /* The input as the node keeps it: itself, or its shape and history if its values are not needed. */
@@ -112,7 +114,6 @@ static bool record(pl_args *c, int n_out) {
   bool wanted = false;
   for (int i = 0; i < c->n_in; i++) wanted |= wants_gradient(c->in[i]);
   if (!wanted || recording_off || c->op->nograd) return true;
-  pl_history_drop = drop_history;
   pl_node *node = node_new(c, n_out);
   if (!node) return false;
   for (int i = 0; i < n_out && !pl_error(); i++) {
@@ -171,7 +172,7 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   pl_span_begin(&span, c->op->name, false);
   pl_scope_begin();
   bool ok = run(c, n_out);
-  c->in = in; /* not what was prepared */
+  c->in = in; /* not what was broadcast */
   pl_span_end_call(&span, c, ok);
   for (int i = 0; ok && i < n_out; i++) pl_retain(out[i] = c->out[i]);
   pl_scope_end();

@@ -1,5 +1,5 @@
 /*
-** node.h: the memory of one call, private to the graph floor.
+** node.h: the memory of one call, private to the autograd floor.
 */
 #ifndef PERILUNE_NODE_H
 #define PERILUNE_NODE_H

@@ -1,5 +1,5 @@
 /*
-** arg.c: reading arguments: numbers, lists, kinds, options by name.
+** arg.c: reading arguments: numbers, lists, dtypes, options by name.
 */
 #include "bind.h"
 

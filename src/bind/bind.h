@@ -39,8 +39,8 @@ void plb_fill(lua_State *L, pl_tensor **box, pl_tensor *t);
 plb_box *plb_box_at(lua_State *L, int i);
 /* The tensor of argument i, or an error that says what was there instead. */
 pl_tensor *plb_check(lua_State *L, int i);
-/* The same, or NULL if the value is not a tensor; an error if it was released. Not inside a scope.
- */
+/* The same, or NULL if the value is not a tensor; an error if it was released. Not inside a
+ * scope. */
 pl_tensor *plb_test(lua_State *L, int i);
 /* Raises the message in the error slot, blamed on the caller's line, and clears the slot. */
 int plb_raise(lua_State *L);

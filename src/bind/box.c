@@ -11,8 +11,8 @@
 ** Boxes
 */
 
-static const char magic =
-    0; /* its address marks a box, which is cheaper than to compare metatables */
+/* Its address marks a box, which is cheaper than to compare metatables. */
+static const char magic = 0;
 
 static lua_State *last_used; /* a thread whose stack is in use, for the engine's call back */
 
@@ -113,7 +113,7 @@ int plb_result(lua_State *L, bool ok) {
 int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : plb_raise(L); }
 
 /*
-** Memory. Lua's collector sees boxes of 8 bytes, so it is run when the tensors that are alive
+** Memory. Lua's collector sees boxes of some fifty bytes and not the tensors in them, so it is run when the tensors that are alive
 ** pass a limit, which then becomes twice of what is left.
 */
 
@@ -341,8 +341,9 @@ static const plb_function gradient_modes[] = {
 static const plb_function lives[] = {
     {"tidy", tidy,
      "(f, ...)\nCalls f(...) and returns its results. Every tensor made inside that is not "
-     "returned, kept by pl.keep, a parameter or a gradient is released at the end: call each "
-     "training step in it."},
+     "returned, kept by pl.keep, or a parameter is released at the end; the gradients of "
+     "parameters "
+     "stay in their fields grad. Call each training step in it."},
     {"keep", keep,
      "(t)\nKeeps a tensor that was made inside tidy alive beyond its end; returns it."},
     {NULL, NULL, NULL}};

@@ -62,15 +62,24 @@ static int rows_list(lua_State *L) {
   return 1;
 }
 
+/* The member of pl_attr that each type has: "i", "d" or "ints". */
+#define MEMBER(type, word, c_type, member) #member,
+static const char *const members[] = {PL_ATTR_TYPES(MEMBER)};
+#undef MEMBER
+
+static void push_member(lua_State *L, const char *member, const pl_attr *a) {
+  if (!strcmp(member, "ints")) plb_push_ints(L, a->ints);
+  else if (!strcmp(member, "d")) lua_pushnumber(L, a->d);
+  else lua_pushinteger(L, a->i);
+}
+
 static void push_default(lua_State *L, const pl_attr_spec *s) {
   switch (s->type) {
-    case PL_ATTR_REAL: lua_pushnumber(L, s->fallback.d); break;
     case PL_ATTR_BOOL: lua_pushboolean(L, (int)s->fallback.i); break;
     case PL_ATTR_DIM:
     case PL_ATTR_INDEX: lua_pushinteger(L, s->fallback.i + (s->fallback.i >= 0)); break;
-    case PL_ATTR_INT: lua_pushinteger(L, s->fallback.i); break;
     case PL_ATTR_CHOICE: lua_pushstring(L, s->text); break;
-    default: plb_push_ints(L, s->fallback.ints);
+    default: push_member(L, members[s->type], &s->fallback);
   }
 }
 
@@ -107,8 +116,8 @@ static void push_attrs(lua_State *L, const pl_signature *s) {
   }
 }
 
-/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or nil
- */
+/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or
+ * nil */
 static int rows_one(lua_State *L) {
   const pl_op *op = pl_op_find(luaL_checkstring(L, 1));
   if (!op) return lua_pushnil(L), 1;

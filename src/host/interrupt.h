@@ -18,8 +18,8 @@
 void pl_stop_request(void);
 /* Makes coroutine.resume and coroutine.wrap tell which thread runs. */
 void pl_stop_watch(lua_State *L);
-/* Brackets a call from C; leave returns whether a request came, and forgets it if `before` is NULL.
- */
+/* Brackets a call from C; leave returns whether a request came, and forgets it if `before` is
+ * NULL. */
 lua_State *pl_stop_enter(lua_State *L);
 bool pl_stop_leave(lua_State *L, lua_State *before);
 

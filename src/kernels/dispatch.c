@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GENERIC_BYTES = 16, AVX2_BYTES = 32, AVX512_BYTES = 64 }; /* of a vector */
-
 /*
 ** Convolutions of up to 16 floats in width take vectors of 32 bytes even where there are wider
 ** ones: blocks of 32 channels would be half empty. Measured on LeNet-5: 48,000 images/s became
@@ -29,16 +27,19 @@ static bool has_avx512(void) {
 }
 #endif
 
-#define SET(isa_, bytes, narrow_, tables) \
-  static const pl_kernels isa_ = {        \
-      .isa = #isa_, .lanes = bytes / (int)sizeof(pl_real), .narrow = &narrow_, tables};
-#define GENERIC(type, name) .name = &pl_##name##_kernels_generic,
-SET(generic, GENERIC_BYTES, generic, PL_KERNEL_TABLES(GENERIC))
+/* A set: its name, the bytes of its vectors, the set for narrow results. */
+#define DECLARE(isa, type, name) extern const pl_##type##_kernels pl_##name##_kernels_##isa;
+#define FIELD(isa, type, name)   .name = &pl_##name##_kernels_##isa,
+#define SET(isa_, bytes, narrow_)                                        \
+  PL_KERNEL_TABLES(DECLARE, isa_)                                        \
+  static const pl_kernels isa_ = {.isa = #isa_,                          \
+                                  .lanes = bytes / (int)sizeof(pl_real), \
+                                  .narrow = &narrow_,                    \
+                                  PL_KERNEL_TABLES(FIELD, isa_)};
+SET(generic, 16, generic)
 #ifdef PL_HAVE_X86
-#define AVX2(type, name)   .name = &pl_##name##_kernels_avx2,
-#define AVX512(type, name) .name = &pl_##name##_kernels_avx512,
-SET(avx2, AVX2_BYTES, avx2, PL_KERNEL_TABLES(AVX2))
-SET(avx512, AVX512_BYTES, avx2, PL_KERNEL_TABLES(AVX512))
+SET(avx2, 32, avx2)
+SET(avx512, 64, avx2)
 #endif
 
 /* From the widest to the one that runs everywhere. */

@@ -11,8 +11,8 @@ struct pl_kernels {
   const char *isa;
   int lanes;                /* elements of a vector */
   const pl_kernels *narrow; /* the set for what would not fill these vectors */
-#define PL_MEMBER(type, name) const pl_##type##_kernels *name;
-  PL_KERNEL_TABLES(PL_MEMBER)
+#define PL_MEMBER(isa, type, name) const pl_##type##_kernels *name;
+  PL_KERNEL_TABLES(PL_MEMBER, )
 #undef PL_MEMBER
 };
 

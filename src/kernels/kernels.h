@@ -18,25 +18,19 @@
 
 /* All tables: TABLE(type, name) is one of pl_<type>_kernels that a file exports as
  * pl_<name>_kernels_<isa>. */
-#define PL_KERNEL_TABLES(TABLE) \
-  TABLE(math, math)             \
-  TABLE(reduce, reduce)         \
-  TABLE(softmax, softmax)       \
-  TABLE(norm, norm)             \
-  TABLE(channel, channel)       \
-  TABLE(pool, pool)             \
-  TABLE(recurrent, recurrent)   \
-  TABLE(optim, optim)           \
-  TABLE(conv, direct)           \
-  TABLE(conv, winograd)         \
-  TABLE(conv, sparse)           \
-  TABLE(gemm, gemm)             \
-  TABLE(packed, packed)
-
-#define PL_DECLARE(type, name)                                                            \
-  extern const pl_##type##_kernels pl_##name##_kernels_generic, pl_##name##_kernels_avx2, \
-      pl_##name##_kernels_avx512;
-PL_KERNEL_TABLES(PL_DECLARE)
-#undef PL_DECLARE
+#define PL_KERNEL_TABLES(TABLE, isa) \
+  TABLE(isa, math, math)             \
+  TABLE(isa, reduce, reduce)         \
+  TABLE(isa, softmax, softmax)       \
+  TABLE(isa, norm, norm)             \
+  TABLE(isa, channel, channel)       \
+  TABLE(isa, pool, pool)             \
+  TABLE(isa, recurrent, recurrent)   \
+  TABLE(isa, optim, optim)           \
+  TABLE(isa, conv, direct)           \
+  TABLE(isa, conv, winograd)         \
+  TABLE(isa, conv, sparse)           \
+  TABLE(isa, gemm, gemm)             \
+  TABLE(isa, packed, packed)
 
 #endif

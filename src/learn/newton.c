@@ -262,8 +262,8 @@ static bool all_of(const bool *flags, int64_t n) {
   return true;
 }
 
-/* step = about -H^-1 gradient, along = its decision values; decrement [k] = gradient.M^-1 gradient
- */
+/* step = about -H^-1 gradient, along = its decision values; decrement [k] = gradient.M^-1
+ * gradient */
 static bool newton_step(problem *p, double *decrement, pl_newton_report *report) {
   const int64_t size = p->k * p->m;
   double rho[p->k], enough[p->k];

@@ -13,16 +13,16 @@
 
 enum { KEPT = PL_MAX_SAVED - 1 }; /* the hidden tensor's place */
 
-typedef enum { NONE, BY_SIGN, MONOTONE, OTHER } dtype;
+typedef enum { NONE, BY_SIGN, MONOTONE, OTHER } kind;
 
 #define KIND(NAME, name, parameter, kind_) [PL_ACT_##NAME] = kind_,
-static const dtype dtypes[] = {[PL_ACT_NONE] = NONE, PL_ACTIVATIONS(KIND)};
+static const kind kinds[] = {[PL_ACT_NONE] = NONE, PL_ACTIVATIONS(KIND)};
 
-static dtype kind_of(const pl_args *c, int at) { return dtypes[c->attr[at].i]; }
+static kind kind_of(const pl_args *c, int at) { return kinds[c->attr[at].i]; }
 
 static double parameter_of(const pl_args *c, int at) {
   const double slope = c->attr[at + 1].d;
-#define PARAMETER(NAME, name, parameter, dtype) [PL_ACT_##NAME] = parameter,
+#define PARAMETER(NAME, name, parameter, kind) [PL_ACT_##NAME] = parameter,
   const double parameters[] = {[PL_ACT_NONE] = 1, PL_ACTIVATIONS(PARAMETER)};
   return parameters[c->attr[at].i];
 }

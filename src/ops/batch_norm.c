@@ -437,8 +437,8 @@ static bool batch_norm_decompose(pl_args *c) {
   return y != NULL;
 }
 
-#define BN_IN                                   "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
-#define BN_SAMPLE(NAME, name, parameter, dtype) "; " BN_IN " training=true activation=" #name
+#define BN_IN                                  "any[3,2,2,2] any[2] any[2] const[2] constpos[2]"
+#define BN_SAMPLE(NAME, name, parameter, kind) "; " BN_IN " training=true activation=" #name
 PL_OP(
     batch_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias? running_mean? running_var?",
     .attrs = "training:bool=false momentum:real=0.1 eps:real=1e-5 " PL_ACTIVATION_CHOICE

@@ -356,8 +356,8 @@ static double conv2d_flops(const pl_args *c) {
 static double transpose_flops(const pl_args *c) { return products(c->in[0], c->in[1]); }
 static double weight_grad_flops(const pl_args *c) { return products(c->in[0], c->out[0]); }
 
-#define TWO_IMAGES                                "any[1,2,5,5] any[3,2,3,3] any[3]"
-#define CONV_SAMPLE(NAME, name, parameter, dtype) "; " TWO_IMAGES " activation=" #name
+#define TWO_IMAGES                               "any[1,2,5,5] any[3,2,3,3] any[3]"
+#define CONV_SAMPLE(NAME, name, parameter, kind) "; " TWO_IMAGES " activation=" #name
 PL_OP(
     conv2d, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
     .attrs = CONV_ATTRS PL_ACTIVATION_CHOICE " slope:real=0.01 max_pool:int=1",
@@ -383,8 +383,8 @@ PL_OP(
     .shape = conv2d_shape, .forward = conv2d_forward, .gradient = conv2d_rule,
     .fused_gradient = conv2d_fused, .flops = conv2d_flops);
 
-#define TWO_SOURCES                                    "any[1,3,3,3] any[3,2,3,3] any[2]"
-#define TRANSPOSE_SAMPLE(NAME, name, parameter, dtype) "; " TWO_SOURCES " activation=" #name
+#define TWO_SOURCES                                   "any[1,3,3,3] any[3,2,3,3] any[2]"
+#define TRANSPOSE_SAMPLE(NAME, name, parameter, kind) "; " TWO_SOURCES " activation=" #name
 PL_OP(
     conv_transpose2d, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
     .attrs = CONV_ATTRS "output_padding:pair=0 " PL_ACTIVATION_CHOICE " slope:real=0.01",

@@ -1,5 +1,5 @@
 /*
-** elementwise.c: rows and builders of the families in elementwise.def.
+** elementwise.c: rows of the families in elementwise.def.
 */
 #include <math.h>
 #include <string.h>
@@ -55,7 +55,7 @@ static bool unary_forward(pl_args *c) {
   return true;
 }
 
-/* Values that a kernel may read: those of t, or, where the graph forgot them, of g, unused. */
+/* Values that a kernel may read: those of t, or, where the graph did not keep them, of g, unused. */
 static pl_tensor *readable(pl_tensor *t, pl_tensor *g) { return t->storage ? pl_contiguous(t) : g; }
 
 typedef struct {
@@ -203,5 +203,5 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
 #undef HALF
 
 /* The op of each activation. */
-#define ACTIVATION(NAME, name, parameter, dtype) [PL_ACT_##NAME] = &pl_row_##name,
+#define ACTIVATION(NAME, name, parameter, kind) [PL_ACT_##NAME] = &pl_row_##name,
 const pl_op *const pl_activation_ops[] = {PL_ACTIVATIONS(ACTIVATION)};

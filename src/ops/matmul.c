@@ -272,7 +272,7 @@ static double linear_flops(const pl_args *c) {
   return 2.0 * (double)pl_numel(c->out[0]) * (double)c->in[1]->size[1];
 }
 
-#define LINEAR_SAMPLE(NAME, name, parameter, dtype) "; any[3,4] any[5,4] any[5] activation=" #name
+#define LINEAR_SAMPLE(NAME, name, parameter, kind) "; any[3,4] any[5,4] any[5] activation=" #name
 PL_OP(
     linear, .group = PL_GROUP_LAYERS, .inputs = "x weight bias?",
     .attrs = PL_ACTIVATION_CHOICE " slope:real=0.01",

@@ -1,6 +1,5 @@
 /*
-** ops.h: shared by the files of this floor: the loop over strided operands, matrix
-** products.
+** ops.h: shared by the files of this floor: loops over strided operands, broadcasting, dims.
 */
 #ifndef PERILUNE_OPS_PRIVATE_H
 #define PERILUNE_OPS_PRIVATE_H

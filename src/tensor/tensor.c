@@ -108,8 +108,8 @@ int64_t pl_count(pl_ints size) {
   return n;
 }
 
-/* False if the product of the sizes, 0 counted as 1, does not fit: then strides would not either.
- */
+/* False if the product of the sizes, 0 counted as 1, does not fit: then strides would not
+ * either. */
 static bool check_product(int64_t n, pl_ints size) {
   for (int d = 0; d < size.n; d++)
     if (__builtin_mul_overflow(n, PL_MAX(size.v[d], 1), &n))

@@ -1,6 +1,6 @@
 /*
 ** tensor.h: the tensor as the engine's own files see it. This floor knows memory, shapes
-** and strides; `node`, `output` and `grad` are carried for the graph floor, which hooks
+** and strides; `node`, `output` and `grad` are carried for the autograd floor, which hooks
 ** pl_history_drop to learn of a tensor's end.
 */
 #ifndef PERILUNE_TENSOR_H

@@ -1,5 +1,6 @@
 /*
-** algorithm.c: which algorithm computes a convolution. All decisions and their constants are here;
+** algorithm.c: which algorithm computes a convolution. All decisions are here, and their constants
+** (those that others need too are in algorithm.h, the width of narrow results in ../dispatch.c);
 ** each is a comparison of costs in multiply-adds of one lane, or a limit of what an algorithm's
 ** tables or caches hold.
 **
@@ -9,8 +10,9 @@
 **
 ** PERILUNE_CONV=direct, winograd or sparse forces an algorithm wherever it is possible (sparse:
 ** behind a pooling; elsewhere, and in the other directions, the choice is as usual), for
-** measurements and tests. `perilune bench/fit.lua` measures the constants on the processor at hand;
-** those here were measured on two cores of a Zen 4 and of a Sapphire Rapids (docs/design.md).
+** measurements and tests. `perilune bench/fit.lua` measures the costs on the processor at hand, and
+** shows whether the cheaper algorithm is chosen; those here were measured on two cores of a Zen 4
+** (docs/design.md). Limits (..._MAX) are sizes of caches and registers, and are not measured.
 */
 #include "algorithm.h"
 
@@ -25,7 +27,7 @@ enum {
   /* Direct: multiply-adds of a lane that moving one element into a block or back costs. */
   BLOCK_COST = 6,
   /* Direct by images: elements that a thread's block of images may have, input and output: 1 MB,
-   * half of a second-level cache. */
+   * a second-level cache. */
   IMAGES_MAX = 1 << 18,
   /* Direct weight gradient by rows: vectors whose multiply-adds take as long as the loads and
    * stores of a tile's sums. */

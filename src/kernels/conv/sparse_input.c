@@ -6,10 +6,12 @@
 **
 **   rows of c += g weights of (k, c), shifted to where in the pooling window the argmax was
 **
-**   pooling window 2 x 2, window 3 x 3:     | w w w . |   | . . . . |
-**   four shifts, each of four rows          | w w w . |   | . w w w |
-**                                           | w w w . |   | . w w w |   ...
-**                                           | . . . . |   | . w w w |
+**   pooling window 2 x 2, window 5 x 5:     | w w w w w . |   | . . . . . . |
+**   four shifts, each of six rows           | w w w w w . |   | . w w w w w |
+**                                           | w w w w w . |   | . w w w w w |   ...
+**                                           | w w w w w . |   | . w w w w w |
+**                                           | w w w w w . |   | . w w w w w |
+**                                           | . . . . . . |   | . w w w w w |
 **
 ** The weights stand in a table in each of their shifts: from side to side in vectors of their own,
 ** up and down by rows of zeros around them. Compared with all multiply-adds it takes a quarter,

@@ -159,8 +159,8 @@ INLINE even_odd load_pair(const vec *m, int step, int at) {
   return (even_odd){here + opposite, here - opposite};
 }
 
-/* B'd: six inputs. At each point, the coefficients are those of the product of (x - other point).
- */
+/* B'd: six inputs. At each point, the coefficients are those of the product of (x - other
+ * point). */
 INLINE void input_transform(vec *m, int step) {
   const vec x0 = m[0], x1 = m[step], x2 = m[2 * step], x3 = m[3 * step], x4 = m[4 * step];
   m[0] = x4 - (AA + BB) * x2 + AA * BB * x0;
@@ -181,8 +181,8 @@ INLINE void input_adjoint(vec *m, int step) {
   m[4 * step] = v0 + a.even + b.even;
 }
 
-/* Gg: three weights. The values of their polynomial, divided by what the input's product is there.
- */
+/* Gg: three weights. The values of their polynomial, divided by what the input's product is
+ * there. */
 INLINE void filter_transform(vec *m, int step) {
   const vec g0 = m[0], g1 = m[step], g2 = m[2 * step];
   m[0] = N0 * g0;

@@ -248,8 +248,8 @@ static void work_on(const gemm_pass *s, int threads) {
     multiply_item(s, i, id, threads);
 }
 
-/* Slice i of the inner dimension; the later ones add to the first, the last one has the epilogue.
- */
+/* Slice i of the inner dimension; the later ones add to the first, the last one has the
+ * epilogue. */
 static pl_gemm_job slice_of(const pl_gemm_job *job, int64_t slices, int64_t i) {
   const int64_t from = cut_at(job->k, slices, i);
   pl_gemm_job slice = *job;

@@ -27,7 +27,7 @@
   }
 
 #define STEP(group, name, attrs, samples, doc, f) FORWARD_1(k_##name, f)
-#define UNARY(group, name, forget, attrs, samples, doc, f, df, ops)                              \
+#define UNARY(group, name, unsaved, attrs, samples, doc, f, df, ops)                             \
   FORWARD_1(k_##name, f)                                                                         \
   static void k_##name##_grad(ptrdiff_t n, pl_real *restrict out, const pl_real *restrict gs,    \
                               const pl_real *restrict xs, const pl_real *restrict ys, pl_real p, \
@@ -71,12 +71,12 @@
     }                                                                              \
   }
 #define LINEAR(group, name, samples, doc, f, ga_ops, gb_ops) FORWARD_2(k_##name, f)
-#define BINARY(group, name, forget, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
-  FORWARD_2(k_##name, f)                                                            \
-  BACKWARD_2(k_##name##_grad_a, ga)                                                 \
+#define BINARY(group, name, unsaved, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
+  FORWARD_2(k_##name, f)                                                             \
+  BACKWARD_2(k_##name##_grad_a, ga)                                                  \
   BACKWARD_2(k_##name##_grad_b, gb)
-#define HALF(group, name, forget, attrs, samples, doc, f, ga, ga_ops) \
-  FORWARD_2(k_##name, f)                                              \
+#define HALF(group, name, unsaved, attrs, samples, doc, f, ga, ga_ops) \
+  FORWARD_2(k_##name, f)                                               \
   BACKWARD_2(k_##name##_grad_a, ga)
 #include "elementwise.def"
 #undef UNARY
