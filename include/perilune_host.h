@@ -56,8 +56,8 @@ PL_API const char *pl_host_error(const pl_host *host);
 /* Sends everything that scripts write from now on to `write`; NULL: stdout and stderr again. */
 PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
 
-/* Stops what is running: Lua code, coroutines and long C calls raise an error. Async-signal-
- * safe. */
+/* Stops what is running: Lua code, coroutines and long C calls raise an error.
+ * Async-signal-safe. */
 PL_API void pl_host_interrupt(void);
 /* Whether pl_host_interrupt ended the last run. */
 PL_API bool pl_host_interrupted(const pl_host *host);
