@@ -1,4 +1,4 @@
---- The constants of src/kernels/conv/algorithm.c, algorithm.h, dispatch.c and gemm/algorithm.c,
+--- Constants of src/kernels/conv/algorithm.c, algorithm.h, dispatch.c and gemm/algorithm.c,
 -- measured on this processor and printed beside those in use: perilune bench/fit.lua [--seconds S]
 --
 -- Each time is the best of S seconds (0.1 by default), on one thread unless it says otherwise; run it

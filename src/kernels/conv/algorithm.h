@@ -20,7 +20,8 @@ enum {
   PL_WINOGRAD_TAPS = 3,       /* taps of a phase along an axis */
   PL_WINOGRAD_POINTS = 6,     /* interpolation points along an axis, the last one at infinity */
   PL_WINOGRAD_MAX_STRIDE = 2, /* a stride parts the window into that many phases */
-  /* multiply-adds of a lane that transforming one element costs, of the weights and of an image */
+  /* multiply-adds of a lane that transforming one element costs, of the weights and of an image;
+   * Zen 4, `perilune bench/fit.lua` */
   PL_WINOGRAD_WEIGHT_COST = 12,
   PL_WINOGRAD_IMAGE_COST = 20
 };
