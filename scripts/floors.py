@@ -106,7 +106,7 @@ def check_symbols(build):
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--symbols":
         wrong = check_symbols(sys.argv[2])
-    elif len(sys.argv) == 2:
+    elif len(sys.argv) == 2 and not sys.argv[1].startswith("-"):
         wrong = check_includes()
     else:
         sys.exit(__doc__)

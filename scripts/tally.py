@@ -42,7 +42,7 @@ def report(build, test):
 
 
 def main():
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     build = sys.argv[1].rstrip("/")
     suites = [word for suite in sys.argv[2:] for word in ("--suite", suite)]
