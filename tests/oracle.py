@@ -626,12 +626,13 @@ def binary_losses():
 
 
 ACTIVATIONS = {"relu": F.relu, "leaky_relu": F.leaky_relu, "sigmoid": torch.sigmoid,
-               "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "elu": F.elu}
+               "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "elu": F.elu,
+               "selu": F.selu, "hardswish": F.hardswish, "mish": F.mish}
 
 
 def activations():
     """Elementwise, and as attributes of the ops that apply them to their result."""
-    for name in ("gelu", "silu", "elu"):
+    for name in ("gelu", "silu", "elu", "selu", "hardswish", "mish"):
         case(name, ACTIVATIONS[name], [real(2, 3, low=-6, high=6)], second=True)
         case(name, ACTIVATIONS[name], [values([0.0, -0.0, math.inf, math.nan])], grad=False)
     case("elu", lambda x: F.elu(x, 0.5), [real(2, 3)], {"alpha": 0.5}, second=True)
@@ -652,9 +653,54 @@ def activations():
          second=True)
 
 
+#
+# Elementwise, the rest
+#
+
+ODD = [0.0, -0.0, math.inf, -math.inf, math.nan, 0.5, -0.5, 1.5, 2.5, -2.5, 1e30]
+
+
+def more_unaries():
+    for name in ("tan", "sinh", "cosh", "atan", "expm1", "logsigmoid"):
+        case(name, getattr(torch, name, getattr(F, name, None)), [real(2, 3)], second=True)
+    for name in ("log2", "log10", "rsqrt"):
+        case(name, getattr(torch, name), [positive(2, 3)], second=True)
+    for name in ("asin", "acos"):
+        case(name, getattr(torch, name), [real(2, 3, low=-0.95, high=0.95)], second=True)
+    for name in ("round", "ceil", "trunc", "frac"):
+        case(name, getattr(torch, name), [real(3, 3)], grad=name == "frac")
+    case("hardtanh", F.hardtanh, [real(2, 4)], second=True)
+    case("hardtanh", lambda x: F.hardtanh(x, -0.5, 2), [values([-0.5, 2, 0, 3])],
+         {"min_val": -0.5, "max_val": 2})
+    case("hardsigmoid", lambda x: F.relu6(x + 3) / 6, [real(2, 4, low=-6, high=6)])
+    case("nan_to_num", lambda x: x.nan_to_num(1, 2, 3), [values(ODD)],
+         {"nan": 1, "posinf": 2, "neginf": 3})
+    case("nan_to_num", torch.nan_to_num, [values([0, math.nan, -1])])
+    for name in ("isnan", "isinf", "isfinite"):
+        case(name, getattr(torch, name), [values(ODD)], grad=False)
+        case(name, getattr(torch, name), [ints([1, -2])], grad=False)
+    for name in ("tan", "atan", "asin", "acos", "expm1", "log2", "log10", "rsqrt", "round",
+                 "ceil", "trunc", "hardtanh", "hardsigmoid", "logsigmoid"):
+        case(name, getattr(torch, name, getattr(F, name, None)),
+             [values(ODD[:-1] if name == "tan" else ODD)], grad=False)
+
+
+def more_binaries():
+    for a, b in BROADCASTS:
+        case("atan2", torch.atan2, [real(*a), real(*b)], second=True)
+        for name in ("fmod", "remainder"):  # no whole quotient, at which they jump
+            case(name, getattr(torch, name), [real(*a), real(*b) + 0.0037])
+    signs = [values([0.0, -0.0, 0, 1, -1, 5, -5]), values([0, -1, 2, 0, -0.0, -3, 3])]
+    for name in ("atan2", "fmod", "remainder"):
+        case(name, getattr(torch, name), signs, grad=False)
+    case("lerp", torch.lerp, [real(2, 3), real(2, 3), real(2, 3)], second=True)
+    case("lerp", torch.lerp, [real(2, 3), real(3), real(2, 1)])
+    case("lerp", torch.lerp, [real(2, 3), real(2, 3), values(0.75)])
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
-              binary_losses, activations):
+              binary_losses, activations, more_unaries, more_binaries):
     group()
 
 version = torch.__version__.split("a")[0]

@@ -1,6 +1,8 @@
 /*
 ** compare.c: elementwise comparison of any dtypes, giving uint8, and where.
 */
+#include <math.h>
+
 #include "ops.h"
 
 typedef struct {
@@ -78,12 +80,24 @@ COMPARE(ge, GE, "1 where a >= b, else 0 (uint8)")
 #undef COMPARE
 
 /*
-** isnan, any, all
+** isnan, isinf, isfinite, any, all
 */
 
 static bool isnan_decompose(pl_args *c) {
   c->out[0] = pl_ne(c->in[0], c->in[0]);
   return c->out[0] != NULL;
+}
+
+/* Integers are finite. */
+static pl_tensor *magnitude(pl_tensor *x) { return x->dtype == PL_REAL ? pl_abs(x) : x; }
+static pl_tensor *infinity(void) { return pl_full(PL_REAL, PL_ALL_DIMS, INFINITY); }
+
+static bool isinf_decompose(pl_args *c) {
+  return (c->out[0] = pl_eq(magnitude(c->in[0]), infinity())) != NULL;
+}
+
+static bool isfinite_decompose(pl_args *c) {
+  return (c->out[0] = pl_lt(magnitude(c->in[0]), infinity())) != NULL;
 }
 
 static bool some_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, PL_ALL_DIMS); }
@@ -102,6 +116,9 @@ static bool some_forward(pl_args *c) {
   PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "x", .doc = doc_, .samples = "bool[3,4]", \
         .nograd = true, __VA_ARGS__);
 TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .decompose = isnan_decompose)
+TEST_ROW(isinf, "1 where x is infinite, else 0 (uint8)", .decompose = isinf_decompose)
+TEST_ROW(isfinite, "1 where x is neither infinite nor NaN, else 0 (uint8)",
+         .decompose = isfinite_decompose)
 TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
          .forward = some_forward)
 TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)", .shape = some_shape,

@@ -1,6 +1,7 @@
 /*
 ** elementwise.c: rows of the families in elementwise.def.
 */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -142,6 +143,14 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
   return pl_eq(pl_add(pl_abs(a), pl_abs(b)), pl_zero());
 }
 
+static pl_tensor *number(double v) { return pl_full(PL_REAL, PL_ALL_DIMS, v); }
+
+/* t + x sigmoid(x) (1 - t^2), where t = tanh(softplus(x)) */
+static pl_tensor *mish_slope(pl_tensor *x, pl_tensor *t) {
+  pl_tensor *rest = pl_affine(pl_square(t), -1, 1);
+  return pl_add(t, pl_mul(pl_mul(x, pl_sigmoid(x)), rest));
+}
+
 #define G gout[0]
 #define X c->in[0]
 #define A c->in[0]
@@ -201,6 +210,47 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
 #undef LINEAR
 #undef BINARY
 #undef HALF
+
+/*
+** Compositions
+*/
+
+static bool frac_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0)) return false;
+  return (c->out[0] = pl_sub(X, pl_trunc(X))) != NULL;
+}
+
+static bool lerp_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0) || !pl_need_real(c, 1) || !pl_need_real(c, 2)) return false;
+  return (c->out[0] = pl_add(A, pl_mul(c->in[2], pl_sub(B, A)))) != NULL;
+}
+
+/* An infinity among the attributes stands for the largest number. */
+static double bounded(double v) {
+  const double largest = sizeof(pl_real) == sizeof(float) ? (double)FLT_MAX : DBL_MAX;
+  return PL_MAX(-largest, PL_MIN(v, largest));
+}
+
+static bool nan_to_num_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0)) return false;
+  pl_tensor *y = pl_where(pl_isnan(X), number(P), X);
+  y = pl_where(pl_eq(X, number(INFINITY)), number(bounded(Q)), y);
+  c->out[0] = pl_where(pl_eq(X, number(-INFINITY)), number(bounded(c->attr[2].d)), y);
+  return c->out[0] != NULL;
+}
+
+PL_OP(frac, .group = PL_GROUP_ELEMENTWISE, .inputs = "x",
+      .doc = "x - trunc(x): what comes after the point", .samples = "any[3,4]",
+      .decompose = frac_decompose);
+PL_OP(lerp, .group = PL_GROUP_ARITHMETIC, .inputs = "start end weight",
+      .doc = "start + weight (end - start); all broadcast",
+      .samples = "any[3,4] any[3,4] any[]; any[2,3] any[3] any[2,1]", .decompose = lerp_decompose);
+PL_OP(nan_to_num, .group = PL_GROUP_ELEMENTWISE, .inputs = "x",
+      .attrs = "nan:real=0 posinf:real=inf neginf:real=-inf",
+      .doc =
+          "x with other numbers for NaN and the infinities; without posinf and neginf these become "
+          "the largest numbers that there are",
+      .samples = "any[3,4]", .decompose = nan_to_num_decompose);
 
 /* The op of each activation. */
 #define ACTIVATION(NAME, name, parameter, kind) [PL_ACT_##NAME] = &pl_row_##name,

@@ -36,6 +36,7 @@ static pl_tensor *make_input(const char *word, bool *wanted) {
   bool positive = strstr(word, "pos") && strstr(word, "pos") < bracket;
   if (index) pl_uniform(t, 1, atoi(word + 5) + 1);
   else if (bits) pl_bernoulli(t, 0.5);
+  else if (!strncmp(word, "unit", 4)) pl_uniform(t, 0.1, 0.9);
   else if (positive) pl_uniform(t, 0.5, 1.5);
   else pl_normal(t, 0, 1);
   if (*wanted) pl_set_requires_grad(t, true);

@@ -10,6 +10,7 @@ local makers = {}
 
 function makers.any(size) return pl.randn(size), true end
 function makers.pos(size) return pl.rand(size) + 0.5, true end
+function makers.unit(size) return 0.1 + 0.8 * pl.rand(size), true end
 function makers.const(size) return pl.randn(size), false end
 function makers.constpos(size) return pl.rand(size) + 0.5, false end
 function makers.bool(size) return pl.empty(size, "uint8"):bernoulli_(0.5), false end
