@@ -4,7 +4,8 @@
 usage: embed.py OUTPUT.c FOLDER
 
 FOLDER is the source tree's lua/. The output is left alone if it would say the same, so that each
-build can look for new files. The table that it defines is declared in src/host/module.h. Tracebacks name the chunks perilune/nn.lua and so on.
+build can look for new files. The table that it defines is declared in src/host/module.h. Tracebacks
+name the chunks perilune/nn.lua and so on.
 """
 
 import os

@@ -95,7 +95,8 @@ bool pl_apply_custom(const pl_op *op, int n_in, pl_tensor *const *in, pl_custom 
 /* Lets go of one reference. */
 void pl_custom_release(pl_custom *custom);
 
-/* Ends the span of a call, or of a gradient by the inputs of `needs_grad`, whose results are gin. */
+/* Ends the span of a call, or of a gradient by the inputs of `needs_grad`, whose results are
+ * gin. */
 void pl_span_end_call(pl_span *s, const pl_args *c, bool ok);
 void pl_span_end_gradient(pl_span *s, const pl_args *c, bool fused, pl_tensor *const *gout,
                           unsigned needs_grad, pl_tensor *const *gin, bool ok);

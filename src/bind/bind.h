@@ -95,6 +95,7 @@ typedef struct {
  * at 1 and to the methods of tensors at 2; either may be NULL. */
 void plb_add(lua_State *L, const char *group, const plb_function *functions,
              const plb_function *methods);
+/* Lists one name under the title of its group. */
 void plb_add_to_group(lua_State *L, const char *group, const char *name);
 
 /*

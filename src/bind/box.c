@@ -113,8 +113,8 @@ int plb_result(lua_State *L, bool ok) {
 int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : plb_raise(L); }
 
 /*
-** Memory. Lua's collector sees boxes of some fifty bytes and not the tensors in them, so it is run when the tensors that are alive
-** pass a limit, which then becomes twice of what is left.
+** Memory. Lua's collector sees boxes of some fifty bytes and not the tensors in them, so it is run
+** when the tensors that are alive pass a limit, which then becomes twice of what is left.
 */
 
 enum { SMALLEST_LIMIT = 64 << 20 };

@@ -35,7 +35,8 @@ static int tensor_backward(lua_State *L) {
   return pl_backward(t, seed, retain, create) ? 0 : plb_raise(L);
 }
 
-/* What a backward pass calls back: function `f` of the stack, with places in the list of leaves, from 1. */
+/* What a backward pass calls back: function `f` of the stack, with places in the list of leaves,
+ * from 1. */
 typedef struct {
   lua_State *L;
   int f, m;

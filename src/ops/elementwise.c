@@ -56,7 +56,8 @@ static bool unary_forward(pl_args *c) {
   return true;
 }
 
-/* Values that a kernel may read: those of t, or, where the graph did not keep them, of g, unused. */
+/* Values that a kernel may read: those of t, or, where the graph did not keep them, of g,
+ * unused. */
 static pl_tensor *readable(pl_tensor *t, pl_tensor *g) { return t->storage ? pl_contiguous(t) : g; }
 
 typedef struct {

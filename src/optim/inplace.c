@@ -26,7 +26,7 @@ static double divide(double x, double y, double scale, double alpha) {
   return x / y;
 }
 
-/* Any kinds and layouts, element by element. */
+/* Any dtypes and layouts, element by element. */
 static bool update_each(pl_tensor *x, pl_tensor *y, update *f, double scale, double alpha) {
   int64_t n = pl_numel(x);
   for (int64_t i = 0; i < n; i++)

@@ -5,20 +5,7 @@ set -u
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# check WHAT COMMAND...
-check() {
-  what=$1
-  shift
-  if "$@" >"$work/log" 2>&1; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "not ok: $what"
-    sed 's/^/    /' "$work/log" | tail -n 20
-  fi
-}
+. tests/check.sh
 
 tree=$work/tree
 mkdir "$tree"
@@ -110,5 +97,4 @@ echo '#include "../ops/ops.h"' >"$tree/src/tensor/up.h"
 check "an include that looks up ends the build" sh -c "! ninja -C '$tree/build' >'$work/up' 2>&1 &&
   grep -q 'tensor includes ../ops/ops.h: it may know base' '$work/up'"
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+count

@@ -5,16 +5,15 @@ set -u
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# check WHAT CONDITION...
-check() {
-  what=$1
-  shift
-  if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "not ok: $what"; cat "$work/log"; fi
+. tests/check.sh
+run() {
+  "$@" >"$work/log" 2>&1
+  status=$?
+  cat "$work/log"
+  return $status
 }
-fetch() { PERILUNE_DATA_URL=$mirror scripts/fetch-data.sh "$@" >"$work/log" 2>&1; }
-says() { grep -q "$1" "$work/log"; }
+fetch() { run env PERILUNE_DATA_URL="$mirror" scripts/fetch-data.sh "$@"; }
+says() { grep -q "$1" "$work/log" || { cat "$work/log"; false; }; }
 not() { ! "$@"; }
 
 # The hashes are those of the real files, so a folder of other files must be refused ...
@@ -51,7 +50,6 @@ printf '#!/bin/sh\nexit 1\n' >"$work/bin/dpkg-query"
 printf '#!/bin/sh\necho 0\n' >"$work/bin/id"
 printf '#!/bin/sh\necho "$@" >>"%s"\n[ "$1" != update ]\n' "$work/apt" >"$work/bin/apt-get"
 chmod +x "$work"/bin/*
-run() { "$@" >"$work/log" 2>&1; }
 check "it installs without a list" run env PATH="$work/bin:$PATH" scripts/install.sh test
 check "and says so" says "some lists of packages could not be had"
 check "all that is missing" grep -q "install .* gcc .* lua5.4 " "$work/apt"
@@ -65,5 +63,4 @@ check "an unknown part of the tests is refused" not run scripts/test.sh -k float
 check "and named" says "'fast'; float, double, asan or clang expected"
 check "an unknown regime is refused" not run scripts/regime.sh nothing
 check "and named" says "'nothing' is no file of tests/regime"
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+count

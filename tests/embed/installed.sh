@@ -3,17 +3,12 @@
 # searches its own default places, below the folder. tests/embed/installed.sh BUILD
 set -u
 root=$(mktemp -d)
+work=$root
 trap 'rm -rf "$root"' EXIT
 usr=$root/usr/local
-passed=0 failed=0
+. tests/check.sh
 PATH=$PATH:/usr/sbin:/sbin
 
-# check WHAT CONDITION...
-check() {
-  what=$1
-  shift
-  if "$@" 2>"$root/log"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "not ok: $what"; cat "$root/log"; fi
-}
 # below SEPARATOR LIST: the absolute paths of the list, below the folder
 below() { printf '%s\n' "$2" | tr "$1" '\n' | sed -n "s|^/|$root/|p" | paste -s -d "$1" -; }
 equal() { [ "$1" = "$2" ] || { echo "'$1', expected '$2'" >&2; false; }; }
@@ -39,5 +34,4 @@ check "and can be compiled" compile static "$(libs --static)"
 check "and runs" equal "$("$root/static")" "1 passed, 0 failed"
 check "the program needs nothing beside it" \
   equal "$(cd "$root" && "$usr/bin/perilune" -e 'print(pl.nn.Linear(2, 3))')" "Linear(2, 3)  bias [3], weight [3,2]"
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+count

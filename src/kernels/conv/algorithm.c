@@ -11,8 +11,8 @@
 ** PERILUNE_CONV=direct, winograd or sparse forces an algorithm wherever it is possible (sparse:
 ** behind a pooling; elsewhere, and in the other directions, the choice is as usual), for
 ** measurements and tests. `perilune bench/fit.lua` measures BLOCK_COST and Winograd's two costs on
-** the processor at hand, by forward passes, and shows whether the cheaper algorithm is chosen; those
-** here were measured on two cores of a Zen 4 (docs/design.md). TILE_COST is an estimate. Limits
+** the processor at hand, by forward passes, and shows whether the cheaper algorithm is chosen;
+** those here were measured on two cores of a Zen 4 (docs/design.md). TILE_COST is an estimate. Limits
 ** (..._MAX) are sizes of caches and registers, and are not measured.
 */
 #include "algorithm.h"
