@@ -53,8 +53,8 @@ function perilune.is_tensor(value)
   return check.is_tensor(value)
 end
 
---- Whether there is a file.
--- @param path string
+--- Whether there is a file or folder: `if not pl.file_exists "net.safetensors" then ... end`.
+-- @param path string; it is an error if it is empty or none
 -- @return boolean
 function perilune.file_exists(path)
   return (blaming(core.file_size, path)) ~= nil

@@ -18,6 +18,10 @@
 #define PL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PL_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* n / by, rounded up; and n, rounded up to a multiple of `to`. n is not negative. */
+static inline int64_t pl_ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
+static inline int64_t pl_round_up(int64_t n, int64_t to) { return pl_ceil_div(n, to) * to; }
+
 /* Elements below which a loop over memory stays on one thread. */
 enum { PL_GRAIN = 16384 };
 

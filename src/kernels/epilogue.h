@@ -8,7 +8,7 @@
 **
 ** A slope of 1 is no activation, 0 ReLU, another leaky ReLU (Maas, Hannun and Ng 2013). Their
 ** derivative is a matter of the result's sign, so nothing else need be kept and nothing is read or
-** written twice. Other activations (activations.def) are a pass of their own after the kernel.
+** written twice. Other activations are a pass of their own after the kernel.
 **
 ** A slope of 0 is a case of its own, for 0 times infinity is NaN.
 */

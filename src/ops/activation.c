@@ -27,7 +27,12 @@ static double parameter_of(const pl_args *c, int at) {
   return parameters[c->attr[at].i];
 }
 
+enum { N_ACTIVATIONS = sizeof kinds / sizeof *kinds };
+
 bool pl_check_activation(const pl_args *c, int at, bool pooled) {
+  if (c->attr[at].i < 0 || c->attr[at].i >= N_ACTIVATIONS)
+    return pl_op_fail(c, "activation %lld is not known; this library has %d",
+                      (long long)c->attr[at].i, N_ACTIVATIONS);
   if (kind_of(c, at) == BY_SIGN && !(parameter_of(c, at) >= 0))
     return pl_op_fail(c, "slope is %g, expected 0 or more", c->attr[at + 1].d);
   if (pooled && kind_of(c, at) == OTHER)

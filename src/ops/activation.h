@@ -7,7 +7,7 @@
 #define PERILUNE_ACTIVATION_H
 
 #include "../autograd/autograd.h"
-#include "../kernels/activations.def"
+#include "activations.def"
 
 extern const pl_op *const pl_activation_ops[];
 

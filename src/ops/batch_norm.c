@@ -4,7 +4,6 @@
 #include <math.h>
 #include <omp.h>
 
-#include "activation.h"
 #include "ops.h"
 
 /*

@@ -1,5 +1,5 @@
 /*
-** compare.c: elementwise comparison of any dtypes, giving uint8, and where.
+** compare.c: elementwise comparison and tests of any dtypes, giving uint8; any, all, and where.
 */
 #include <math.h>
 
@@ -102,10 +102,12 @@ static bool isfinite_decompose(pl_args *c) {
 
 static bool some_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, PL_ALL_DIMS); }
 
-/* any looks for an element that is not 0, all for one that is. */
+/* What an op looks for: any for an element that is not 0, all for one that is. */
+static const bool looks_for_any = true, looks_for_all = false;
+
 static bool some_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
-  bool any = c->op->name[1] == 'n', found = false;
+  bool any = *(const bool *)c->op->data, found = false;
   int64_t n = pl_numel(x);
   for (int64_t i = 0; i < n && !found; i++) found = (pl_at(x, i) != 0) == any;
   *pl_uint8s(c->out[0]) = found == any;
@@ -120,9 +122,9 @@ TEST_ROW(isinf, "1 where x is infinite, else 0 (uint8)", .decompose = isinf_deco
 TEST_ROW(isfinite, "1 where x is neither infinite nor NaN, else 0 (uint8)",
          .decompose = isfinite_decompose)
 TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
-         .forward = some_forward)
+         .forward = some_forward, .data = &looks_for_any)
 TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)", .shape = some_shape,
-         .forward = some_forward)
+         .forward = some_forward, .data = &looks_for_all)
 #undef TEST_ROW
 
 /*

@@ -10,31 +10,15 @@
 ** conv_transpose2d is conv2d_input_grad with a bias and an activation, in PyTorch's terms; its
 ** gradients are the same three.
 */
-#include "activation.h"
 #include "ops.h"
 
 enum { STRIDE, PADDING, DILATION, SIZE, ACTIVATION = SIZE, SLOPE, MAX_POOL };
-enum { OUTPUT_PADDING = SIZE, TRANSPOSE_ACTIVATION, TRANSPOSE_SLOPE };
+enum { OUTPUT_PADDING = SIZE, TRANSPOSE_ACTIVATION };
 #define CONV_ATTRS "stride:pair=1 padding:pair=0 dilation:pair=1 "
 
 /*
 ** Shapes
 */
-
-/* Height and width from a pair; a single number stands for both. */
-static void get_pair(const pl_attr *a, int64_t v[2]) {
-  v[0] = a->ints.v[0];
-  v[1] = a->ints.v[a->ints.n > 1];
-}
-
-static bool get_pair_from(const pl_args *c, int attr, const char *name, int64_t least,
-                          int64_t v[2]) {
-  get_pair(&c->attr[attr], v);
-  if (c->attr[attr].ints.n == 1 || c->attr[attr].ints.n == 2)
-    if (v[0] >= least && v[1] >= least && v[0] <= INT32_MAX && v[1] <= INT32_MAX) return true;
-  return pl_op_fail(c, "%s %lld,%lld: two integers of at least %lld expected", name,
-                    (long long)v[0], (long long)v[1], (long long)least);
-}
 
 static int64_t out_size(const pl_conv *p, int axis, int64_t in, int64_t window) {
   int64_t room = in + 2 * p->pad[axis] - p->dil[axis] * (window - 1) - 1;
@@ -45,9 +29,9 @@ static int64_t out_size(const pl_conv *p, int axis, int64_t in, int64_t window) 
 static bool geometry(const pl_args *c, pl_ints x, pl_ints w, pl_conv *p) {
   *p = (pl_conv){
       .n = x.v[0], .c = x.v[1], .h = x.v[2], .w = x.v[3], .k = w.v[0], .r = w.v[2], .s = w.v[3]};
-  if (!get_pair_from(c, STRIDE, "stride", 1, p->stride) ||
-      !get_pair_from(c, PADDING, "padding", 0, p->pad) ||
-      !get_pair_from(c, DILATION, "dilation", 1, p->dil))
+  if (!pl_get_pair(c, STRIDE, "stride", 1, p->stride) ||
+      !pl_get_pair(c, PADDING, "padding", 0, p->pad) ||
+      !pl_get_pair(c, DILATION, "dilation", 1, p->dil))
     return false;
   if (p->r < 1 || p->s < 1)
     return pl_op_fail(c, "the window is %lld x %lld, expected at least 1 x 1", (long long)p->r,
@@ -175,10 +159,9 @@ static bool transpose_geometry(const pl_args *c, pl_conv *p) {
   if (x->size[1] != w->size[0])
     return pl_op_fail(c, "x is %s, weight %s: %lld input channels against %lld", PL_DESCRIBE(x),
                       PL_DESCRIBE(w), (long long)x->size[1], (long long)w->size[0]);
-  if (!get_pair_from(c, STRIDE, "stride", 1, stride) ||
-      !get_pair_from(c, PADDING, "padding", 0, pad) ||
-      !get_pair_from(c, DILATION, "dilation", 1, dil) ||
-      !get_pair_from(c, OUTPUT_PADDING, "output_padding", 0, more))
+  if (!pl_get_pair(c, STRIDE, "stride", 1, stride) || !pl_get_pair(c, PADDING, "padding", 0, pad) ||
+      !pl_get_pair(c, DILATION, "dilation", 1, dil) ||
+      !pl_get_pair(c, OUTPUT_PADDING, "output_padding", 0, more))
     return false;
   for (int d = 0; d < 2; d++) {
     if (more[d] >= stride[d])

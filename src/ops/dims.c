@@ -25,3 +25,13 @@ pl_ints pl_without(pl_ints size, int64_t d, bool keepdim) {
   size.n--;
   return size;
 }
+
+bool pl_get_pair(const pl_args *c, int attr, const char *name, int64_t least, int64_t v[2]) {
+  const pl_ints *a = &c->attr[attr].ints;
+  v[0] = a->v[0];
+  v[1] = a->v[a->n > 1];
+  if (a->n == 1 || a->n == 2)
+    if (v[0] >= least && v[1] >= least && v[0] <= INT32_MAX && v[1] <= INT32_MAX) return true;
+  return pl_op_fail(c, "%s %lld,%lld: two integers of at least %lld expected", name,
+                    (long long)v[0], (long long)v[1], (long long)least);
+}

@@ -1,11 +1,11 @@
 /*
-** elementwise.c: rows of the families in elementwise.def.
+** elementwise.c: rows of the families in elementwise.def, some that are composed of them, and the op
+** of each activation.
 */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "activation.h"
 #include "ops.h"
 
 /*

@@ -3,7 +3,6 @@
 */
 #include <string.h>
 
-#include "activation.h"
 #include "ops.h"
 
 /*
@@ -217,9 +216,9 @@ static bool linear_forward(pl_args *c) {
                    .ldb = k,
                    .ldc = n,
                    .tb = true};
-  pl_epilogue e = {.slope = pl_act_epilogue(c, ACTIVATION)};
-  if (!bias && e.slope != 1) bias = pl_full(PL_REAL, pl_list(n), 0);
-  if (bias) e.bias = pl_reals(bias), j.epilogue = &e;
+  const pl_epilogue e = {.bias = bias ? pl_reals(bias) : NULL,
+                         .slope = pl_act_epilogue(c, ACTIVATION)};
+  if (bias || e.slope != 1) j.epilogue = &e;
   return !pl_error() && pl_gemm(&j) && pl_activate(c, ACTIVATION, y);
 }
 

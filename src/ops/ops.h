@@ -29,6 +29,9 @@ typedef struct {
 pl_split pl_split_at(const pl_tensor *t, int64_t dim);
 /* A size with dimension d removed, or kept as 1. */
 pl_ints pl_without(pl_ints size, int64_t d, bool keepdim);
+/* Height and width from an attribute that is a pair, of which a single number stands for both; false
+ * with a message unless both are at least `least`. */
+bool pl_get_pair(const pl_args *c, int attr, const char *name, int64_t least, int64_t v[2]);
 /* A tensor of channels in the shape that broadcasts over x [n,c,...]; NULL stays NULL. */
 pl_tensor *pl_over_channels(pl_tensor *t, const pl_tensor *x);
 /* What flows back to images [n,c,h,w] from their pooling, whose maxima were at these positions. */

@@ -15,15 +15,6 @@ enum { SIZE, STRIDE, PADDING, INPUT };
 ** Shapes
 */
 
-static bool get_pair(const pl_args *c, int attr, const char *name, int64_t least, int64_t v[2]) {
-  const pl_ints *a = &c->attr[attr].ints;
-  v[0] = a->v[0];
-  v[1] = a->v[a->n > 1];
-  if (v[0] >= least && v[1] >= least && v[0] <= INT32_MAX && v[1] <= INT32_MAX) return true;
-  return pl_op_fail(c, "%s %lld,%lld: two integers of at least %lld expected", name,
-                    (long long)v[0], (long long)v[1], (long long)least);
-}
-
 static int64_t out_size(const pl_pool *p, int axis, int64_t in) {
   int64_t room = in + 2 * p->pad[axis] - p->size[axis];
   return room < 0 || !in ? 0 : room / p->stride[axis] + 1;
@@ -32,8 +23,9 @@ static int64_t out_size(const pl_pool *p, int axis, int64_t in) {
 /* The geometry over `planes` images of h x w. */
 static bool geometry(const pl_args *c, int64_t planes, int64_t h, int64_t w, pl_pool *p) {
   *p = (pl_pool){.planes = planes, .h = h, .w = w};
-  if (!get_pair(c, SIZE, "size", 1, p->size) || !get_pair(c, STRIDE, "stride", 0, p->stride) ||
-      !get_pair(c, PADDING, "padding", 0, p->pad))
+  if (!pl_get_pair(c, SIZE, "size", 1, p->size) ||
+      !pl_get_pair(c, STRIDE, "stride", 0, p->stride) ||
+      !pl_get_pair(c, PADDING, "padding", 0, p->pad))
     return false;
   for (int axis = 0; axis < 2; axis++) {
     if (!p->stride[axis]) p->stride[axis] = p->size[axis];

@@ -102,7 +102,7 @@ static bool forward(pl_args *c, layout l) {
       continue;
     }
     pl_real scale = w ? s[r] * w[r % l.channels] : s[r], shift = b ? b[r % l.channels] : 0;
-    PL_KERNELS(norm)->scale_shift(l.n, to, from, scale, shift - m[r] * scale, 1);
+    PL_KERNELS(norm)->scale_shift(l.n, to, from, scale, shift - m[r] * scale);
   }
   return pl_save(c, 0, mean) && pl_save(c, 1, rstd);
 }

@@ -6,8 +6,6 @@
 
 #include "ops.h"
 
-enum { MAX_TEXT = PL_TEXT };
-
 static pl_ints as_dims(int rank) {
   pl_ints d = {.n = rank};
   for (int i = 0; i < rank; i++) d.v[i] = i;
@@ -36,7 +34,7 @@ static bool resolve_size(const pl_args *c, pl_ints *size) {
   if (fits && hole >= 0 && known > 0 && n % known == 0) size->v[hole] = n / known;
   if (!fits || pl_count(*size) != n || (hole >= 0 && known == 0))
     return pl_op_fail(c, "%s has %lld elements, which do not fit [%s]", PL_DESCRIBE(c->in[0]),
-                      (long long)n, pl_size_text(c->attr[0].ints, (char[MAX_TEXT]){0}, MAX_TEXT));
+                      (long long)n, pl_size_text(c->attr[0].ints, (char[PL_TEXT]){0}, PL_TEXT));
   return true;
 }
 
@@ -80,7 +78,7 @@ static bool expand_forward(pl_args *c) {
   }
   if (!fits)
     return pl_op_fail(c, "%s does not expand to [%s]", PL_DESCRIBE(x),
-                      pl_size_text(c->attr[0].ints, (char[MAX_TEXT]){0}, MAX_TEXT));
+                      pl_size_text(c->attr[0].ints, (char[PL_TEXT]){0}, PL_TEXT));
   return view(c, size, stride, x->offset);
 }
 

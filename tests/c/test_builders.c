@@ -94,12 +94,31 @@ static void test_newer_callers(void **state) {
   pl_scope_end();
 }
 
+/* Values that Lua cannot give, and a builder can. */
+static void check_message(const pl_tensor *y, const char *message) {
+  assert_null(y);
+  assert_non_null(pl_error());
+  assert_non_null(strstr(pl_error(), message));
+  pl_error_clear();
+}
+
+static void test_values_out_of_range(void **state) {
+  (void)state;
+  pl_scope_begin();
+  pl_tensor *x = pl_full(PL_REAL, pl_list(1, 1, 4, 4), 1), *m = pl_full(PL_REAL, pl_list(2, 2), 1);
+  check_message(pl_linear(m, m, NULL, 1000, 0), "linear: activation 1000 is not known");
+  check_message(pl_linear(m, m, NULL, -1, 0), "linear: activation -1 is not known");
+  check_message(pl_avg_pool2d(x, pl_list(2, 2, 2), pl_list(2), pl_list(0)),
+                "size 2,2: two integers of at least 1 expected");
+  check_message(pl_avg_pool2d(x, PL_ALL_DIMS, pl_list(2), pl_list(0)), "avg_pool2d: size");
+  pl_scope_end();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_builder),
-      cmocka_unit_test(test_batch_norm),
-      cmocka_unit_test(test_fewer_attributes),
-      cmocka_unit_test(test_newer_callers),
+      cmocka_unit_test(test_every_builder),       cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_fewer_attributes),    cmocka_unit_test(test_newer_callers),
+      cmocka_unit_test(test_values_out_of_range),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

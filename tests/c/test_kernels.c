@@ -300,8 +300,14 @@ static void test_extremes(void **state) {
     m->silu(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == inf && y[5] == (pl_real)1e30f && y[6] == 0 && y[7] == 200);
     pl_real bias[] = {0}, one[] = {-inf};
-    sets[s]->norm->bias_act(1, 1, one, bias, 0);
+    sets[s]->norm->bias_act(1, 1, one, 1, bias, 0);
     assert_true(one[0] == 0);
+    m->leaky_relu(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[8] == 0);
+    pl_real pairs[] = {1, -2, 9, -4, 3, 9}; /* of two, every three; no bias */
+    sets[s]->norm->bias_act(2, 2, pairs, 3, NULL, 0);
+    assert_true(pairs[0] == 1 && pairs[1] == 0 && pairs[2] == 9);
+    assert_true(pairs[3] == 0 && pairs[4] == 3 && pairs[5] == 9);
   }
 }
 

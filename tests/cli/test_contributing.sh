@@ -21,7 +21,7 @@ UNARY(ACTIVATIONS, softsign, PL_UNSAVED_OUT, "", "any[3,4]", "x / (1 + |x|)",
 END
 
 # An activation of linear and its like: one line.
-sed -i 's/^  ROW(RELU, .*/&\n  ROW(SOFTSIGN, softsign, 0, MONOTONE) \\/' "$tree/src/kernels/activations.def"
+sed -i 's/^  ROW(MISH, .*/& \\\n  ROW(SOFTSIGN, softsign, 0, MONOTONE)/' "$tree/src/ops/activations.def"
 
 # Another op: its function and its row in one file.
 cat >>"$tree/src/ops/reduce.c" <<'END'

@@ -59,7 +59,7 @@ function T.test_swap()
 end
 
 function T.test_means_of_another_network()
-  local net, copy = nn.Linear(2, 1), nn.Linear(2, 1):requires_grad_(false)
+  local net, copy = nn.Linear(2, 1), nn.Linear(2, 1)
   local average = optim.average(net:parameters(), {decay = 0.5, means = copy:parameters()})
   average:update()
   lu.assertEquals(copy.weight:totable(), net.weight:totable())
@@ -94,6 +94,7 @@ function T.test_messages()
   local p = nn.parameter(pl.ones(2))
   local function fails(message, ...) lu.assertErrorMsgContains(message, optim.average, ...) end
   fails("average: list of tensors expected, got nil")
+  fails("average: parameter 1: tensor expected, got number", {1})
   fails("average: decay: number in [0, 1) expected, got 1", {p}, {decay = 1})
   fails("average: unknown option 'rate'; known: decay, means, warmup", {p}, {rate = 1})
   fails("average: 0 means for 1 parameters", {p}, {means = {}})
@@ -103,6 +104,8 @@ function T.test_messages()
                             average.load_state_dict, average, {})
   lu.assertErrorMsgContains("load_state_dict of an average: no means for 1 parameters",
                             average.load_state_dict, average, {n = 1})
+  lu.assertErrorMsgContains("load_state_dict of an average: what state_dict gave expected",
+                            average.load_state_dict, average, {n = -1})
 end
 
 return T

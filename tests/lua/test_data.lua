@@ -527,4 +527,12 @@ function T.test_fashion_mnist()
   eq({#test.labels, test.name}, {10000, "Fashion-MNIST test"})
 end
 
+function T.test_names_of_sets()
+  lu.assertErrorMsgContains("images: there is no set 'cifar'; known are fashion-mnist, mnist",
+                            data.images, {name = "cifar"})
+  lu.assertErrorMsgContains("images: there are no drawn images for 'mnist', only for 'fashion-mnist'",
+                            data.images, {name = "mnist", data = "synthetic"})
+  lu.assertEquals(data.images({name = "fashion-mnist", data = "synthetic", n = 3}).labels:size(1), 3)
+end
+
 return T

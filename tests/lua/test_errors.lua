@@ -7,7 +7,7 @@ local pl = require "perilune"
 local core = require "perilune.core"
 
 local T = {}
--- The words of src/kernels/activations.def.
+-- The words of src/ops/activations.def.
 local activations = core.docs.linear:match("activation=([^,]+)"):gsub('"', "")
 
 local groups = {}

@@ -149,6 +149,23 @@ function T.test_an_error_in_a_step_is_the_scripts()
   lu.assertStrMatches(select(2, pcall(opt.step, opt)), "[^\n]*test_optim_new.lua:%d+: stop")
 end
 
+function T.test_a_table_among_the_options_is_copied_whole()
+  local seen
+  local Tabled = optim.new {
+    name = "Tabled", options = {lr = 1, extra = {2, name = "a"}},
+    step = function(_, _, _, o) seen = o.extra end,
+  }
+  local given, p = {3, name = "b"}, nn.parameter(pl.ones(1))
+  local opt = Tabled({p}, {extra = given})
+  given.name = "c"
+  p.grad = pl.ones(1)
+  opt:step()
+  lu.assertEquals(seen, {3, name = "b"})
+  opt:load_state_dict(opt:state_dict())
+  opt:step()
+  lu.assertEquals(seen, {3, name = "b"})
+end
+
 function T.test_messages()
   local p = nn.parameter(pl.ones(1))
   local function fails(message, f, ...) lu.assertErrorMsgContains(message, f, ...) end
@@ -156,6 +173,10 @@ function T.test_messages()
   fails("new: name: string expected, got number", optim.new, {name = 1, options = {}})
   fails("new: options: lr is missing", optim.new, {name = "A", options = {}})
   fails("new: step: function expected, got nil", optim.new, {name = "A", options = {lr = 1}})
+  fails("new: step_all: function expected, got number", optim.new,
+        {name = "A", options = {lr = 1}, step_all = 1})
+  fails("new: step or step_all expected, got both", optim.new,
+        {name = "A", options = {lr = 1}, step = print, step_all = print})
   fails("new: check: function expected, got number", optim.new,
         {name = "A", options = {lr = 1}, step = print, check = 1})
   fails("Lion: unknown option 'b'; known: betas, lr, weight_decay", Lion, {p}, {b = 1})

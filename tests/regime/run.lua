@@ -5,6 +5,7 @@
 -- `nil, true` for a case that says nothing, which is not counted.
 
 local pl = require "perilune"
+local core = require "perilune.core"
 
 local folder = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = folder .. "/?.lua;" .. folder .. "/../lua/?.lua;" .. package.path
@@ -32,7 +33,7 @@ local try = require(name)
 local started, passed, failed, unclear = pl.clock(), 0, 0, 0
 
 -- One line that is written over on a terminal, and a line every ten seconds elsewhere.
-local terminal = os.execute "test -t 1"
+local terminal = core.isatty(1)
 local shown = -math.huge
 local function show(seed)
   local now = pl.clock()

@@ -137,6 +137,9 @@ local function read_images(who, row, o)
   local stem = SPLITS[o.split]
   if not stem then complain("%s: split '%s'; 'train' or 'test' expected", who, o.split) end
   if o.data == "synthetic" then
+    if row.name ~= "fashion-mnist" then
+      complain("%s: there are no drawn images for '%s', only for 'fashion-mnist'", who, row.name)
+    end
     local default = SYNTHETIC[o.split]
     return data.synthetic {n = o.n or default.n, seed = default.seed}
   end
@@ -154,8 +157,8 @@ end
 --
 --     local train = assert(data.images {name = "mnist"})
 -- @param options `name`; `split`, "train" (the default) or "test"; `data`, the folder to look in
---   (see `data.find`), or "synthetic" for drawn images (see `data.synthetic`); `n`, how many of
---   those
+--   (see `data.find`), or, for Fashion-MNIST, "synthetic" for drawn images (see
+--   `data.synthetic`); `n`, how many of those. It is an error if no set has the name.
 -- @return the set, or nil and a message
 function data.images(options)
   local o = option.read("images", options,
@@ -194,7 +197,7 @@ end
 -- Parts of a set
 --
 
--- Raises an error that blames the caller's caller unless the value is a set.
+-- Complains unless the value is a set.
 local function check_set(who, set)
   if type(set) ~= "table" or set.images == nil or set.labels == nil then
     complain("%s: set with images and labels expected, got %s", who,

@@ -174,8 +174,8 @@ end
 
 -- One loop an epoch, for a checkpoint holds one place in it.
 local function begin_loop(self, who)
-  if not self.last_epoch then complain("%s", who .. ": to be used inside of job:epochs") end
-  if self._looped then complain("%s", who .. ": this epoch has had its loop") end
+  if not self.last_epoch then complain("%s: to be used inside of job:epochs", who) end
+  if self._looped then complain("%s: this epoch has had its loop", who) end
   self._looped = true
 end
 

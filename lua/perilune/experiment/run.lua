@@ -38,15 +38,11 @@ Run.__index = Run
 -- Opening
 --
 
-local function exists(path)
-  return core.file_size(path) ~= nil
-end
-
 -- A folder under runs/ that is not there yet.
 local function new_folder(task)
   local stem = ("runs/%s-%s"):format(task, os.date "%Y%m%d-%H%M%S")
   local folder, n = stem, 1
-  while exists(folder) do
+  while pl.file_exists(folder) do
     n = n + 1
     folder = ("%s-%d"):format(stem, n)
   end
@@ -88,7 +84,7 @@ end
 -- Whether a run was left in the middle of a job. Results that were handed on have no checkpoint.
 local function is_unfinished(folder)
   local path = folder .. "/checkpoint.safetensors"
-  local saved = exists(path) and must(store.load(path))
+  local saved = pl.file_exists(path) and must(store.load(path))
   local bytes = core.file_size(folder .. "/metrics.jsonl")
   return saved and (saved.key ~= nil or bytes ~= saved.metrics_bytes)
 end
@@ -133,7 +129,7 @@ local function begin(self, behind)
   must(core.mkdir(self.folder))
   lock(self.folder)
   for _, name in ipairs {"options.json", "metrics.jsonl", "checkpoint.safetensors"} do
-    if exists(self:path(name)) then
+    if pl.file_exists(self:path(name)) then
       fail("%s holds a run already; --resume %s goes on with it", self.folder, self.folder)
     end
   end
@@ -157,14 +153,14 @@ end
 
 local function read_checkpoint(self)
   local path = self:path "checkpoint.safetensors"
-  if not exists(path) then return end
+  if not pl.file_exists(path) then return end
   local saved = must(store.load(path))
   self._bytes, self._finished, self._pending = saved.metrics_bytes, saved.finished, saved
 end
 
 local function read_metrics(self)
   local path = self:path "metrics.jsonl"
-  if not exists(path) then
+  if not pl.file_exists(path) then
     if self._bytes > 0 then fail("%s is missing", path) end
     return
   end

@@ -32,7 +32,8 @@ end
 
 --
 -- The plan: which layers are computed in one pass. It is made at the first call and holds as long
--- as the list has the same layers, which do what they did.
+-- as the list has the same layers, and those that are computed with another do what they did. (One
+-- that could not be, such as a LeakyReLU of negative slope, stays by itself.)
 --
 
 -- Whether a layer does what its class was made for: a class derived from it may do something else.

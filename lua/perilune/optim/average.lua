@@ -55,6 +55,7 @@ function average.average(params, options)
   local o = option.read("average", options,
                         {decay = option.absent, warmup = false, means = option.absent})
   checks.list("average", params)
+  for i, p in ipairs(params) do check.tensor(("average: parameter %d"):format(i), p) end
   need_decay(o.decay)
   if o.means then need_same("average", params, o.means) end
   return setmetatable({
@@ -86,9 +87,9 @@ end
 -- average is wanted.
 function Average:update()
   self.n = self.n + 1
-  if self.n == 1 then return begin(self) end
-  local old, new = parts(self)
   pl.tidy(pl.no_grad, function()
+    if self.n == 1 then return begin(self) end
+    local old, new = parts(self)
     for i, p in ipairs(self.params) do self.means[i]:mul_(old):add_(p:detach(), new) end
   end)
 end
@@ -117,7 +118,7 @@ end
 -- @param state table
 -- @return the average
 function Average:load_state_dict(state)
-  if type(state) ~= "table" or not math.tointeger(state.n) then
+  if type(state) ~= "table" or math.type(state.n) ~= "integer" or state.n < 0 then
     complain("load_state_dict of an average: what state_dict gave expected")
   end
   if not self._borrowed then

@@ -131,7 +131,11 @@ end
 -- @return the same table
 function checks.own(o)
   for name, value in next, o do
-    if type(value) == "table" then o[name] = table.move(value, 1, #value, 1, {}) end
+    if type(value) == "table" then
+      local copy = {}
+      for k, v in next, value do copy[k] = v end
+      o[name] = copy
+    end
   end
   return o
 end

@@ -1,5 +1,6 @@
 --- Optimisers, learning-rate schedules and gradient clipping. Names, formulas and defaults
--- are PyTorch's.
+-- are PyTorch's. In the formulas g is the gradient, p the parameter; without further word,
+-- weight_decay adds weight_decay * p to g.
 --
 --     local opt = optim.AdamW(optim.groups(net, {weight_decay = 0.1}), {lr = 1e-3})
 --     local schedule = optim.CosineAnnealingLR(opt, {T_max = epochs})

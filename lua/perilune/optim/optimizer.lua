@@ -81,7 +81,7 @@ function Optimizer:step_backward(loss)
   end
   local _ <close> = setmetatable({}, {__close = function() self:zero_grad() end})
   blaming(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
-  pl.tidy(advance, self) -- those that had a gradient before
+  blaming(pl.tidy, advance, self) -- those that had a gradient before
 end
 
 --- Forgets the gradients of the parameters.
@@ -225,7 +225,9 @@ local function read_kind(given)
   need("options", kind.options, "table")
   if kind.options.lr == nil then complain("new: options: lr is missing") end
   if kind.check ~= nil then need("check", kind.check, "function") end
+  if kind.step and kind.step_all then complain("new: step or step_all expected, got both") end
   if kind.step_all == nil then need("step", kind.step, "function") end
+  if kind.step == nil then need("step_all", kind.step_all, "function") end
   kind.step_all = kind.step_all or one_by_one(kind.step)
   return kind
 end

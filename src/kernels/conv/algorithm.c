@@ -42,13 +42,8 @@ enum {
   /* Sparse input gradient: elements of a table of shifted weights, at most; and vectors of sums
    * that stay in registers. */
   SPARSE_TABLE_MAX = 1 << 14,
-  SPARSE_REGISTERS = 12,
-  /* Offsets into images are of 32 bits. */
-  OFFSET_MAX = 1 << 30
+  SPARSE_REGISTERS = 12
 };
-
-static int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
-static int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 
 /*
 ** Direct
@@ -58,13 +53,13 @@ static int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 pl_direct_method pl_conv_direct_method(const pl_conv_plan *p, int64_t images, int lanes) {
   const int64_t block = 2 * lanes, cols = p->x_whole.shortest;
   const int64_t both = p->in * p->h * p->w + p->out * p->out_plane;
-  const int64_t whole_groups = round_up(images, block * omp_get_max_threads());
+  const int64_t whole_groups = pl_round_up(images, block * omp_get_max_threads());
   const double channels = (double)p->in * (double)p->out, out = (double)(p->out * p->out_plane);
   const double exact = channels * (double)p->y.terms * (double)p->x.terms * (double)images;
   const double whole = channels * (double)p->y.terms * (double)p->x_whole.terms * (double)images;
-  double least =
-      exact * (double)round_up(p->out, block) / (double)p->out + BLOCK_COST * out * (double)images;
-  const double rows = whole * (double)round_up(cols, lanes) / (double)cols;
+  double least = exact * (double)pl_round_up(p->out, block) / (double)p->out +
+                 BLOCK_COST * out * (double)images;
+  const double rows = whole * (double)pl_round_up(cols, lanes) / (double)cols;
   const double by_images =
       exact * (double)whole_groups / (double)images + BLOCK_COST * (double)(both * images);
   pl_direct_method best = PL_BY_BLOCKS;
@@ -75,10 +70,10 @@ pl_direct_method pl_conv_direct_method(const pl_conv_plan *p, int64_t images, in
 
 /* A row shorter than a vector is never done by rows. */
 bool pl_conv_weight_by_rows(const pl_conv *p, int lanes) {
-  const int64_t vectors = ceil_div(p->ow, lanes), n = p->c * p->r * p->s;
+  const int64_t vectors = pl_ceil_div(p->ow, lanes), n = p->c * p->r * p->s;
   const double elements = (double)(p->k * p->oh * p->ow), terms = (double)n * elements;
   const double blocks =
-      terms * (double)round_up(p->k, 2 * lanes) / (double)p->k + BLOCK_COST * elements;
+      terms * (double)pl_round_up(p->k, 2 * lanes) / (double)p->k + BLOCK_COST * elements;
   const double slice = (double)PL_MIN(PL_VECTOR_SLICE, vectors * p->oh);
   const double rows = terms * (double)(vectors * lanes) / (double)p->ow * (1 + TILE_COST / slice) +
                       BLOCK_COST * elements / 2;
@@ -99,9 +94,10 @@ typedef struct {
 static axis_cost axis_cost_of(const pl_conv *p, int d) {
   const int64_t window = d ? p->s : p->r, size = d ? p->w : p->h, outputs = d ? p->ow : p->oh;
   const int64_t stride = p->stride[d];
-  axis_cost a = {.taps = ceil_div(window, stride), .tiles = ceil_div(outputs, PL_WINOGRAD_TILE)};
+  axis_cost a = {.taps = pl_ceil_div(window, stride),
+                 .tiles = pl_ceil_div(outputs, PL_WINOGRAD_TILE)};
   for (int64_t phase = 0; phase < PL_MIN(stride, window); phase++) {
-    const bool full = ceil_div(window - phase, stride) == PL_WINOGRAD_TAPS;
+    const bool full = pl_ceil_div(window - phase, stride) == PL_WINOGRAD_TAPS;
     a.points += full ? PL_WINOGRAD_POINTS : PL_WINOGRAD_POINTS - 1; /* nothing at infinity */
   }
   for (int64_t o = 0; o < outputs; o++) {
@@ -124,7 +120,7 @@ static bool winograd_cost_of(const pl_conv *p, int lanes, winograd_cost *c) {
     if (p->dil[d] != 1 || p->stride[d] > PL_WINOGRAD_MAX_STRIDE) return false;
   c->y = axis_cost_of(p, 0), c->x = axis_cost_of(p, 1);
   if (c->y.taps > PL_WINOGRAD_TAPS || c->x.taps > PL_WINOGRAD_TAPS) return false;
-  c->in = round_up(p->c, 2 * lanes), c->out = round_up(p->k, 2 * lanes);
+  c->in = pl_round_up(p->c, 2 * lanes), c->out = pl_round_up(p->k, 2 * lanes);
   c->tiles = c->y.tiles * c->x.tiles;
   c->points = c->y.points * c->x.points;
   c->elements = c->tiles * (c->points * c->in + PL_WINOGRAD_POINTS * PL_WINOGRAD_POINTS * c->out);
@@ -157,10 +153,10 @@ int64_t pl_sparse_tile_channels(const pl_conv *p, int64_t rows) {
 
 /* A vector holds (a part of) a window's row, so at most two of them. */
 bool pl_conv_sparse_weight_possible(const pl_conv *p, const pl_pool *pool, int lanes) {
-  const int64_t width = round_up(p->s, lanes);
+  const int64_t width = pl_round_up(p->s, lanes);
   const int64_t padded = (p->h + 2 * p->pad[0]) * (p->w + 2 * p->pad[1]);
   (void)pool;
-  return p->n && p->c && p->k && p->c * padded < OFFSET_MAX && p->dil[1] == 1 &&
+  return p->n && p->c && p->k && p->c * padded < PL_CONV_OFFSET_MAX && p->dil[1] == 1 &&
          width <= 2 * lanes && p->k * p->c * p->r * width <= SPARSE_SUMS_MAX;
 }
 
@@ -178,7 +174,8 @@ bool pl_conv_sparse_input_possible(const pl_conv *p, const pl_pool *pool, int la
  * that halves the work. */
 static bool sparse_weight_suits(const pl_conv *p, const pl_pool *pool, int lanes) {
   const int64_t area = pool->size[0] * pool->size[1];
-  return pl_conv_sparse_weight_possible(p, pool, lanes) && area * p->s >= 2 * round_up(p->s, lanes);
+  return pl_conv_sparse_weight_possible(p, pool, lanes) &&
+         area * p->s >= 2 * pl_round_up(p->s, lanes);
 }
 
 /* The same with vectors of a row each: worth it if that saves a third. */

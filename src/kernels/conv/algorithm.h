@@ -14,6 +14,13 @@ pl_direct_method pl_conv_direct_method(const pl_conv_plan *plan, int64_t images,
 /* The same for the weight gradient, which has no method by images. */
 bool pl_conv_weight_by_rows(const pl_conv *p, int lanes);
 
+enum {
+  /* multiply-adds below which a second thread costs more than it saves, dense and sparse */
+  PL_CONV_SERIAL = 1 << 18,
+  PL_CONV_SPARSE_SERIAL = 1 << 16,
+  PL_CONV_OFFSET_MAX = 1 << 30 /* offsets into images are of 32 bits */
+};
+
 /* Winograd F(4 x 4, 3 x 3) */
 enum {
   PL_WINOGRAD_TILE = 4,       /* outputs of a tile along an axis */

@@ -24,9 +24,8 @@ enum {
   TILE_VECTORS = 8,  /* vectors of one, at most */
   /* multiply-adds an output of a pass by blocks: its weights, 256 x BLOCK, fit the first cache */
   SLICE_TERMS = 256,
-  BAND_SUMS = 1 << 18,   /* elements of sums in a pass by blocks, over all channels: 1 MB */
-  GROUP_ROWS = 1024,     /* rows of the micro-kernel in a pass by blocks */
-  SERIAL_TERMS = 1 << 18 /* multiply-adds below which a second thread costs more than it saves */
+  BAND_SUMS = 1 << 18, /* elements of sums in a pass by blocks, over all channels: 1 MB */
+  GROUP_ROWS = 1024,   /* rows of the micro-kernel in a pass by blocks */
 };
 
 /* Outputs of the same row run and column run, as tiles see them. */
@@ -195,7 +194,7 @@ static table_sizes size_tables(const direct_call *k) {
   }
   s.bytes = k->classes * (int64_t)sizeof(tap_class) + s.rows * (int64_t)sizeof(tile_row) +
             s.offsets * (int64_t)sizeof(pl_conv_offsets);
-  s.bytes = round_up(s.bytes, 64);
+  s.bytes = pl_round_up(s.bytes, 64);
   return s;
 }
 
@@ -219,7 +218,7 @@ static void fill_classes(direct_call *k, void *tables) {
 static void direct_passes(direct_call *k) {
   const pl_conv_plan *p = &k->plan;
   int64_t taps = 1, threads = omp_get_max_threads(), mine = (k->images + threads - 1) / threads;
-  int64_t row = p->out_w * round_up(p->out, BLOCK), rows = p->out_plane / p->out_w;
+  int64_t row = p->out_w * pl_round_up(p->out, BLOCK), rows = p->out_plane / p->out_w;
   for (int64_t i = 0; i < p->y.runs * p->x.runs; i++)
     taps = PL_MAX(taps, p->y.run[i / p->x.runs].taps * p->x.run[i % p->x.runs].taps);
   k->slice = PL_MAX(1, PL_MIN(p->in, SLICE_TERMS / taps));
@@ -516,7 +515,7 @@ static int64_t lay_out_scratch(const direct_call *k, pl_real *scratch, direct_it
   int64_t at[5] = {0, copy_size(k), sums_size(k),
                    k->epilogue.pool ? item_images(k) * p->out * p->out_plane : 0,
                    k->input.pool ? item_images(k) * p->in * p->h * p->w : 0};
-  for (int i = 1; i < 5; i++) at[i] = at[i - 1] + round_up(at[i], 16);
+  for (int i = 1; i < 5; i++) at[i] = at[i - 1] + pl_round_up(at[i], 16);
   if (scratch)
     *t = (direct_item){.copy = scratch,
                        .sums = scratch + at[1],
@@ -528,7 +527,7 @@ static int64_t lay_out_scratch(const direct_call *k, pl_real *scratch, direct_it
 static void direct_threads(const direct_call *shared, pl_range *ranges, pl_real *scratch,
                            int64_t each, char *tables) {
   const pl_conv_plan *p = &shared->plan;
-  bool many = p->in * p->window * p->out * p->out_plane * shared->images > SERIAL_TERMS;
+  bool many = p->in * p->window * p->out * p->out_plane * shared->images > PL_CONV_SERIAL;
 #pragma omp parallel if (many)
   {
     const int id = omp_get_thread_num(), threads = omp_get_num_threads();
@@ -548,7 +547,7 @@ static void direct_threads(const direct_call *shared, pl_range *ranges, pl_real 
 static bool direct_run(direct_call *k) {
   choose_layout(k);
   int64_t width = k->method == PL_BY_BLOCKS ? BLOCK : TILE_CHANNELS;
-  int64_t weights = round_up(tile_count(k) * k->plan.in * k->plan.window * width + 1, 16);
+  int64_t weights = pl_round_up(tile_count(k) * k->plan.in * k->plan.window * width + 1, 16);
   int64_t each = lay_out_scratch(k, NULL, NULL);
   int threads = omp_get_max_threads();
   size_t bytes = (size_t)(weights + each * threads) * sizeof(pl_real);

@@ -7,8 +7,6 @@
 
 #include "../kernels.h"
 
-static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
 #define k_direct_weight_grad PL_ISA_NAME(pl_k_direct_weight_grad)
 #define k_sparse_weight_grad PL_ISA_NAME(pl_k_sparse_weight_grad)
 #define k_max_pool           PL_ISA_NAME(pl_k_max_pool)

@@ -24,11 +24,7 @@
 #include "internal.h"
 #include "microkernel.h"
 
-enum {
-  MIN_ROWS = PL_SPARSE_MIN_ROWS,
-  MAX_ROWS = PL_SPARSE_MAX_ROWS,
-  SERIAL_TERMS = 1 << 16, /* multiply-adds below which a second thread costs more than it saves */
-};
+enum { MIN_ROWS = PL_SPARSE_MIN_ROWS, MAX_ROWS = PL_SPARSE_MAX_ROWS };
 
 typedef struct {
   pl_real g;
@@ -203,7 +199,8 @@ static void place_image(const sparse_input_call *k, const sparse_input_scratch *
       pl_real *to = k->gx + ((image * p->c + c) * p->h + y) * p->w;
       const bool reached = y + p->pad[0] < k->high;
       const pl_real *from = t->image + (c * k->high + y + p->pad[0]) * k->pitch + p->pad[1];
-      if (reached) copy_row(to, &(masked){from, NULL, 1}, w);
+      const masked all = unmasked(from);
+      if (reached) copy_row(to, &all, w);
       for (int64_t x = reached ? w : 0; x < p->w; x++) to[x] = 0;
     }
 }
@@ -225,9 +222,9 @@ typedef struct {
 
 static sparse_input_sizes scratch_sizes(const sparse_input_call *k) {
   sparse_input_sizes s = {
-      .image = round_up(k->p->c * k->high * k->pitch * (int64_t)sizeof(pl_real), 64),
-      .list = round_up(k->windows * k->p->k + 1, 64) * (int64_t)sizeof(window_entry),
-      .n = round_up(k->windows, 64) * (int64_t)sizeof(int32_t)};
+      .image = pl_round_up(k->p->c * k->high * k->pitch * (int64_t)sizeof(pl_real), 64),
+      .list = pl_round_up(k->windows * k->p->k + 1, 64) * (int64_t)sizeof(window_entry),
+      .n = pl_round_up(k->windows, 64) * (int64_t)sizeof(int32_t)};
   s.all = s.image + s.list + s.n;
   return s;
 }
@@ -236,7 +233,7 @@ static void sparse_input_run(sparse_input_call *k, pl_range *queue, char *scratc
   const pl_conv *p = k->p;
   const int64_t tiles = (p->c + k->channels - 1) / k->channels;
   const sparse_input_sizes s = scratch_sizes(k);
-  const bool many = p->n * p->k * k->windows * p->c * k->rows * LANES > SERIAL_TERMS;
+  const bool many = p->n * p->k * k->windows * p->c * k->rows * LANES > PL_CONV_SPARSE_SERIAL;
 #pragma omp parallel if (many)
   {
     const int id = omp_get_thread_num(), threads = omp_get_num_threads();
@@ -267,8 +264,8 @@ static bool sparse_input_grad(const pl_conv *p, const pl_prologue *back, const p
   k.high = (pool->oh - 1) * pool->size[0] * p->stride[0] + k.rows;
   k.pitch = (pool->ow - 1) * pool->size[1] * p->stride[1] + LANES;
   const int64_t tiles = (p->c + k.channels - 1) / k.channels, threads = omp_get_max_threads();
-  const int64_t tables = round_up(tiles * k.table * (int64_t)sizeof *w, 64);
-  const int64_t shifts = round_up(p->oh * p->ow * (int64_t)sizeof *k.shift, 64);
+  const int64_t tables = pl_round_up(tiles * k.table * (int64_t)sizeof *w, 64);
+  const int64_t shifts = pl_round_up(p->oh * p->ow * (int64_t)sizeof *k.shift, 64);
   pl_range *queue = pl_scratch((size_t)(threads * (int64_t)sizeof *queue + tables + shifts +
                                         threads * scratch_sizes(&k).all));
   if (!queue) return false;

@@ -20,13 +20,13 @@
 #include <omp.h>
 
 #include "../queue.h"
+#include "algorithm.h"
 #include "internal.h"
 #include "microkernel.h"
 
 enum {
-  SHARES = 16,            /* of the images */
-  MAX_ROWS = 10,          /* of a tile of one vector a row; of two it has half as many */
-  SERIAL_TERMS = 1 << 16, /* multiply-adds below which a second thread costs more than it saves */
+  SHARES = 16,   /* of the images */
+  MAX_ROWS = 10, /* of a tile of one vector a row; of two it has half as many */
 };
 
 typedef struct {
@@ -201,14 +201,14 @@ static void sparse_weight_collect(const sparse_weight_call *k, pl_real *gw, pl_r
 static void sparse_weight_run(sparse_weight_call *k, pl_range *queue, pl_real *scratch,
                               int64_t each) {
   const pl_conv *p = k->p;
-  bool many = p->n * p->k * k->outputs * p->c * p->r * k->width > SERIAL_TERMS;
+  bool many = p->n * p->k * k->outputs * p->c * p->r * k->width > PL_CONV_SPARSE_SERIAL;
   fill_tables(k);
 #pragma omp parallel if (many)
   {
     const int id = omp_get_thread_num(), threads = omp_get_num_threads();
     sparse_weight_scratch t = {.copy = scratch + id * each};
-    t.g = t.copy + round_up(p->c * k->input.plane + k->width, 16);
-    t.list = (grad_entry *)(t.g + round_up(k->outputs, 16));
+    t.g = t.copy + pl_round_up(p->c * k->input.plane + k->width, 16);
+    t.list = (grad_entry *)(t.g + pl_round_up(k->outputs, 16));
     memset(t.copy, 0, (size_t)(p->c * k->input.plane + k->width) * sizeof *t.copy);
 #pragma omp single
     pl_queue_fill(queue, threads, k->shares);
@@ -229,7 +229,7 @@ bool k_sparse_weight_grad(const pl_conv *p, const pl_real *x, const pl_prologue 
                           .x = x,
                           .outputs = back->pool->oh * back->pool->ow,
                           .shares = PL_MIN(SHARES, p->n),
-                          .width = round_up(p->s, LANES)};
+                          .width = pl_round_up(p->s, LANES)};
   k.size = p->k * p->c * p->r * k.width;
   k.input =
       (pl_conv_layout){.h = p->h, .w = p->w, .top = p->pad[0], .left = p->pad[1], .stripes = 1};
@@ -238,10 +238,10 @@ bool k_sparse_weight_grad(const pl_conv *p, const pl_real *x, const pl_prologue 
   k.input.plane = k.input.rows * k.input.pitch;
   const int threads = omp_get_max_threads();
   const int64_t list =
-      round_up((int64_t)sizeof(grad_entry) / (int64_t)sizeof(pl_real) * (k.outputs + 1), 16);
+      pl_round_up((int64_t)sizeof(grad_entry) / (int64_t)sizeof(pl_real) * (k.outputs + 1), 16);
   const int64_t each =
-      round_up(p->c * k.input.plane + k.width, 16) + round_up(k.outputs, 16) + list;
-  const int64_t shared = round_up(k.shares * (k.size + p->k * LANES), 16);
+      pl_round_up(p->c * k.input.plane + k.width, 16) + pl_round_up(k.outputs, 16) + list;
+  const int64_t shared = pl_round_up(k.shares * (k.size + p->k * LANES), 16);
   const int64_t tables = p->oh * p->ow + 2 * p->c * p->r + 1;
   pl_range *queue =
       pl_scratch((size_t)threads * sizeof *queue + (size_t)(shared + each * threads) * sizeof *x +

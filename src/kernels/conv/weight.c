@@ -27,8 +27,6 @@ enum {
   TILE_CHANNELS = 3, /* of a tile by rows */
   TILE_TAPS = 4,
   G_STEP = PL_VECTOR_SLICE * LANES + 32, /* between channels; a power of two would collide */
-  OFFSET_MAX = 1 << 30,                  /* what 32 bits can index */
-  SERIAL_TERMS = 1 << 18 /* multiply-adds below which a second thread costs more than it saves */
 };
 
 /* Taps along an axis, neighbours, that overlap the image in the same outputs. */
@@ -416,14 +414,14 @@ typedef struct {
 static weight_sizes thread_sizes(const weight_call *k) {
   weight_sizes s = {0};
   if (k->by_rows) {
-    s.copy = round_up(k->p->c * k->input.plane, 16);
+    s.copy = pl_round_up(k->p->c * k->input.plane, 16);
     s.g = k->p->k * G_STEP;
     s.sums = k->p->k * k->n * LANES;
   } else {
     s.g = k->group * k->band * k->p->ow * BLOCK;
   }
   if (k->back.pool) s.unpooled = (k->by_rows ? 1 : k->group) * k->p->k * k->outputs;
-  s.all = round_up(s.copy + s.g + s.sums + s.unpooled, 16);
+  s.all = pl_round_up(s.copy + s.g + s.sums + s.unpooled, 16);
   return s;
 }
 
@@ -472,14 +470,14 @@ static void weight_thread(const weight_call *k, pl_range *queue, pl_real *scratc
 
 static bool weight_run(weight_call *k, pl_real *gw, pl_real *gbias) {
   int64_t sums = k->shares * k->lanes * k->n, all = thread_sizes(k).all;
-  int64_t shared = round_up(sums + k->shares * k->lanes, 16);
+  int64_t shared = pl_round_up(sums + k->shares * k->lanes, 16);
   int threads = omp_get_max_threads();
   size_t bytes = (size_t)(shared + all * threads) * sizeof *k->sums;
   pl_range *queue = pl_scratch((size_t)threads * sizeof *queue + bytes);
   if (!queue) return false;
   k->sums = (pl_real *)(queue + threads);
   if (gbias) k->bias = k->sums + sums;
-  bool many = k->n * k->p->k * k->outputs * k->p->n > SERIAL_TERMS;
+  bool many = k->n * k->p->k * k->outputs * k->p->n > PL_CONV_SERIAL;
 #pragma omp parallel if (many)
   {
     weight_thread(k, queue, k->sums + shared);
@@ -495,7 +493,7 @@ static void weight_passes(weight_call *k) {
   k->large = !k->by_rows && k->n * p->k > LARGE && p->c >= SHARES;
   k->shares = k->large ? 1 : PL_MIN(SHARES, p->n);
   int64_t share = (p->n + k->shares - 1) / k->shares, image = PL_MAX(1, p->c * p->h * p->w);
-  int64_t most = PL_MAX(1, PL_MIN(SLICE / k->outputs, OFFSET_MAX / image));
+  int64_t most = PL_MAX(1, PL_MIN(SLICE / k->outputs, PL_CONV_OFFSET_MAX / image));
   int64_t groups = (share + most - 1) / most;
   k->group = (share + groups - 1) / groups;
   k->band = k->outputs <= SLICE ? p->oh : PL_MAX(1, SLICE / p->ow);
@@ -510,7 +508,7 @@ bool k_direct_weight_grad(const pl_conv *p, const pl_real *x, const pl_prologue 
                    .window = p->r * p->s,
                    .n = p->c * p->r * p->s,
                    .outputs = p->oh * p->ow,
-                   .lanes = round_up(p->k, BLOCK),
+                   .lanes = pl_round_up(p->k, BLOCK),
                    .images = x,
                    .back = *back};
   if (!p->n || !p->k || !k.outputs) {

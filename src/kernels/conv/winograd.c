@@ -47,7 +47,6 @@ enum {
   FINITE = POINTS - 1, /* points without the one at infinity, which is the last */
   ALL = POINTS * POINTS,
   MAX_PHASES = PL_WINOGRAD_MAX_STRIDE * PL_WINOGRAD_MAX_STRIDE,
-  DEPTH = 704,      /* inner dimension of a product: MR rows of it stay in the first-level cache */
   CHANNELS = 128,   /* whose weights are transformed at a time, into the second-level cache */
   GROUP = 1 << 20,  /* elements of a group of several images in the transform domain: 4 MB */
   SHARES = 8,       /* of images, each with its own sums of weights, */
@@ -75,7 +74,7 @@ static winograd_axis winograd_axis_of(const pl_conv *p, int d) {
                      .size = d ? p->w : p->h,
                      .outputs = d ? p->ow : p->oh};
   a.phases = PL_MIN(a.stride, a.window);
-  a.tiles = ceil_div(a.outputs, SIDE);
+  a.tiles = pl_ceil_div(a.outputs, SIDE);
   return a;
 }
 
@@ -86,7 +85,7 @@ static int64_t taps_of(const winograd_axis *a, int64_t first) {
 /* At least n elements, in an odd number of cache lines: arrays that far apart do not collide. */
 static int64_t pad_lines(int64_t n) {
   const int64_t line = 64 / (int64_t)sizeof(pl_real);
-  return (ceil_div(n, line) | 1) * line;
+  return (pl_ceil_div(n, line) | 1) * line;
 }
 
 /* Where the elements of a point begin, and how far the next row is; at < 0: there are none. */
@@ -477,7 +476,7 @@ static void window_from_u(const winograd_call *k, pl_real *window, int64_t row, 
  * `step`. */
 static void multiply_slices(int64_t m, int64_t n, const pl_real *a, int64_t row, int64_t step,
                             const pl_real *b, int64_t ldb, pl_real *c, int64_t ldc, bool add) {
-  const int64_t slices = PL_MAX(1, ceil_div(n, DEPTH)), tiles = ceil_div(m, MR);
+  const int64_t slices = PL_MAX(1, pl_ceil_div(n, KC)), tiles = pl_ceil_div(m, MR);
   for (int64_t s = 0; s < slices; s++) {
     const int64_t from = n * s / slices, depth = n * (s + 1) / slices - from;
     for (int64_t i = 0, at = 0; i < tiles; i++) {
@@ -611,8 +610,8 @@ static winograd_call call_of(const pl_conv *p, winograd_algorithm algorithm) {
                      .algorithm = algorithm,
                      .y = winograd_axis_of(p, 0),
                      .x = winograd_axis_of(p, 1),
-                     .in = ceil_div(p->c, BLOCK) * BLOCK,
-                     .out = ceil_div(p->k, BLOCK) * BLOCK,
+                     .in = pl_ceil_div(p->c, BLOCK) * BLOCK,
+                     .out = pl_ceil_div(p->k, BLOCK) * BLOCK,
                      .plane_in = p->h * p->w,
                      .plane_out = p->oh * p->ow,
                      .window = p->r * p->s};
@@ -651,7 +650,7 @@ static int64_t best_parts(const winograd_call *k, int64_t threads) {
   double least = INFINITY;
   int64_t best = 1;
   for (int64_t i = 1; i <= PL_MIN(k->p->n, threads); i++) {
-    const int64_t others = PL_MIN(blocks, ceil_div(threads, i)); /* threads at one part */
+    const int64_t others = PL_MIN(blocks, pl_ceil_div(threads, i)); /* threads at one part */
     const double time = both * (double)rows / (double)(i * others) +
                         PL_WINOGRAD_IMAGE_COST * shared / (double)i +
                         PL_WINOGRAD_WEIGHT_COST * both / (double)others;
@@ -674,9 +673,9 @@ static void cut_images(winograd_call *k, int64_t threads) {
   const int64_t elements = k->tiles * (all_slots(k) * v_lanes + ALL * m_lanes);
   const int64_t most = PL_MAX(1, GROUP / elements);
   if (k->algorithm == TO_WEIGHTS) k->parts = winograd_shares(k);
-  else k->parts = PL_MAX(best_parts(k, threads), ceil_div(k->p->n, most));
-  const int64_t images = ceil_div(k->p->n, k->parts);
-  k->group = ceil_div(images, ceil_div(images, most));
+  else k->parts = PL_MAX(best_parts(k, threads), pl_ceil_div(k->p->n, most));
+  const int64_t images = pl_ceil_div(k->p->n, k->parts);
+  k->group = pl_ceil_div(images, pl_ceil_div(images, most));
   k->share = pad_lines(lane_blocks(k) * BLOCK * depth_channels(k) * k->window);
   lay_out_points(k, k->group * k->tiles, v_lanes, m_lanes);
 }
@@ -746,7 +745,7 @@ static void run_weight_block(const winograd_call *k, winograd_item *t, int64_t i
 }
 
 static void items_to_weights(const winograd_call *k, winograd_item *t) {
-  for (int64_t group = 0; group * k->group < ceil_div(k->p->n, k->parts); group++) {
+  for (int64_t group = 0; group * k->group < pl_ceil_div(k->p->n, k->parts); group++) {
     queue_items(k, k->parts * weight_items(k));
     for (int64_t i; (i = take_item(k)) >= 0;) run_weight_block(k, t, i, group);
   }

@@ -82,14 +82,14 @@ static void blas_by_slices(const pl_gemm_job *j, int slices) {
   }
 }
 
-/* The epilogue and the sums as passes of their own, behind OpenBLAS. */
+/* The epilogue as a pass of its own, behind OpenBLAS; so are the sums below. */
 static void apply_epilogue(const pl_gemm_job *j) {
   const int64_t piece = PL_MAX(1, EPILOGUE_PIECE / PL_MAX(j->n, 1));
   if (!j->epilogue) return;
 #pragma omp parallel for schedule(static) if (j->m * j->n > PL_GRAIN)
   for (int64_t r = 0; r < j->m; r += piece) {
     const int64_t rows = PL_MIN(piece, j->m - r);
-    PL_KERNELS(norm)->bias_act(rows, j->n, j->c + r * j->ldc, j->epilogue->bias,
+    PL_KERNELS(norm)->bias_act(rows, j->n, j->c + r * j->ldc, j->ldc, j->epilogue->bias,
                                j->epilogue->slope);
   }
 }

@@ -33,11 +33,9 @@
 #if VECTOR_BYTES >= 32 /* narrower ones are better served by the BLAS, which has its own choice */
 
 /*
-** MR rows of a and a stretch of a panel, KC long, fit into the first cache; MC rows of a into the
-** second one; NC columns of b into the third. Measured on a Zen 4, two threads: a product of the
-** vae made 185 GFLOP/s with KC = 512 and 194 with 704 (docs/design.md, `perilune bench/ops.lua`).
+** MC rows of a slice of a fit into the second cache, NC columns of b into the third.
 */
-enum { KC = 704, MC = 120, NC = 2048 };
+enum { MC = 120, NC = 2048 };
 
 enum { PREFETCH_A = 8 }; /* rows of a transposed a ahead, which the processor would not guess */
 
@@ -59,7 +57,7 @@ typedef struct {
   int64_t from, end;
 } col_range;
 
-static int64_t panel_count(col_range s) { return ceil_div(s.end - s.from, NR); }
+static int64_t panel_count(col_range s) { return pl_ceil_div(s.end - s.from, NR); }
 
 /* Part i of them, of whole panels but for the last one. */
 static col_range part_of(col_range s, int64_t parts, int64_t i) {
@@ -74,7 +72,7 @@ typedef struct {
 } tiling;
 
 static tiling tiling_of(int64_t m) {
-  tiling t = {.n = ceil_div(m, MR)};
+  tiling t = {.n = pl_ceil_div(m, MR)};
   for (int64_t i = 0; i <= t.n; i++) t.at[i] = cut_at(m, PL_MAX(t.n, 1), i);
   return t;
 }
@@ -143,7 +141,7 @@ static prefetcher prefetcher_of(const gemm_pass *s, col_range c, int64_t tiles) 
   prefetcher f = {.rows = j->tb ? columns : j->k, .length = j->tb ? j->k : columns, .ld = j->ldb};
   f.line = j->b + (j->tb ? left * j->ldb : left);
   f.end = f.line + f.length;
-  f.quota = f.rows * ceil_div(f.length, LINE) / PL_MAX(1, tiles) + 1;
+  f.quota = f.rows * pl_ceil_div(f.length, LINE) / PL_MAX(1, tiles) + 1;
   return f;
 }
 
@@ -184,22 +182,22 @@ static void multiply_rows(const gemm_pass *s, int64_t row, int64_t rows, col_ran
 
 /* The columns that are thread i's. */
 static col_range share_of(const gemm_pass *s, int threads, int64_t i) {
-  const int64_t n = ceil_div(s->columns, LANES);
+  const int64_t n = pl_ceil_div(s->columns, LANES);
   return (col_range){cut_at(n, threads, i) * LANES,
                      PL_MIN(cut_at(n, threads, i + 1) * LANES, s->columns)};
 }
 
 /* The most that a thread gets: rows of c in units of MR if by_rows, else panels. */
 static int64_t largest_share(const gemm_pass *s, int threads) {
-  return s->by_rows ? ceil_div(ceil_div(s->job->m, MR), threads)
-                    : ceil_div(ceil_div(ceil_div(s->columns, LANES), threads), 2);
+  return s->by_rows ? pl_ceil_div(pl_ceil_div(s->job->m, MR), threads)
+                    : pl_ceil_div(pl_ceil_div(pl_ceil_div(s->columns, LANES), threads), 2);
 }
 
 /* The items of a thread, of even size and none larger than what it has room for; some may be
  * empty. */
 static int64_t items_of(const gemm_pass *s, int threads) {
   const int64_t n = largest_share(s, threads), most = s->by_rows ? MC / MR : PANELS;
-  return PL_MAX(ceil_div(n, most), PL_MIN(ITEMS, n));
+  return PL_MAX(pl_ceil_div(n, most), PL_MIN(ITEMS, n));
 }
 
 /* Rows of c from `row` on. */
@@ -214,7 +212,7 @@ static void rows_of(const gemm_pass *s, int64_t row, int64_t rows, int id) {
 static void columns_of(const gemm_pass *s, col_range c, col_range next, int id) {
   const int64_t m = s->job->m;
   pl_real *panels = s->panels + id * s->room;
-  prefetcher f = prefetcher_of(s, next, panel_count(c) * ceil_div(m, MR));
+  prefetcher f = prefetcher_of(s, next, panel_count(c) * pl_ceil_div(m, MR));
   pack_b(s, c, panels);
   for (int64_t i = 0; i < m; i += MC) multiply_rows(s, i, PL_MIN(MC, m - i), c, NULL, panels, &f);
 }
@@ -223,7 +221,7 @@ static void columns_of(const gemm_pass *s, col_range c, col_range next, int id) 
 static void multiply_item(const gemm_pass *s, int64_t i, int id, int threads) {
   const int64_t items = items_of(s, threads), at = i % items;
   if (s->by_rows) {
-    const int64_t n = ceil_div(s->job->m, MR), all = threads * items;
+    const int64_t n = pl_ceil_div(s->job->m, MR), all = threads * items;
     const int64_t row = cut_at(n, all, i) * MR;
     rows_of(s, row, PL_MIN(cut_at(n, all, i + 1) * MR, s->job->m) - row, id);
   } else {
@@ -280,7 +278,9 @@ static void by_slices(gemm_pass *s, const pl_gemm_job *job, int64_t slices, int6
 }
 
 /* Items of columns of a slice that is made beside the others. */
-static int64_t side_items(const pl_gemm_job *job) { return ceil_div(ceil_div(job->n, NR), PANELS); }
+static int64_t side_items(const pl_gemm_job *job) {
+  return pl_ceil_div(pl_ceil_div(job->n, NR), PANELS);
+}
 
 /* Slices at the same time, all but the first into places of their own, which are then added. */
 static void side_by_side(gemm_pass *s, const pl_gemm_job *job, int64_t slices, pl_real *others,
@@ -314,13 +314,13 @@ static bool is_owned(const pl_gemm_job *job) {
 static bool blocked_product(const pl_gemm_job *job, int threads) {
   gemm_pass s = {.job = job, .by_rows = job->m >= job->n || job->ta};
   const bool owned = is_owned(job);
-  const int64_t slices = PL_MAX(owned ? 2 : 1, ceil_div(job->k, KC)),
-                depth = ceil_div(job->k, slices);
+  const int64_t slices = PL_MAX(owned ? 2 : 1, pl_ceil_div(job->k, KC)),
+                depth = pl_ceil_div(job->k, slices);
   const bool apart = owned && threads > 1 && slices <= SIDE;
   const int64_t columns = s.by_rows ? PL_MIN(job->n, NC) : job->n;
   s.columns = columns;
   s.room = PANELS * NR * depth;
-  const int64_t panels = s.by_rows ? ceil_div(columns, NR) * NR * depth : threads * s.room;
+  const int64_t panels = s.by_rows ? pl_ceil_div(columns, NR) * NR * depth : threads * s.room;
   const int64_t tiles = job->ta ? threads * MC * depth : 0;
   const int64_t others = apart ? (slices - 1) * job->m * job->n : 0;
   const size_t bytes = (size_t)(panels + tiles + others) * sizeof(pl_real);

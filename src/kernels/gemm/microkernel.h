@@ -20,10 +20,13 @@
  * registers for the operands. Measured with AVX-512: eight are faster than six (docs/design.md). */
 enum { MR = VECTOR_BYTES == 64 ? 8 : 6, MR_MAX = 8, NR = BLOCK };
 
+/* The inner dimension of a product is cut into slices of KC: MR rows of a and a stretch of a panel of
+ * b, KC long, fit into the first cache. Measured on a Zen 4, two threads: a product of the vae made
+ * 185 GFLOP/s with 512 and 194 with 704 (docs/design.md, `perilune bench/ops.lua`). */
+enum { KC = 704 };
+
 enum { PREFETCH_ROWS = 8 }; /* of b ahead: with a stride the processor does not guess it */
 #define UNUSED __attribute__((unused)) /* not every file has a use for all micro-kernels */
-
-static inline int64_t ceil_div(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 /* panel[i][lane] = b[i * ld + lane] for k rows; lanes from `columns` on are zero. */
 static void pack_rows(int64_t k, int64_t columns, const pl_real *b, int64_t ld, pl_real *panel) {

@@ -7,8 +7,6 @@
 #include "../kernels.h"
 #include "scalar.h"
 
-#define UNUSED(...) (void)sizeof((int[]){__VA_ARGS__})
-
 #define FORWARD_1(name, f)                                                                         \
   static void name(ptrdiff_t n, pl_real *restrict out, const pl_real *restrict in, ptrdiff_t step, \
                    pl_real p, pl_real q) {                                                         \

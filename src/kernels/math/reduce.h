@@ -1,7 +1,7 @@
 /*
-** reduce.h: how a sum is made whose bits depend neither on how the caller cuts the work nor on the
-** instruction set: SUM_LANES partial sums in a fixed block of SUM_BLOCK elements, and the blocks in
-** double (pairwise within a block; Higham, The Accuracy of Floating Point Summation, 1993).
+** reduce.h: how a sum is made whose bits depend neither on the width of vectors nor on how the
+** caller cuts the work, at multiples of SUM_BLOCK: SUM_LANES partial sums in a block of SUM_BLOCK
+** elements, and the blocks in double (Higham, The Accuracy of Floating Point Summation, 1993).
 **
 **   block   | 0 1 ... 31 | 32 33 ... 63 | ...      lane j adds up elements j, j + 32, ...
 */

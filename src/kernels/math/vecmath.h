@@ -169,8 +169,7 @@ static inline float pl_erf_(float x) {
 
 #endif
 
-/* x / (1 + e^-x), and x times the normal distribution function */
-static inline pl_real pl_silu_(pl_real x) { return x * pl_sigmoid_(x); }
+/* the normal distribution function */
 static inline pl_real pl_phi_(pl_real x) {
   return (pl_real)0.5 * (1 + pl_erf_(x * (pl_real)0.70710678118654752));
 }

@@ -25,14 +25,14 @@ typedef struct {
 
 /* norm.c: rows of a normalisation, and of an epilogue that comes after its product */
 typedef struct {
-  /* y = act(x * scale + shift) */
-  void (*scale_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real scale, pl_real shift,
-                      pl_real slope);
+  /* y = x * scale + shift */
+  void (*scale_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real scale, pl_real shift);
   /* y = (x - about) * scale * w + b; w, b: NULL for 1 and 0 */
   void (*normalize)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real about, pl_real scale,
                     const pl_real *w, const pl_real *b);
-  /* y[r][i] = act(y[r][i] + bias[i]) over rows of n */
-  void (*bias_act)(ptrdiff_t rows, ptrdiff_t n, pl_real *y, const pl_real *bias, pl_real slope);
+  /* y[r][i] = act(y[r][i] + bias[i]) over rows of n, which begin every ld; bias: NULL for 0 */
+  void (*bias_act)(ptrdiff_t rows, ptrdiff_t n, pl_real *y, ptrdiff_t ld, const pl_real *bias,
+                   pl_real slope);
   /* out = a * x + b * y + c */
   void (*blend)(ptrdiff_t n, pl_real *out, const pl_real *x, const pl_real *y, pl_real a, pl_real b,
                 pl_real c);
@@ -85,7 +85,7 @@ typedef struct {
   void (*avg_pool_grad)(const pl_pool *p, const pl_real *g, pl_real *gx);
 } pl_pool_kernels;
 
-/* recurrent.c: a step of a cell for one row of the batch; the formulas are in ops/recurrent.c */
+/* recurrent.c: a step of a cell for one row of the batch */
 typedef struct {
   /* gates [4n]: arguments in, activations out; gives c and h */
   void (*lstm)(ptrdiff_t n, pl_real *gates, const pl_real *c_before, pl_real *c, pl_real *h);

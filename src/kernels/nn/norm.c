@@ -6,27 +6,23 @@
 */
 #include "../kernels.h"
 
-/* `slope` is a constant where these are expanded for ReLU. */
-INLINE void scale_shift_by(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x,
-                           pl_real scale, pl_real shift, pl_real slope) {
-  for (ptrdiff_t i = 0; i < n; i++) y[i] = activate_one(x[i] * scale + shift, slope);
-}
-
 static void scale_shift(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x, pl_real scale,
-                        pl_real shift, pl_real slope) {
-  if (slope == 0) scale_shift_by(n, y, x, scale, shift, 0);
-  else if (slope == 1) scale_shift_by(n, y, x, scale, shift, 1);
-  else scale_shift_by(n, y, x, scale, shift, slope);
+                        pl_real shift) {
+  for (ptrdiff_t i = 0; i < n; i++) y[i] = x[i] * scale + shift;
 }
 
+/* `slope` is a constant where this is expanded for ReLU. */
 INLINE void bias_act_by(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict bias,
                         pl_real slope) {
-  for (ptrdiff_t i = 0; i < n; i++) y[i] = activate_one(y[i] + bias[i], slope);
+  if (bias)
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = activate_one(y[i] + bias[i], slope);
+  else
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = activate_one(y[i], slope);
 }
 
-static void bias_act(ptrdiff_t rows, ptrdiff_t n, pl_real *restrict y, const pl_real *restrict bias,
-                     pl_real slope) {
-  for (ptrdiff_t r = 0; r < rows; r++, y += n)
+static void bias_act(ptrdiff_t rows, ptrdiff_t n, pl_real *restrict y, ptrdiff_t ld,
+                     const pl_real *restrict bias, pl_real slope) {
+  for (ptrdiff_t r = 0; r < rows; r++, y += ld)
     if (slope == 0) bias_act_by(n, y, bias, 0);
     else if (slope == 1) bias_act_by(n, y, bias, 1);
     else bias_act_by(n, y, bias, slope);

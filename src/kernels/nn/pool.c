@@ -178,7 +178,8 @@ void k_unpool(const pl_pool *p, int64_t planes, const masked *g, const int32_t *
 
 static void max_pool_grad(const pl_pool *p, int64_t planes, const pl_real *g, const int32_t *argmax,
                           pl_real *gx) {
-  k_unpool(p, planes, &(masked){g, NULL, 1}, argmax, gx);
+  const masked all = unmasked(g);
+  k_unpool(p, planes, &all, argmax, gx);
 }
 
 /*

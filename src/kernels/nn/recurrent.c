@@ -1,8 +1,11 @@
 /*
 ** recurrent.c: a step of an LSTM or GRU cell for one row of the batch (Hochreiter and Schmidhuber
-** 1997; Cho et al. 2014), once its matrix products are made; the formulas are in ops/recurrent.c.
+** 1997; Cho et al. 2014), once its matrix products are made.
 **
 **   gates   | i ... | f ... | g ... | o ... |   each n elements, of one row; GRU: | r | z | m |
+**
+**   LSTM   c' = f c + i g                  h' = o tanh(c')    i, f, o by sigmoid, g by tanh
+**   GRU    m = tanh(m + r (W h + b))       h' = m + z (h - m)  r, z by sigmoid
 */
 #include "../kernels.h"
 #include "../math/scalar.h"
