@@ -158,13 +158,18 @@ static bool leads_to_wanted(const pass *s, const pl_tensor *x) {
 }
 
 /* A node whose buffers are freed no longer knows its inputs: it counts, and is refused when a
- * gradient reaches it. */
-static void mark_useful(pass *s) {
+ * gradient reaches it. One whose rule is running, and has started this pass, is refused at once. */
+static bool mark_useful(pass *s) {
   for (size_t i = 0; i < s->n; i++) {
-    s->v[i].useful = s->v[i].node->freed && s->v[i].node->serial > s->oldest;
-    for (int j = 0; j < s->v[i].node->n_in && !s->v[i].useful; j++)
-      s->v[i].useful = leads_to_wanted(s, s->v[i].node->in[j]);
+    pl_node *node = s->v[i].node;
+    s->v[i].useful = node->freed && node->serial > s->oldest;
+    for (int j = 0; j < node->n_in && !s->v[i].useful; j++)
+      s->v[i].useful = leads_to_wanted(s, node->in[j]);
+    if (s->v[i].useful && node->busy)
+      return pl_fail("%s: its gradient asks for a backward pass through its own result",
+                     node->op->name);
   }
+  return true;
 }
 
 /*
@@ -298,11 +303,13 @@ static bool step(pass *s, pending *v) {
   pl_scope_begin();
   pl_span span;
   const int owner = pl_profile_owner(node->owner);
+  node->busy = true;
   pl_span_begin(&span, node->op->name, true);
   bool ok = call_rule(s, &c, node, v->gout, needs_grad, gin) && !pl_error();
   pl_span_end_gradient(&span, &c, node->op->fused_gradient && !s->create_graph, v->gout, needs_grad,
                        gin, ok);
   ok = ok && deliver(s, node, needs_grad, gin);
+  node->busy = false;
   pl_profile_owner(owner);
   pl_scope_end();
   if (gin != few) free(gin);
@@ -430,8 +437,7 @@ static bool run_pass(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const
   bool was = pl_grad_mode(s->create_graph);
   find_oldest(s);
   bool ok = collect(s, n, outputs);
-  if (ok) mark_useful(s);
-  ok = ok && flow_back(s, n, outputs, few);
+  ok = ok && mark_useful(s) && flow_back(s, n, outputs, few);
   pl_grad_mode(was);
   return ok && !pl_error();
 }

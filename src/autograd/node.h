@@ -14,6 +14,7 @@ typedef struct pl_node {
   int owner; /* in a profile: of the gradient, as it was of the call */
   int n_in, n_out;
   bool freed;                 /* its buffers were released by a backward pass */
+  bool busy;                  /* its rule is running; nothing may free or enter it */
   pl_attr *attr;              /* as many as the row has */
   pl_tensor *out[PL_MAX_OUT]; /* values without history, or meta tensors: no cycle */
   unsigned out_version[PL_MAX_OUT];

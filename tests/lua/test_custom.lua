@@ -55,6 +55,55 @@ function T.test_no_history_without_need()
   lu.assertFalse(y.requires_grad)
 end
 
+-- A backward pass in a rule: through another graph it is legal, through the rule's own result it
+-- would free what the rule stands on.
+
+local function doubled(within)
+  return pl.custom(function(_, x) return x * 2 end, function(_, g)
+    pl.enable_grad(within)
+    return g * 2
+  end)
+end
+
+function T.test_rule_may_go_back_through_another_graph()
+  local w = pl.full({2}, 3):requires_grad_()
+  local x = pl.ones(2):requires_grad_()
+  local shared = x * 5
+  doubled(function() (w * w):sum():backward() end)(shared):sum():backward()
+  lu.assertEquals({x.grad:totable(), w.grad:totable()}, {{10, 10}, {6, 6}})
+end
+
+local OWN = "custom: its gradient asks for a backward pass through its own result"
+
+function T.test_rule_may_not_go_back_through_its_own_result()
+  local ways = {
+    function(z) z:sum():backward() end,
+    function(z) z:sum():backward {retain_graph = true} end,
+    function(z, x) pl.grad(z:sum(), x) end,
+    function(z, x) pl.grad(z:sum() + x:sum(), x, {create_graph = true}) end,
+    function(z) doubled(function() z:sum():backward() end)(z):sum():backward() end}
+  for i, way in ipairs(ways) do
+    local x, z = pl.ones(2):requires_grad_(), nil
+    local message
+    z = doubled(function()
+      message = select(2, pcall(way, z, x))
+      collectgarbage()
+    end)(x)
+    z:sum():backward()
+    lu.assertStrContains(message, OWN, false, "way " .. i)
+    lu.assertEquals(x.grad:totable(), {2, 2})
+    x.grad = nil
+  end
+end
+
+-- The pass around it finds the nodes before the rule freed, and says so.
+function T.test_rule_that_frees_what_lies_before_it()
+  local x = pl.ones(2):requires_grad_()
+  local before = x * x
+  local z = doubled(function() before:sum():backward() end)(before)
+  lu.assertErrorMsgContains("mul: the graph was freed by an earlier backward pass", z.backward, z:sum())
+end
+
 function T.test_errors()
   local x = pl.ones(2):requires_grad_()
   local broken = pl.custom(function(_, t) return t * 1 end, function() error("in the rule", 0) end)
