@@ -103,6 +103,9 @@ PL_API void pl_scope_end(void);
 PL_API pl_tensor *pl_retain(pl_tensor *t);
 /* Accepts NULL. */
 PL_API void pl_release(pl_tensor *t);
+/* Gives one reference, the caller's, to the innermost scope; NULL, and the reference is gone, if
+   there is no memory. */
+PL_API pl_tensor *pl_scope_own(pl_tensor *t);
 
 typedef struct {
   int64_t tensors;      /* live tensors */

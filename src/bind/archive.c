@@ -11,9 +11,17 @@
 
 #define ARCHIVE "perilune.archive"
 
-static int count_pairs(lua_State *L, int i) {
+/* Pushes a copy of the table at i, which keeps its keys and values alive whatever a finalizer does
+ * to the table; gives how many there are. */
+static int push_copy(lua_State *L, int i) {
   int n = 0;
-  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) n++;
+  luaL_checktype(L, i, LUA_TTABLE);
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, i); n++) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
   return n;
 }
 
@@ -27,27 +35,31 @@ static const char *check_name(lua_State *L, int i, const char *what) {
   return name;
 }
 
-/* Pushes a block with the pairs of the table at i, whose keys and values stay alive in it. */
+/* Pushes a copy of the table at i and a block for its pairs, whose tensors are not held yet. */
 static pl_named_tensor *check_tensors(lua_State *L, int i, int *n) {
-  luaL_checktype(L, i, LUA_TTABLE);
-  pl_named_tensor *list = lua_newuserdatauv(L, (size_t)(count_pairs(L, i) + 1) * sizeof *list, 0);
-  *n = 0;
-  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
-    const char *name = check_name(L, -2, "tensor");
-    pl_tensor *t = plb_test(L, -1);
-    if (!t)
-      luaL_error(L, "save_tensors: '%s' is a %s; tensor expected", name, luaL_typename(L, -1));
-    list[(*n)++] = (pl_named_tensor){name, t};
+  *n = push_copy(L, i);
+  const int copy = lua_gettop(L);
+  pl_named_tensor *list = lua_newuserdatauv(L, (size_t)(*n + 1) * sizeof *list, 0), *next = list;
+  for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1), next++) {
+    next->name = check_name(L, -2, "tensor");
+    if (!plb_test(L, -1))
+      luaL_error(L, "save_tensors: '%s' is a %s; tensor expected", next->name,
+                 luaL_typename(L, -1));
   }
   return list;
+}
+
+/* Fills the block in: the copy has its order. */
+static void hold_tensors(lua_State *L, int copy, pl_named_tensor *next) {
+  for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1), next++) next->tensor = plb_hold(L, -1);
 }
 
 static pl_named_text *check_texts(lua_State *L, int i, int *n) {
   *n = 0;
   if (lua_isnoneornil(L, i)) return NULL;
-  luaL_checktype(L, i, LUA_TTABLE);
-  pl_named_text *list = lua_newuserdatauv(L, (size_t)(count_pairs(L, i) + 1) * sizeof *list, 0);
-  for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+  const int count = push_copy(L, i), copy = lua_gettop(L);
+  pl_named_text *list = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *list, 0);
+  for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1)) {
     const char *name = check_name(L, -2, "text");
     if (lua_type(L, -1) != LUA_TSTRING)
       luaL_error(L, "save_tensors: text '%s' is a %s; string expected", name, luaL_typename(L, -1));
@@ -63,9 +75,10 @@ static int io_save_tensors(lua_State *L) {
   int n, n_texts;
   const char *path = plb_path(L, 1);
   lua_settop(L, 3);
-  const pl_named_tensor *tensors = check_tensors(L, 2, &n);
+  pl_named_tensor *tensors = check_tensors(L, 2, &n); /* the copy is at 4 */
   const pl_named_text *texts = check_texts(L, 3, &n_texts);
   pl_scope_begin();
+  hold_tensors(L, 4, tensors);
   const bool ok = pl_archive_save(path, n, tensors, n_texts, texts);
   pl_scope_end();
   return plb_result(L, ok);

@@ -2,9 +2,11 @@
 ** bind.h: what the files of the binding share. The binding turns C tensors into Lua
 ** userdata and the engine's error slot into Lua errors; it does no arithmetic.
 **
-** A box is a userdata that holds one retained tensor. Make the box first (plb_newbox),
-** then open a scope, compute, fill the box, close the scope, and raise only after that,
-** so that nothing can leak when Lua raises.
+** A box is a userdata that holds one retained tensor. Check the arguments (plb_check), make the
+** box (plb_newbox), then open a scope, take hold of the tensors (plb_hold), compute, fill the box,
+** close the scope, and raise only after that, so that nothing can leak when Lua raises. Whenever
+** Lua allocates it may run a finalizer, and a finalizer may release any tensor: only one that is
+** held lives to the end of the call.
 */
 #ifndef PERILUNE_BIND_H
 #define PERILUNE_BIND_H
@@ -29,6 +31,19 @@ typedef struct plb_box {
   struct plb_box *next, **link; /* in that list: the next, and what points to this one */
 } plb_box;
 
+/* Tensors that were read from a table, in the making and then held. */
+typedef struct {
+  int n;
+  plb_box **box; /* NULL where there is none */
+  pl_tensor **t; /* once the list is held */
+} plb_list;
+/* Pushes a table and a block, in which the list is. */
+plb_list plb_new_list(lua_State *L, int n);
+/* Makes the tensor on top, above those two, element k; false if it is no tensor. */
+bool plb_take(lua_State *L, plb_list list, int k);
+/* As plb_hold, all of them. */
+void plb_hold_list(lua_State *L, plb_list list);
+
 /* Pushes an empty box. */
 pl_tensor **plb_newbox(lua_State *L);
 /* Empties a box. */
@@ -42,6 +57,14 @@ pl_tensor *plb_check(lua_State *L, int i);
 /* The same, or NULL if the value is not a tensor; an error if it was released. Not inside a
  * scope. */
 pl_tensor *plb_test(lua_State *L, int i);
+/* The tensor of argument i, which was checked: the open scope owns it too from now on. If it was
+ * released since, ends the scope and raises. */
+pl_tensor *plb_hold(lua_State *L, int i);
+/* The same, or NULL if the value is not a tensor. */
+pl_tensor *plb_hold_if(lua_State *L, int i);
+/* The same where Lua runs while the tensor is used: pushes a box that holds it, to be emptied by
+ * plb_let_go at the end. */
+pl_tensor **plb_anchor(lua_State *L, int i);
 /* Raises the message in the error slot, blamed on the caller's line, and clears the slot. */
 int plb_raise(lua_State *L);
 /* Pushes nil and the message in the error slot, and clears the slot: for expected failures. */
@@ -50,12 +73,15 @@ int plb_nil(lua_State *L);
 int plb_result(lua_State *L, bool ok);
 /* 1 if the box on top was filled, else raises. */
 int plb_done(lua_State *L, pl_tensor **box);
-/* Collects garbage if live tensor bytes plus `want` pass the limit; call before an op. */
+/* Collects garbage if live tensor bytes plus `want` pass the limit; call before an op. What the
+ * engine calls back runs in this thread. */
 void plb_make_room(lua_State *L, size_t want);
 /* Notes which thread calls; functions that test for a tensor or make a box have done so. */
 void plb_enter(lua_State *L);
 /* The Lua thread that called the engine last, for what the engine calls back. */
 lua_State *plb_running(void);
+/* A thread that lives at any time, for what may come when nobody calls; NULL when the state ends. */
+lua_State *plb_alive(void);
 
 /*
 ** arg.c: reading arguments

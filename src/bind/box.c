@@ -14,9 +14,9 @@
 /* Its address marks a box, which is cheaper than to compare metatables. */
 static const char magic = 0;
 
-static lua_State *last_used; /* a thread whose stack is in use, for the engine's call back */
-
-static lua_State *releasing; /* the thread in which a box ends; last_used may be dead by then */
+static lua_State *last_used;   /* the thread that calls the engine, for what is called back */
+static lua_State *main_thread; /* of its state: it lives when last_used may be dead */
+static lua_State *releasing;   /* the thread in which a box ends */
 
 static void end_dead(lua_State *L);
 static void note_box(plb_box *box);
@@ -25,10 +25,15 @@ static void unlink_box(plb_box *box);
 void plb_enter(lua_State *L) {
   if (L == last_used) return;
   last_used = L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  main_thread = lua_tothread(L, -1);
+  lua_pop(L, 1);
   end_dead(L);
 }
 
-lua_State *plb_running(void) { return releasing ? releasing : last_used; }
+lua_State *plb_running(void) { return last_used; }
+
+lua_State *plb_alive(void) { return releasing ? releasing : main_thread; }
 
 pl_tensor **plb_newbox(lua_State *L) {
   plb_enter(L);
@@ -66,6 +71,45 @@ pl_tensor *plb_check(lua_State *L, int i) {
   if (!box) luaL_typeerror(L, i, "tensor");
   if (!box->tensor) luaL_argerror(L, i, RELEASED);
   return box->tensor;
+}
+
+static pl_tensor *hold(lua_State *L, const plb_box *box) {
+  pl_tensor *t = pl_scope_own(pl_retain(box->tensor));
+  if (t) return t;
+  pl_scope_end();
+  if (!pl_error()) pl_fail(RELEASED);
+  return plb_raise(L), NULL;
+}
+
+pl_tensor *plb_hold(lua_State *L, int i) { return hold(L, plb_box_at(L, i)); }
+
+pl_tensor *plb_hold_if(lua_State *L, int i) { return plb_box_at(L, i) ? plb_hold(L, i) : NULL; }
+
+void plb_hold_list(lua_State *L, plb_list list) {
+  for (int k = 0; k < list.n; k++) list.t[k] = list.box[k] ? hold(L, list.box[k]) : NULL;
+}
+
+plb_list plb_new_list(lua_State *L, int n) {
+  plb_box **box;
+  lua_createtable(L, n, 0);
+  box = lua_newuserdatauv(L, (size_t)n * (sizeof *box + sizeof(pl_tensor *)) + 1, 0);
+  return (plb_list){.n = n, .box = box, .t = (pl_tensor **)(box + n)};
+}
+
+bool plb_take(lua_State *L, plb_list list, int k) {
+  list.box[k] = plb_test(L, -1) ? plb_box_at(L, -1) : NULL;
+  if (!list.box[k]) return false;
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -4, k + 1);
+  return true;
+}
+
+pl_tensor **plb_anchor(lua_State *L, int i) {
+  plb_check(L, i);
+  pl_tensor **box = plb_newbox(L);
+  plb_box_at(L, -1)->kept = true;
+  plb_fill(L, box, plb_check(L, i));
+  return box;
 }
 
 void plb_let_go(lua_State *L, pl_tensor **box) {
@@ -121,16 +165,20 @@ enum { SMALLEST_LIMIT = 64 << 20 };
 static int64_t limit = SMALLEST_LIMIT;
 
 void plb_make_room(lua_State *L, size_t want) {
-  if (pl_memory_now().live_bytes + (int64_t)want <= limit) return;
-  lua_gc(L, LUA_GCCOLLECT);
-  int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
-  limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
+  if (pl_memory_now().live_bytes + (int64_t)want > limit) {
+    lua_gc(L, LUA_GCCOLLECT);
+    int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
+    limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
+  }
+  plb_enter(L); /* a finalizer may have run another thread */
 }
 
 /* An allocation failed, perhaps one for which the limit was raised. */
 static void reclaim(size_t bytes) {
+  lua_State *caller = last_used;
   (void)bytes;
-  if (last_used) lua_gc(last_used, LUA_GCCOLLECT);
+  if (main_thread) lua_gc(main_thread, LUA_GCCOLLECT);
+  last_used = caller;
   limit = SMALLEST_LIMIT;
 }
 
@@ -316,7 +364,7 @@ static int keep(lua_State *L) {
 /* The state ends: its threads must not be used any more. */
 static int forget_state(lua_State *L) {
   (void)L;
-  last_used = NULL;
+  last_used = main_thread = NULL;
   forget_modes();
   return 0;
 }

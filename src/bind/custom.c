@@ -17,7 +17,7 @@ typedef struct {
 
 static void release_call(pl_custom *custom) {
   call *k = custom->context;
-  lua_State *L = plb_running();
+  lua_State *L = plb_alive();
   if (L) {
     luaL_unref(L, LUA_REGISTRYINDEX, k->rule);
     luaL_unref(L, LUA_REGISTRYINDEX, k->context);
@@ -94,18 +94,29 @@ static int count_inputs(lua_State *L) {
   return n;
 }
 
+/* Whether none of the n tensors from index i on was released since it was checked. */
+static bool all_there(lua_State *L, int i, int n) {
+  for (int k = 0; k < n; k++)
+    if (!plb_box_at(L, i + k)->tensor) return false;
+  return true;
+}
+
 /* The values that forward gave, on top of the stack, with a history. */
 static int with_history(lua_State *L, int n_in, int n_out) {
   pl_tensor *in[PL_MAX_IN], *out[MOST_VALUES], **box[MOST_VALUES];
   int first = lua_gettop(L) - n_out + 1;
   luaL_checkstack(L, MOST_VALUES + 8, "custom");
   for (int i = 0; i < n_out; i++) plb_check(L, first + i);
-  for (int i = 0; i < n_in; i++) in[i] = plb_check(L, i + 2);
   for (int i = 0; i < n_out; i++) box[i] = plb_newbox(L);
   call *k = new_call(L, n_in);
-  for (int i = 0; i < n_out; i++) k->custom.values[i] = pl_retain(plb_test(L, first + i));
   plb_make_room(L, 0);
+  if (!all_there(L, 2, n_in) || !all_there(L, first, n_out)) {
+    release_call(&k->custom);
+    return luaL_error(L, "custom: a finalizer released a tensor of the call");
+  }
   pl_scope_begin();
+  for (int i = 0; i < n_in; i++) in[i] = plb_hold(L, i + 2);
+  for (int i = 0; i < n_out; i++) k->custom.values[i] = pl_retain(plb_hold(L, first + i));
   bool ok = pl_custom_call(&k->custom, n_in, in, out);
   for (int i = 0; ok && i < n_out; i++) plb_fill(L, box[i], out[i]);
   pl_scope_end();

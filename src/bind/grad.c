@@ -18,21 +18,25 @@ static int tensor_requires_grad(lua_State *L) {
 
 /* backward([{gradient=, retain_graph=, create_graph=}]) */
 static int tensor_backward(lua_State *L) {
-  pl_tensor *t = plb_check(L, 1), *seed = NULL;
+  plb_check(L, 1);
   lua_settop(L, 2);
+  lua_pushnil(L);
   if (plb_test(L, 2)) {
-    seed = plb_check(L, 2);
-    lua_settop(L, 1);
-    lua_pushnil(L);
+    lua_insert(L, 2); /* the seed at 3, no options */
   } else if (!lua_isnil(L, 2)) {
     static const char *const known[] = {"gradient", "retain_graph", "create_graph", NULL};
     plb_check_options(L, 2, "backward", known);
-    if (lua_getfield(L, 2, "gradient") != LUA_TNIL) seed = plb_check(L, 3);
+    lua_getfield(L, 2, "gradient");
+    lua_replace(L, 3);
+    if (!lua_isnil(L, 3)) plb_check(L, 3);
   }
   bool retain = plb_bool_option(L, 2, "retain_graph", false);
   bool create = plb_bool_option(L, 2, "create_graph", false);
   plb_make_room(L, 0);
-  return pl_backward(t, seed, retain, create) ? 0 : plb_raise(L);
+  pl_scope_begin();
+  bool ok = pl_backward(plb_hold(L, 1), plb_hold_if(L, 3), retain, create);
+  pl_scope_end();
+  return ok ? 0 : plb_raise(L);
 }
 
 /* What a backward pass calls back: function `f` of the stack, with places in the list of leaves,
@@ -71,24 +75,23 @@ static bool ready(void *context, int m, const int *which) {
 enum { MAX_LIST = 1 << 20 };
 
 /* The tensors of a list at i, or the one tensor there; false entries are NULL if allowed. */
-static int read_list(lua_State *L, int i, const char *what, pl_tensor ***list, bool holes) {
+static plb_list read_list(lua_State *L, int i, const char *what, bool holes) {
   bool one = plb_test(L, i) != NULL;
   if (!one && !lua_istable(L, i))
-    return luaL_error(L, "grad: %s: tensor or list of tensors expected, got %s", what,
-                      luaL_typename(L, i));
+    luaL_error(L, "grad: %s: tensor or list of tensors expected, got %s", what,
+               luaL_typename(L, i));
   int n = one ? 1 : (int)lua_rawlen(L, i);
-  if (n < 1 || n > MAX_LIST) return luaL_error(L, "grad: %s: %d tensors", what, n);
-  *list = lua_newuserdatauv(L, (size_t)n * sizeof **list, 0);
-  if (one) return (*list)[0] = plb_test(L, i), 1;
+  if (n < 1 || n > MAX_LIST) luaL_error(L, "grad: %s: %d tensors", what, n);
+  plb_list list = plb_new_list(L, n);
   for (int k = 0; k < n; k++) {
-    lua_rawgeti(L, i, k + 1);
-    (*list)[k] = plb_test(L, -1);
-    if (!(*list)[k] && !(holes && !lua_toboolean(L, -1)))
-      return luaL_error(L, "grad: %s: element %d is a %s; tensor expected", what, k + 1,
-                        luaL_typename(L, -1));
+    if (one) lua_pushvalue(L, i);
+    else lua_rawgeti(L, i, k + 1);
+    if (!plb_take(L, list, k) && !(holes && !lua_toboolean(L, -1)))
+      luaL_error(L, "grad: %s: element %d is a %s; tensor expected", what, k + 1,
+                 luaL_typename(L, -1));
     lua_pop(L, 1);
   }
-  return n;
+  return list;
 }
 
 /* Pushes a list of n empty boxes, and gives them. */
@@ -104,38 +107,45 @@ static pl_tensor ***push_boxes(lua_State *L, int n) {
 
 /* backward_each(output, leaves, f) */
 static int grad_backward_each(lua_State *L) {
-  pl_tensor *t = plb_check(L, 1), **leaves;
+  plb_check(L, 1);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
-  int n = read_list(L, 2, "leaves", &leaves, false);
+  plb_list leaves = read_list(L, 2, "leaves", false);
   report r = {.L = L, .f = 3};
   plb_make_room(L, 0);
-  return pl_backward_each(t, NULL, n, leaves, ready, &r) ? 0 : plb_raise(L);
+  pl_scope_begin();
+  plb_hold_list(L, leaves);
+  bool ok = pl_backward_each(plb_hold(L, 1), NULL, leaves.n, leaves.t, ready, &r);
+  pl_scope_end();
+  return ok ? 0 : plb_raise(L);
 }
 
 /* grad(outputs, inputs[, {grad_outputs=, retain_graph=, create_graph=}]) -> list */
 static int grad_grad(lua_State *L) {
-  pl_tensor **outputs, **inputs, **seeds = NULL;
   static const char *const known[] = {"grad_outputs", "retain_graph", "create_graph", NULL};
   lua_settop(L, 3);
   plb_check_options(L, 3, "grad", known);
-  int n_out = read_list(L, 1, "outputs", &outputs, false);
-  int n_in = read_list(L, 2, "inputs", &inputs, false);
+  plb_list outputs = read_list(L, 1, "outputs", false);
+  plb_list inputs = read_list(L, 2, "inputs", false), seeds = {0};
   bool retain = plb_bool_option(L, 3, "retain_graph", false);
   bool create = plb_bool_option(L, 3, "create_graph", false);
   if (!lua_isnil(L, 3) && lua_getfield(L, 3, "grad_outputs") != LUA_TNIL) {
-    int n = read_list(L, lua_gettop(L), "grad_outputs", &seeds, true);
-    if (n != n_out) return luaL_error(L, "grad: %d grad_outputs for %d outputs", n, n_out);
+    seeds = read_list(L, lua_gettop(L), "grad_outputs", true);
+    if (seeds.n != outputs.n)
+      return luaL_error(L, "grad: %d grad_outputs for %d outputs", seeds.n, outputs.n);
   }
-  pl_tensor **grads = lua_newuserdatauv(L, (size_t)n_in * sizeof *grads, 0);
-  pl_tensor ***boxes = push_boxes(L, n_in);
+  pl_tensor **grads = lua_newuserdatauv(L, (size_t)inputs.n * sizeof *grads, 0);
+  pl_tensor ***boxes = push_boxes(L, inputs.n);
   plb_make_room(L, 0);
   pl_scope_begin();
-  bool ok = pl_grad(n_out, outputs, seeds, n_in, inputs, grads, retain, create);
-  for (int k = 0; ok && k < n_in; k++) plb_fill(L, boxes[k], grads[k]);
+  plb_hold_list(L, outputs);
+  plb_hold_list(L, inputs);
+  plb_hold_list(L, seeds);
+  bool ok = pl_grad(outputs.n, outputs.t, seeds.t, inputs.n, inputs.t, grads, retain, create);
+  for (int k = 0; ok && k < inputs.n; k++) plb_fill(L, boxes[k], grads[k]);
   pl_scope_end();
   if (!ok) return plb_raise(L);
-  for (int k = 0; k < n_in; k++) {
+  for (int k = 0; k < inputs.n; k++) {
     if (grads[k]) continue;
     lua_pushboolean(L, 0); /* no path */
     lua_rawseti(L, -2, k + 1);

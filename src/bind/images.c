@@ -20,9 +20,9 @@ static int io_read_png(lua_State *L) { return read_tensor(L, pl_png_read); }
 
 static int io_write_png(lua_State *L) {
   const char *path = plb_path(L, 1);
-  pl_tensor *image = plb_check(L, 2);
+  plb_check(L, 2);
   pl_scope_begin();
-  const bool ok = pl_png_write(path, image);
+  const bool ok = pl_png_write(path, plb_hold(L, 2));
   pl_scope_end();
   return plb_result(L, ok);
 }
@@ -35,15 +35,16 @@ static size_t batch_bytes(const pl_tensor *images, const pl_tensor *rows) {
 }
 
 static int io_image_batch(lua_State *L) {
-  pl_tensor *images = plb_check(L, 1), *rows = plb_check(L, 2);
+  plb_check(L, 1), plb_check(L, 2);
   if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   const double mean = plb_number_option(L, 3, "image_batch", "mean", 0),
                std = plb_number_option(L, 3, "image_batch", "std", 1);
   const double shift = plb_number_option(L, 3, "image_batch", "shift", 0);
   const bool flip = plb_bool_option(L, 3, "flip", false);
-  plb_make_room(L, batch_bytes(images, rows));
+  plb_make_room(L, batch_bytes(plb_check(L, 1), plb_check(L, 2)));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
+  pl_tensor *images = plb_hold(L, 1), *rows = plb_hold(L, 2);
   plb_fill(L, box, pl_image_batch(images, rows, mean, std, flip, (int)shift));
   pl_scope_end();
   return *box ? 1 : plb_raise(L);

@@ -79,11 +79,10 @@ static bool is_element_key(lua_State *L) {
   return type == LUA_TNUMBER || type == LUA_TTABLE || type == LUA_TUSERDATA;
 }
 
-/* The part of t that the key at 2 names. */
-static pl_tensor *part(lua_State *L, pl_tensor *t) {
+/* The part of t that the key at 2 names; it is `key` if it is a tensor. */
+static pl_tensor *part(lua_State *L, pl_tensor *t, pl_tensor *key) {
   int64_t at, exact_index;
   int exact;
-  pl_tensor *key = plb_test(L, 2);
   if (key) return by_tensor(t, key);
   if (lua_istable(L, 2)) return by_entries(L, 2, t);
   exact_index = lua_tointegerx(L, 2, &exact);
@@ -107,7 +106,8 @@ static int push_field(lua_State *L, pl_tensor *t) {
   const char *name = lua_tostring(L, 2);
   if (name && strcmp(name, "grad") == 0) {
     if (!pl_grad_of(t)) return lua_pushnil(L), 1;
-    plb_fill(L, plb_newbox(L), pl_grad_of(t));
+    pl_tensor **box = plb_newbox(L);
+    plb_fill(L, box, pl_grad_of(plb_check(L, 1)));
   } else if (name && strcmp(name, "requires_grad") == 0) {
     lua_pushboolean(L, pl_requires_grad(t));
   } else if (name && strcmp(name, "is_leaf") == 0) {
@@ -132,11 +132,12 @@ int plb_index(lua_State *L) {
   plb_make_room(L, 0);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, part(L, t));
+  t = plb_hold(L, 1);
+  plb_fill(L, box, part(L, t, plb_hold_if(L, 2)));
   pl_scope_end();
   if (!*box || pl_error()) return plb_raise(L);
-  if (pl_rank(*box) || plb_test(L, 2)) return 1;
-  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, pl_at(*box, 0));
+  if (pl_rank(*box) || plb_box_at(L, 2)) return 1;
+  if (pl_dtype_of(*box) == PL_REAL) lua_pushnumber(L, pl_at(*box, 0));
   else lua_pushinteger(L, (lua_Integer)pl_at(*box, 0));
   return 1;
 }
@@ -153,8 +154,8 @@ static bool put(lua_State *L, pl_tensor *view, pl_tensor *value) {
 }
 
 /* Puts the number, or the list of numbers, at 3 where the mask is not 0. */
-static bool put_masked(lua_State *L, pl_tensor *t, pl_tensor *mask) {
-  pl_tensor *where = pl_nonzero(mask), *value = plb_test(L, 3);
+static bool put_masked(lua_State *L, pl_tensor *t, pl_tensor *mask, pl_tensor *value) {
+  pl_tensor *where = pl_nonzero(mask);
   if (!where || !by_tensor(t, mask) || (value && !(value = pl_clone(value)))) return false;
   int64_t n = pl_numel(where);
   if (value && pl_numel(value) != n)
@@ -164,9 +165,8 @@ static bool put_masked(lua_State *L, pl_tensor *t, pl_tensor *mask) {
   return true;
 }
 
-static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows) {
+static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows, pl_tensor *value) {
   int64_t n = pl_numel(rows), at;
-  pl_tensor *value = plb_test(L, 3);
   bool each = value && pl_rank(value) == pl_rank(t) && pl_size(value).v[0] == n;
   for (int64_t i = 0; i < n; i++)
     if (!position((int64_t)pl_at(rows, i), pl_size(t).v[0], &at)) return false;
@@ -180,10 +180,10 @@ static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows) {
 }
 
 static bool assign(lua_State *L, pl_tensor *t) {
-  pl_tensor *key = plb_test(L, 2);
-  if (key && pl_dtype_of(key) == PL_UINT8) return put_masked(L, t, key);
-  if (key && pl_dtype_of(key) == PL_INT32 && pl_rank(t)) return put_rows(L, t, key);
-  return put(L, part(L, t), plb_test(L, 3));
+  pl_tensor *key = plb_hold_if(L, 2), *value = plb_hold_if(L, 3);
+  if (key && pl_dtype_of(key) == PL_UINT8) return put_masked(L, t, key, value);
+  if (key && pl_dtype_of(key) == PL_INT32 && pl_rank(t)) return put_rows(L, t, key, value);
+  return put(L, part(L, t, key), value);
 }
 
 /* nil, or a tensor that fits t as its gradient. */
@@ -219,6 +219,7 @@ int plb_newindex(lua_State *L) {
     return luaL_error(L, "index: number or tensor expected on the right, got %s",
                       luaL_typename(L, 3));
   pl_scope_begin();
+  t = plb_hold(L, 1);
   bool ok = pl_may_change("index", t);
   bool was = pl_grad_mode(false);
   ok = ok && assign(L, t);

@@ -4,42 +4,55 @@
 */
 #include "bind.h"
 
-/* The target: argument 1, if it may be changed. */
-static pl_tensor *target(lua_State *L, const char *name) {
-  pl_tensor *t = plb_check(L, 1);
-  if (!pl_may_change(name, t)) plb_raise(L);
-  return t;
+/* The target is argument 1, which must be one that may be changed. */
+static void check_target(lua_State *L, const char *name) {
+  if (!pl_may_change(name, plb_check(L, 1))) plb_raise(L);
+}
+
+/* Between these two the scope holds the target: return self(L, change(target(L), ...)). */
+static pl_tensor *target(lua_State *L) {
+  pl_scope_begin();
+  return plb_hold(L, 1);
 }
 
 static int self(lua_State *L, bool ok) {
+  pl_scope_end();
   if (!ok) return plb_raise(L);
   lua_settop(L, 1);
   return 1;
 }
 
-static int tensor_zero(lua_State *L) { return self(L, pl_fill(target(L, "zero_"), 0)); }
+static int tensor_zero(lua_State *L) {
+  check_target(L, "zero_");
+  return self(L, pl_fill(target(L), 0));
+}
 
 static int tensor_fill(lua_State *L) {
-  return self(L, pl_fill(target(L, "fill_"), luaL_checknumber(L, 2)));
+  check_target(L, "fill_");
+  const double value = luaL_checknumber(L, 2);
+  return self(L, pl_fill(target(L), value));
 }
 
-static int tensor_uniform(lua_State *L) {
-  pl_tensor *t = target(L, "uniform_");
-  return self(L, pl_uniform(t, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1)));
+typedef bool randomize(pl_tensor *t, double a, double b);
+
+static int fill_random(lua_State *L, const char *name, randomize *f) {
+  check_target(L, name);
+  const double a = luaL_optnumber(L, 2, 0), b = luaL_optnumber(L, 3, 1);
+  return self(L, f(target(L), a, b));
 }
 
-static int tensor_normal(lua_State *L) {
-  pl_tensor *t = target(L, "normal_");
-  return self(L, pl_normal(t, luaL_optnumber(L, 2, 0), luaL_optnumber(L, 3, 1)));
-}
+static int tensor_uniform(lua_State *L) { return fill_random(L, "uniform_", pl_uniform); }
+static int tensor_normal(lua_State *L) { return fill_random(L, "normal_", pl_normal); }
 
 static int tensor_bernoulli(lua_State *L) {
-  return self(L, pl_bernoulli(target(L, "bernoulli_"), luaL_optnumber(L, 2, 0.5)));
+  check_target(L, "bernoulli_");
+  const double p = luaL_optnumber(L, 2, 0.5);
+  return self(L, pl_bernoulli(target(L), p));
 }
 
 /* Argument 2 as a tensor in the open scope: itself, or a number. */
 static pl_tensor *operand(lua_State *L) {
-  pl_tensor *t = plb_test(L, 2);
+  pl_tensor *t = plb_hold_if(L, 2);
   return t ? t : pl_full(PL_REAL, PL_ALL_DIMS, lua_tonumber(L, 2));
 }
 
@@ -48,33 +61,28 @@ static void check_operand(lua_State *L) {
 }
 
 static int tensor_copy(lua_State *L) {
-  pl_tensor *t = target(L, "copy_"), *source = plb_check(L, 2);
-  pl_scope_begin();
-  bool ok = pl_copy(t, source);
-  pl_scope_end();
-  return self(L, ok);
+  check_target(L, "copy_");
+  plb_check(L, 2);
+  pl_tensor *t = target(L);
+  return self(L, pl_copy(t, plb_hold(L, 2)));
 }
 
 static int add_scaled(lua_State *L, double sign) {
-  pl_tensor *t = plb_check(L, 1);
+  plb_check(L, 1);
   double alpha = luaL_optnumber(L, 3, 1);
   check_operand(L);
-  pl_scope_begin();
-  bool ok = pl_add_in_place(t, 1, operand(L), sign * alpha);
-  pl_scope_end();
-  return self(L, ok);
+  pl_tensor *t = target(L);
+  return self(L, pl_add_in_place(t, 1, operand(L), sign * alpha));
 }
 
 static int tensor_add(lua_State *L) { return add_scaled(L, 1); }
 static int tensor_sub(lua_State *L) { return add_scaled(L, -1); }
 
 static int scale(lua_State *L, bool divides) {
-  pl_tensor *t = plb_check(L, 1);
+  plb_check(L, 1);
   check_operand(L);
-  pl_scope_begin();
-  bool ok = pl_mul_in_place(t, operand(L), divides);
-  pl_scope_end();
-  return self(L, ok);
+  pl_tensor *t = target(L);
+  return self(L, pl_mul_in_place(t, operand(L), divides));
 }
 
 static int tensor_mul(lua_State *L) { return scale(L, false); }

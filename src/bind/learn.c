@@ -24,7 +24,12 @@ static pl_map check_map(lua_State *L, int i) {
   return map;
 }
 
-/* A call that gives one tensor: box = begin(L); return end(L, box, call(...)). */
+/* Holds the points of a map that check_map read from i. */
+static void hold_map(lua_State *L, int i, pl_map *map) {
+  if (map->points) map->points = plb_hold(L, i + 1);
+}
+
+/* A call that gives one tensor: box = begin(L); return end(L, box, call(...)), of held tensors. */
 static pl_tensor **begin(lua_State *L) {
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -43,25 +48,26 @@ static pl_tensor *checked_classes(const char *who, pl_tensor *x, pl_tensor *labe
 }
 
 static int learn_check(lua_State *L) {
-  const pl_tensor *x = plb_check(L, 1);
+  plb_check(L, 1);
   const char *who = luaL_optstring(L, 2, "svm");
   pl_scope_begin();
-  const bool ok = pl_examples_check(who, x);
+  const bool ok = pl_examples_check(who, plb_hold(L, 1));
   pl_scope_end();
   return ok ? 0 : plb_raise(L);
 }
 
 static int learn_classes(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1), *labels = plb_check(L, 2);
+  plb_check(L, 1), plb_check(L, 2);
   const char *who = luaL_optstring(L, 3, "svm");
   pl_tensor **box = begin(L);
-  return end(L, box, checked_classes(who, x, labels));
+  return end(L, box, checked_classes(who, plb_hold(L, 1), plb_hold(L, 2)));
 }
 
 static int learn_gamma(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1);
   double gamma = 0;
+  plb_check(L, 1);
   pl_scope_begin();
+  pl_tensor *x = plb_hold(L, 1);
   const bool ok = pl_examples_check("svm", x) && pl_gamma_scale(x, &gamma);
   pl_scope_end();
   if (!ok) return plb_raise(L);
@@ -70,27 +76,29 @@ static int learn_gamma(lua_State *L) {
 }
 
 static int learn_features(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1);
-  const pl_map map = check_map(L, 2);
-  const pl_ints size = pl_size(x);
+  const pl_ints size = pl_size(plb_check(L, 1));
+  pl_map map = check_map(L, 2);
   if (size.n == 2)
     plb_make_room(L, (size_t)(size.v[0] * pl_map_features(&map, size.v[1])) * sizeof(pl_real));
-  pl_tensor **box = begin(L);
+  pl_tensor **box = begin(L), *x = plb_hold(L, 1);
+  hold_map(L, 2, &map);
   return end(L, box, pl_map_apply(x, &map));
 }
 
 static int learn_decide(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1), *weights = plb_check(L, 2), *bias = plb_check(L, 3);
-  const pl_map map = check_map(L, 4);
+  plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
+  pl_map map = check_map(L, 4);
   pl_tensor **box = begin(L);
+  pl_tensor *x = plb_hold(L, 1), *weights = plb_hold(L, 2), *bias = plb_hold(L, 3);
+  hold_map(L, 4, &map);
   return end(L, box, pl_machine_decide(x, &map, weights, bias));
 }
 
 static int learn_choose(lua_State *L) {
-  pl_tensor *decisions = plb_check(L, 1), *classes = plb_check(L, 2);
+  plb_check(L, 1), plb_check(L, 2);
   const bool pairs = lua_toboolean(L, 3);
   pl_tensor **box = begin(L);
-  return end(L, box, pl_machine_choose(decisions, classes, pairs));
+  return end(L, box, pl_machine_choose(plb_hold(L, 1), plb_hold(L, 2), pairs));
 }
 
 static int learn_frequencies(lua_State *L) {
@@ -106,7 +114,7 @@ static int learn_frequencies(lua_State *L) {
 
 /* weights, bias, how many support vectors, and the support vectors unless linear */
 static int learn_train(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1), *labels = plb_check(L, 2), *classes = plb_check(L, 3);
+  plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
   lua_getfield(L, 4, "kernel");
   pl_svm_options o = {.kernel = check_kernel(L, -1),
@@ -120,6 +128,7 @@ static int learn_train(lua_State *L) {
   const int top = lua_gettop(L);
   pl_svm_result r;
   pl_scope_begin();
+  pl_tensor *x = plb_hold(L, 1), *labels = plb_hold(L, 2), *classes = plb_hold(L, 3);
   const bool ok = pl_svm_train(x, labels, classes, &o, &r);
   plb_fill(L, weights, ok ? r.weights : NULL);
   plb_fill(L, bias, ok ? r.bias : NULL);
@@ -136,12 +145,13 @@ static int learn_train(lua_State *L) {
 
 /* f, Newton steps, products, objective */
 static int learn_newton(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1), *share = plb_check(L, 2), *cost = plb_check(L, 3);
-  pl_tensor *weights = plb_check(L, 4), *bias = plb_check(L, 5);
+  for (int i = 1; i <= 5; i++) plb_check(L, i);
   const double tolerance = luaL_optnumber(L, 6, 1e-4);
   pl_tensor **f = plb_newbox(L);
   pl_newton_report report;
   pl_scope_begin();
+  pl_tensor *x = plb_hold(L, 1), *share = plb_hold(L, 2), *cost = plb_hold(L, 3);
+  pl_tensor *weights = plb_hold(L, 4), *bias = plb_hold(L, 5);
   plb_fill(L, f, pl_newton(x, share, cost, weights, bias, tolerance, &report));
   pl_scope_end();
   if (!*f) return plb_raise(L);
@@ -152,18 +162,20 @@ static int learn_newton(lua_State *L) {
 }
 
 static int learn_balance(lua_State *L) {
-  pl_tensor *score = plb_check(L, 1), *total = opt_tensor(L, 2), *prices = plb_check(L, 3);
+  plb_check(L, 1), opt_tensor(L, 2), plb_check(L, 3);
   const double temperature = luaL_checknumber(L, 4);
   pl_tensor **box = begin(L);
+  pl_tensor *score = plb_hold(L, 1), *total = plb_hold_if(L, 2), *prices = plb_hold(L, 3);
   return end(L, box, pl_balance(score, total, prices, temperature));
 }
 
 static int learn_neighbours(lua_State *L) {
-  pl_tensor *x = plb_check(L, 1), *neighbours = NULL, *distances = NULL;
+  pl_tensor *neighbours = NULL, *distances = NULL;
+  plb_check(L, 1);
   const lua_Integer k = luaL_checkinteger(L, 2);
   pl_tensor **first = plb_newbox(L), **second = plb_newbox(L);
   pl_scope_begin();
-  const bool ok = pl_neighbours(x, k, &neighbours, &distances);
+  const bool ok = pl_neighbours(plb_hold(L, 1), k, &neighbours, &distances);
   plb_fill(L, first, ok ? neighbours : NULL);
   plb_fill(L, second, ok ? distances : NULL);
   pl_scope_end();
@@ -171,10 +183,10 @@ static int learn_neighbours(lua_State *L) {
 }
 
 static int learn_spread(lua_State *L) {
-  pl_tensor *neighbours = plb_check(L, 1), *distances = plb_check(L, 2);
-  pl_tensor *source = plb_check(L, 3);
+  plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
   const double keep = luaL_checknumber(L, 4);
   pl_tensor **box = begin(L);
+  pl_tensor *neighbours = plb_hold(L, 1), *distances = plb_hold(L, 2), *source = plb_hold(L, 3);
   return end(L, box, pl_spread(neighbours, distances, source, keep));
 }
 

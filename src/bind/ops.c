@@ -185,7 +185,7 @@ typedef struct {
   double number[PL_MAX_IN];
 } inputs;
 
-/* A list of tensors, or tensors side by side. */
+/* A list of tensors, or tensors side by side; leaves them, and the block they are in, on top. */
 static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
   int next = 2;
   in->n = 0;
@@ -207,9 +207,9 @@ static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
   return next;
 }
 
-static int bad_input(lua_State *L, const pl_op *op, int k, int i) {
+static int bad_input(lua_State *L, const pl_op *op, int k, const char *got) {
   return luaL_error(L, "%s: %s: tensor expected, got %s", pl_op_name(op),
-                    pl_op_signature(op)->in[k].name, luaL_typename(L, i));
+                    pl_op_signature(op)->in[k].name, got);
 }
 
 /* Returns the index of the first argument that is no input. */
@@ -225,7 +225,7 @@ static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
     in->is_number[k] = !in->few[k] && !optional && lua_type(L, i) == LUA_TNUMBER;
     if (in->is_number[k]) in->number[k] = lua_tonumber(L, i);
     if (in->few[k] || in->is_number[k] || (optional && i <= top && lua_isnil(L, i))) i++;
-    else if (!optional) bad_input(L, op, k, i);
+    else if (!optional) bad_input(L, op, k, i <= top ? luaL_typename(L, i) : "no value");
   }
   in->n = s->n_in;
   return i;
@@ -243,6 +243,16 @@ static pl_tensor *number(const inputs *in, int k) {
   return pl_full(whole && among_ints ? PL_INT32 : PL_REAL, PL_ALL_DIMS, v);
 }
 
+/* Lua allocates nothing between the reading of the inputs and this. */
+static void hold_inputs(const inputs *in) {
+  for (int k = 0; k < in->n; k++) pl_retain(in->t[k]);
+}
+
+static void let_go_inputs(const inputs *in) {
+  for (int k = 0; k < in->n; k++) pl_release(in->t[k]);
+}
+
+/* The boxes come first, so that nothing can release an input once it was read. */
 int plb_call_op(lua_State *L) {
   const pl_op *op = lua_touserdata(L, lua_upvalueindex(1));
   reader r;
@@ -253,14 +263,17 @@ int plb_call_op(lua_State *L) {
   r.spec = pl_op_signature(op)->attr;
   r.n = pl_op_signature(op)->n_attr;
   for (int k = 0; k < r.n; k++) r.attr[k] = r.spec[k].fallback, r.given[k] = false;
-  read_attributes(&r, read_inputs(L, op, &in, top), top);
   plb_make_room(L, 0);
   for (int k = 0; k < n_out; k++) box[k] = plb_newbox(L);
+  read_attributes(&r, read_inputs(L, op, &in, top), top);
+  for (int k = 1; k <= n_out && in.t != in.few; k++) lua_pushvalue(L, top + k);
+  hold_inputs(&in);
   pl_scope_begin();
   for (int k = 0; k < in.n && in.t == in.few; k++)
-    if (in.is_number[k]) in.t[k] = number(&in, k);
+    if (in.is_number[k]) in.t[k] = pl_retain(number(&in, k));
   bool ok = !pl_error() && pl_call(op, in.n, in.t, r.attr, out);
   for (int k = 0; ok && k < n_out; k++) plb_fill(L, box[k], out[k]);
   pl_scope_end();
+  let_go_inputs(&in);
   return ok ? n_out : plb_raise(L);
 }

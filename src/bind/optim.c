@@ -3,21 +3,16 @@
 */
 #include "bind.h"
 
-/*
-** The list of tensors at index i; they and it live as long as the call. They are kept by a list of
-** our own, for Lua may run before they are used, and change the one given.
-*/
-static pl_tensor **tensors(lua_State *L, int i, const char *what, int *n) {
+/* The list of tensors at index i. */
+static plb_list tensors(lua_State *L, int i, const char *what) {
   luaL_checktype(L, i, LUA_TTABLE);
-  *n = (int)lua_rawlen(L, i);
-  lua_createtable(L, *n, 0);
-  pl_tensor **list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
-  for (int k = 0; k < *n; k++) {
+  plb_list list = plb_new_list(L, (int)lua_rawlen(L, i));
+  for (int k = 0; k < list.n; k++) {
     lua_rawgeti(L, i, k + 1);
-    if (!(list[k] = plb_test(L, -1)))
+    if (!plb_take(L, list, k))
       luaL_error(L, "%s: element %d of list %d is a %s; tensor expected", what, k + 1, i,
                  luaL_typename(L, -1));
-    lua_rawseti(L, -3, k + 1);
+    lua_pop(L, 1);
   }
   return list;
 }
@@ -27,15 +22,14 @@ static int uneven(lua_State *L, const char *what, int i, int m, int n) {
 }
 
 /* The same of as many tensors as there are parameters. */
-static pl_tensor **companions(lua_State *L, int i, const char *what, int n) {
-  int m;
-  pl_tensor **list = tensors(L, i, what, &m);
-  if (m != n) uneven(L, what, i, m, n);
+static plb_list companions(lua_State *L, int i, const char *what, int n) {
+  plb_list list = tensors(L, i, what);
+  if (list.n != n) uneven(L, what, i, list.n, n);
   return list;
 }
 
-static pl_tensor **optional(lua_State *L, int i, const char *what, int n) {
-  return lua_isnil(L, i) ? NULL : companions(L, i, what, n);
+static plb_list optional(lua_State *L, int i, const char *what, int n) {
+  return lua_isnil(L, i) ? (plb_list){0} : companions(L, i, what, n);
 }
 
 static void check_length(lua_State *L, int i, const char *what, int n) {
@@ -73,56 +67,58 @@ static double option(lua_State *L, int i, const char *who, const char *name) {
   return plb_number_option(L, i, who, name, 0);
 }
 
+/* Opens the scope of a step, which holds all its lists. */
+static void begin_step(lua_State *L, const plb_list *lists, int n) {
+  pl_scope_begin();
+  for (int i = 0; i < n; i++) plb_hold_list(L, lists[i]);
+}
+
 static int finish_step(lua_State *L, bool ok) {
   pl_scope_end();
   return ok ? 0 : plb_raise(L);
 }
 
 static int step_sgd(lua_State *L) {
-  int n;
   lua_settop(L, 5);
-  pl_tensor **p = tensors(L, 1, "sgd", &n), **g = companions(L, 2, "sgd", n);
-  pl_tensor **buf = optional(L, 3, "sgd", n);
-  bool *first = flags(L, 4, "sgd", n);
+  const plb_list p = tensors(L, 1, "sgd"), g = companions(L, 2, "sgd", p.n);
+  const plb_list buf = optional(L, 3, "sgd", p.n);
+  bool *first = flags(L, 4, "sgd", p.n);
   pl_sgd_step o = {option(L, 5, "sgd", "lr"), option(L, 5, "sgd", "momentum"),
                    option(L, 5, "sgd", "dampening"), option(L, 5, "sgd", "weight_decay"),
                    plb_bool_option(L, 5, "nesterov", false)};
-  pl_scope_begin();
-  return finish_step(L, pl_sgd(n, p, g, buf, first, &o));
+  begin_step(L, (const plb_list[]){p, g, buf}, 3);
+  return finish_step(L, pl_sgd(p.n, p.t, g.t, buf.t, first, &o));
 }
 
 static int step_adam(lua_State *L) {
-  int n;
   lua_settop(L, 6);
-  pl_tensor **p = tensors(L, 1, "adam", &n), **g = companions(L, 2, "adam", n);
-  pl_tensor **m = companions(L, 3, "adam", n), **v = companions(L, 4, "adam", n);
-  int64_t *steps = step_numbers(L, 5, "adam", n);
+  const plb_list p = tensors(L, 1, "adam"), g = companions(L, 2, "adam", p.n);
+  const plb_list m = companions(L, 3, "adam", p.n), v = companions(L, 4, "adam", p.n);
+  int64_t *steps = step_numbers(L, 5, "adam", p.n);
   pl_adam_step o = {
       option(L, 6, "adam", "lr"),           option(L, 6, "adam", "beta1"),
       option(L, 6, "adam", "beta2"),        option(L, 6, "adam", "eps"),
       option(L, 6, "adam", "weight_decay"), plb_bool_option(L, 6, "decoupled", false)};
-  pl_scope_begin();
-  return finish_step(L, pl_adam(n, p, g, m, v, steps, &o));
+  begin_step(L, (const plb_list[]){p, g, m, v}, 4);
+  return finish_step(L, pl_adam(p.n, p.t, g.t, m.t, v.t, steps, &o));
 }
 
 static int step_rmsprop(lua_State *L) {
-  int n;
   lua_settop(L, 5);
-  pl_tensor **p = tensors(L, 1, "rmsprop", &n), **g = companions(L, 2, "rmsprop", n);
-  pl_tensor **square = companions(L, 3, "rmsprop", n), **buf = optional(L, 4, "rmsprop", n);
+  const plb_list p = tensors(L, 1, "rmsprop"), g = companions(L, 2, "rmsprop", p.n);
+  const plb_list square = companions(L, 3, "rmsprop", p.n), buf = optional(L, 4, "rmsprop", p.n);
   pl_rmsprop_step o = {option(L, 5, "rmsprop", "lr"), option(L, 5, "rmsprop", "alpha"),
                        option(L, 5, "rmsprop", "eps"), option(L, 5, "rmsprop", "weight_decay"),
                        option(L, 5, "rmsprop", "momentum")};
-  pl_scope_begin();
-  return finish_step(L, pl_rmsprop(n, p, g, square, buf, &o));
+  begin_step(L, (const plb_list[]){p, g, square, buf}, 4);
+  return finish_step(L, pl_rmsprop(p.n, p.t, g.t, square.t, buf.t, &o));
 }
 
 static int total_norm(lua_State *L) {
-  int n;
   double norm = 0;
-  pl_tensor **list = tensors(L, 1, "total_norm", &n);
-  pl_scope_begin();
-  bool ok = pl_total_norm(n, list, &norm);
+  const plb_list list = tensors(L, 1, "total_norm");
+  begin_step(L, &list, 1);
+  bool ok = pl_total_norm(list.n, list.t, &norm);
   pl_scope_end();
   if (!ok) return plb_raise(L);
   lua_pushnumber(L, norm);

@@ -103,12 +103,12 @@ static int new_randperm(lua_State *L) {
 }
 
 static int new_multinomial(lua_State *L) {
-  pl_tensor *weights = plb_check(L, 1);
+  plb_check(L, 1);
   lua_Integer n = luaL_optinteger(L, 2, 1);
   bool replacement = lua_toboolean(L, 3);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_multinomial(weights, n, replacement));
+  plb_fill(L, box, pl_multinomial(plb_hold(L, 1), n, replacement));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -258,10 +258,11 @@ static void push_nested(lua_State *L, const pl_tensor *t, pl_ints size, int d, i
 }
 
 static int tensor_totable(lua_State *L) {
-  pl_tensor *t = plb_check(L, 1);
   int64_t at = 0;
+  pl_tensor **t = plb_anchor(L, 1);
   luaL_checkstack(L, PL_MAX_RANK + 4, "totable");
-  push_nested(L, t, pl_size(t), 0, &at);
+  push_nested(L, *t, pl_size(*t), 0, &at);
+  plb_let_go(L, t);
   return 1;
 }
 
@@ -270,10 +271,12 @@ static int tensor_tostring(lua_State *L) {
   if (!box) return luaL_typeerror(L, 1, "tensor");
   if (!box->tensor) return lua_pushliteral(L, "tensor (released)"), 1;
   luaL_Buffer b;
-  size_t n = pl_print(box->tensor, NULL, 0);
+  pl_tensor **t = plb_anchor(L, 1);
+  size_t n = pl_print(*t, NULL, 0);
   char *text = luaL_buffinitsize(L, &b, n + 1);
-  pl_print(box->tensor, text, n + 1);
+  pl_print(*t, text, n + 1);
   luaL_pushresultsize(&b, n);
+  plb_let_go(L, t);
   return 1;
 }
 
@@ -295,11 +298,10 @@ static int no_order(lua_State *L) {
 typedef pl_tensor *maker(pl_tensor *t);
 
 static int made_by(lua_State *L, maker *f) {
-  pl_tensor *t = plb_check(L, 1);
-  plb_make_room(L, (size_t)pl_numel(t) * sizeof(pl_real));
+  plb_make_room(L, (size_t)pl_numel(plb_check(L, 1)) * sizeof(pl_real));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, f(t));
+  plb_fill(L, box, f(plb_hold(L, 1)));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -323,7 +325,7 @@ static int tensor_to(lua_State *L) {
   plb_make_room(L, (size_t)pl_numel(t) * sizeof(pl_real));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_to(t, dtype));
+  plb_fill(L, box, pl_to(plb_hold(L, 1), dtype));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -333,7 +335,7 @@ static int tensor_t(lua_State *L) {
   if (pl_rank(t) != 2) return luaL_error(L, "t: a matrix expected, got %d dims", pl_rank(t));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_transpose(t, 0, 1));
+  plb_fill(L, box, pl_transpose(plb_hold(L, 1), 0, 1));
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -348,7 +350,7 @@ static int tensor_flatten(lua_State *L) {
   size.v[from] = last;
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_reshape(t, size));
+  plb_fill(L, box, pl_reshape(plb_hold(L, 1), size));
   pl_scope_end();
   return plb_done(L, box);
 }

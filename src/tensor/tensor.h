@@ -41,8 +41,6 @@ static inline uint8_t *pl_uint8s(const pl_tensor *t) {
 pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset);
 /* The shape alone: storage NULL, history kept by the caller. */
 pl_tensor *pl_meta(const pl_tensor *t);
-/* Puts a new tensor (one reference, the caller's) into the innermost scope. */
-pl_tensor *pl_scope_own(pl_tensor *t);
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
 bool pl_overlaps_itself(const pl_tensor *t);
 /* Resolves a dimension counted from the end; false with "op: dim …" if out of range. */
