@@ -12,16 +12,16 @@ local function release(t) getmetatable(t).__close(t) end
 --- Calls f(tensors) until a finalizer that releases them has run within; gives what pcall gave.
 local function released_within(make, f)
   collectgarbage("incremental", 100, 1000, 8) -- steps are short and many
-  for i = 1, 20000 do
-    local tensors = make()
+  local tensors, inside, hit
+  local hostile = {__gc = function()
+    hit = hit or inside
+    for _, t in ipairs(inside and tensors or {}) do release(t) end
+  end}
+  for i = 1, 200000 do
+    tensors = make()
     local _ <const> = ("."):rep(i % 97) -- so that no step always falls on the same place
-    local inside, hit = false, false
-    setmetatable({}, {__gc = function()
-      if not inside then return end
-      hit = true
-      for _, t in ipairs(tensors) do release(t) end
-    end})
-    inside = true
+    setmetatable({}, hostile)
+    inside, hit = true, false
     local ok, result = pcall(f, tensors)
     inside = false
     if hit then return ok, result end
