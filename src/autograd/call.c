@@ -35,8 +35,16 @@ static size_t node_bytes(size_t n_in, const pl_op *op) {
 static PL_THREAD_LOCAL pl_node *dying;
 static PL_THREAD_LOCAL bool draining;
 
+static void release_input(pl_node *node, int i) {
+  pl_tensor *t = node->in[i];
+  node->in[i] = NULL;
+  if (!t) return;
+  t->node_refs--;
+  pl_release(t);
+}
+
 void pl_node_free_buffers(pl_node *node) {
-  for (int i = 0; i < node->n_in; i++) pl_release(node->in[i]), node->in[i] = NULL;
+  for (int i = 0; i < node->n_in; i++) release_input(node, i);
   for (int i = 0; i < PL_MAX_OUT; i++) pl_release(node->out[i]), node->out[i] = NULL;
   for (int i = 0; i < PL_MAX_SAVED; i++) pl_release(node->saved[i]), node->saved[i] = NULL;
   pl_custom_release(node->custom);
@@ -94,8 +102,10 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   node->version = (unsigned *)(node->attr + n_attr);
   if (n_attr) memcpy(node->attr, c->attr, n_attr * sizeof *node->attr);
   for (int i = 0; i < c->n_in; i++) {
-    node->in[i] = kept_input(c->op, c->in[i]);
-    if (node->in[i] && node->in[i]->storage) node->version[i] = node->in[i]->storage->version;
+    pl_tensor *t = node->in[i] = kept_input(c->op, c->in[i]);
+    if (!t) continue;
+    t->node_refs++;
+    if (t->storage) node->version[i] = t->storage->version;
   }
   for (int i = 0; i < n_out; i++) {
     pl_tensor *y = c->out[i];

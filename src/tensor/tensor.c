@@ -89,8 +89,20 @@ pl_tensor *pl_retain(pl_tensor *t) {
   return t;
 }
 
+/* Where only calls know a tensor nobody can ask for its gradient. It goes, for its history may lead
+ * back to the tensor, and the two would keep each other. */
+static void drop_grad(pl_tensor *t) {
+  pl_tensor *grad = t->grad;
+  t->grad = NULL;
+  pl_release(grad); /* perhaps the end of t */
+}
+
 void pl_release(pl_tensor *t) {
-  if (!t || --t->refs) return;
+  if (!t) return;
+  if (--t->refs) {
+    if (t->refs == t->node_refs) drop_grad(t);
+    return;
+  }
   pl_release(t->grad);
   if (t->node) pl_history_drop(t);
   pl_storage_release(t->storage);

@@ -14,6 +14,7 @@ struct pl_tensor {
   int refs;
   pl_dtype dtype;
   int rank;
+  int node_refs; /* those of refs that calls hold, which have it as an input */
   bool requires_grad;
   int64_t size[PL_MAX_RANK];
   int64_t stride[PL_MAX_RANK]; /* in elements; 0 repeats, negative runs backwards */
