@@ -269,9 +269,14 @@ static bool call_rule(const pass *s, pl_args *c, pl_node *node, pl_tensor *const
   return by_composition(c, gout, needs_grad, gin, s->create_graph);
 }
 
+/* A rule with more inputs than needs_grad has bits gives the gradients of all. */
+static bool is_needed(const pass *s, const pl_node *node, unsigned needs_grad, int i) {
+  return node->n_in > 32 ? leads_to_wanted(s, node->in[i]) : needs_grad >> i & 1;
+}
+
 static bool deliver(pass *s, pl_node *node, unsigned needs_grad, pl_tensor **gin) {
   for (int i = 0; i < node->n_in; i++) {
-    if (!(needs_grad >> (i & 31) & 1) || !gin[i]) continue;
+    if (!gin[i] || !is_needed(s, node, needs_grad, i)) continue;
     if (gin[i]->dtype != PL_REAL || !pl_same_size(gin[i], node->in[i]))
       return pl_fail("%s: the gradient of input %d is %s, the input %s", node->op->name, i + 1,
                      PL_DESCRIBE(gin[i]), PL_DESCRIBE(node->in[i]));
@@ -429,17 +434,22 @@ static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
   return *seed != NULL;
 }
 
-static bool run_pass(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
-  pl_tensor *few[PL_MAX_IN];
-  if (n > PL_MAX_IN) return pl_fail("gradient: at most %d outputs at once", PL_MAX_IN);
-  for (int i = 0; i < n; i++)
-    if (!make_seed(outputs[i], seeds ? seeds[i] : NULL, &few[i])) return false;
+static bool run_seeded(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
   bool was = pl_grad_mode(s->create_graph);
   find_oldest(s);
   bool ok = collect(s, n, outputs);
-  ok = ok && mark_useful(s) && flow_back(s, n, outputs, few);
+  ok = ok && mark_useful(s) && flow_back(s, n, outputs, seeds);
   pl_grad_mode(was);
   return ok && !pl_error();
+}
+
+static bool run_pass(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const *given) {
+  pl_tensor *few[PL_MAX_IN], **seeds = n > PL_MAX_IN ? malloc((size_t)n * sizeof *seeds) : few;
+  bool ok = seeds || no_memory();
+  for (int i = 0; ok && i < n; i++) ok = make_seed(outputs[i], given ? given[i] : NULL, &seeds[i]);
+  ok = ok && run_seeded(s, n, outputs, seeds);
+  if (seeds != few) free(seeds);
+  return ok;
 }
 
 bool pl_grad(int n_out, pl_tensor *const *outputs, pl_tensor *const *seeds, int n_in,

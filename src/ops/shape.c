@@ -333,24 +333,30 @@ PL_OP(cat, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1", .shape = cat_shape,
       .forward = cat_forward, .gradient = cat_rule, .unsaved = PL_UNSAVED_ALL);
 
+/* The inputs, which must be of one size, as rows [1, elements] of one matrix. */
+static pl_tensor *join_rows(const pl_args *c) {
+  pl_tensor **rows = pl_scratch((size_t)c->n_in * sizeof *rows);
+  const pl_ints flat = {.n = 2, .v = {1, pl_numel(c->in[0])}};
+  for (int i = 0; rows && i < c->n_in; i++) {
+    if (!pl_same_size(c->in[i], c->in[0]))
+      pl_op_fail(c, "%s and %s differ", PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[i]));
+    rows[i] = pl_reshape(c->in[i], flat);
+  }
+  pl_tensor *all = pl_error() ? NULL : pl_cat(c->n_in, rows, 0);
+  pl_scratch_free(rows);
+  return all;
+}
+
 static bool stack_decompose(pl_args *c) {
   if (c->n_in < 1) return pl_op_fail(c, "no tensors given");
   int64_t dim = c->attr[0].i;
   if (c->in[0]->rank == PL_MAX_RANK)
     return pl_op_fail(c, "%s has no room for another dim", PL_DESCRIBE(c->in[0]));
   if (!pl_resolve_dim("stack", c->in[0]->rank + 1, &dim)) return false;
-  pl_ints flat = {.n = 2, .v = {1, pl_numel(c->in[0])}}, size = pl_size(c->in[0]);
-  pl_tensor *all = NULL;
+  const pl_ints size = pl_size(c->in[0]);
   pl_ints full = {.n = size.n + 1, .v = {c->n_in}};
   memcpy(full.v + 1, size.v, (size_t)size.n * sizeof *size.v);
-  pl_tensor *few[64];
-  if (c->n_in > 64) return pl_op_fail(c, "at most 64 tensors at once, not %d", c->n_in);
-  for (int i = 0; i < c->n_in; i++) {
-    if (!pl_same_size(c->in[i], c->in[0]))
-      return pl_op_fail(c, "%s and %s differ", PL_DESCRIBE(c->in[0]), PL_DESCRIBE(c->in[i]));
-    few[i] = pl_reshape(c->in[i], flat);
-  }
-  all = pl_error() ? NULL : pl_reshape(pl_cat(c->n_in, few, 0), full);
+  pl_tensor *all = pl_reshape(join_rows(c), full);
   pl_ints dims = as_dims(full.n);
   memmove(dims.v, dims.v + 1, (size_t)dim * sizeof *dims.v);
   dims.v[dim] = 0;

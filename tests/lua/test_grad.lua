@@ -410,6 +410,58 @@ function T.test_buffers_go_with_the_pass()
   eq(y:item() > 0, true)
 end
 
+--- A gradient with a history leads back to its leaf; the two do not keep each other.
+function T.test_gradients_with_a_history_go_with_their_leaves()
+  local function once()
+    local x, w = leaf {1, 2}, leaf {3, 4}
+    local y = (x * w * w):sum()
+    y:backward {create_graph = true}
+    y:backward {create_graph = true}
+    return y, x.grad
+  end
+  collectgarbage()
+  local before = pl.memory().tensors
+  for _ = 1, 5 do once() end
+  for _ = 1, 5 do pl.tidy(function() once() end) end
+  local y = once()
+  collectgarbage()
+  y:backward {create_graph = true} -- the leaves have no names any more
+  y = nil
+  local g = select(2, once())
+  collectgarbage()
+  eq(list(pl.grad(g:sum(), g)[1]), {1, 1})
+  g = nil
+  collectgarbage()
+  eq(pl.memory().tensors, before)
+end
+
+function T.test_grad_of_many_outputs()
+  local outputs, inputs, seeds = {}, {}, {}
+  for i = 1, 100 do
+    inputs[i] = leaf {i, 1}
+    outputs[i] = inputs[i] * inputs[i]
+    seeds[i] = pl.full({2}, i)
+  end
+  local g = pl.grad(outputs, inputs, {grad_outputs = seeds})
+  eq(#g, 100)
+  for i = 1, 100 do eq(list(g[i]), {2 * i * i, 2 * i}) end
+end
+
+function T.test_stack_of_many()
+  local parts = {}
+  for i = 1, 200 do
+    parts[i] = pl.full({2}, i)
+    if i % 3 == 0 then parts[i]:requires_grad_() end
+  end
+  local y = pl.stack(parts, 2)
+  eq(y:size(), {2, 200})
+  eq(y[{1, 150}], 150)
+  ;(y * y):sum():backward()
+  for i = 1, 200 do
+    if i % 3 == 0 then eq(list(parts[i].grad), {2 * i, 2 * i}) else eq(parts[i].grad, nil) end
+  end
+end
+
 function T.test_cat_of_many()
   local parts, want = {}, {}
   for i = 1, 100 do
