@@ -31,13 +31,19 @@ local function column_of(given)
   return column
 end
 
+-- With a point, whatever the locale says.
+local function number(value, format)
+  local sign = ("%.1f"):format(0.5):match "^0(.+)5$"
+  return (format:format(value):gsub("%" .. sign, "."))
+end
+
 local function cell(value, format)
-  if type(value) == "number" then return format:format(value) end
+  if type(value) == "number" then return number(value, format) end
   if type(value) ~= "table" then return value == nil and "-" or tostring(value) end
   if #value == 0 then return "-" end
   local mean, spread = report.mean_spread(value)
-  if not spread then return format:format(mean) end
-  return ("%s ± %s"):format(format:format(mean), format:format(spread))
+  if not spread then return number(mean, format) end
+  return ("%s ± %s"):format(number(mean, format), number(spread, format))
 end
 
 local function is_text(value)
