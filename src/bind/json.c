@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/io.h"
+
 #include "bind.h"
 
 enum { MAX_DEPTH = 100 };
@@ -118,10 +120,23 @@ static cJSON *number_item(const encoder *e, const place *at, int i) {
   return cJSON_CreateRaw(text);
 }
 
+/* Raises an error for a text that cJSON, or other readers of JSON, would not give back. */
+static void check_text(const encoder *e, const place *at, const char *what, const char *s,
+                       size_t n) {
+  char message[96];
+  const int64_t bad = pl_utf8_check(s);
+  if (bad >= 0)
+    snprintf(message, sizeof message, "%s that is not UTF-8 (byte 0x%02X at %lld)", what,
+             (unsigned char)s[bad], (long long)bad + 1);
+  else if (strlen(s) != n) snprintf(message, sizeof message, "%s with a zero byte in it", what);
+  else return;
+  refuse(e, at, message);
+}
+
 static cJSON *string_item(const encoder *e, const place *at, int i) {
   size_t n;
   const char *s = lua_tolstring(e->L, i, &n);
-  if (strlen(s) != n) refuse(e, at, "is a string with a zero byte in it");
+  check_text(e, at, "is a string", s, n);
   return cJSON_CreateString(s);
 }
 
@@ -151,7 +166,7 @@ static const char **sorted_keys(const encoder *e, const place *at, int i, size_t
   size_t k = 0, length;
   for (lua_pushnil(e->L); lua_next(e->L, i); lua_pop(e->L, 1)) {
     keys[k++] = lua_tolstring(e->L, -2, &length);
-    if (strlen(keys[k - 1]) != length) refuse(e, at, "has a key with a zero byte in it");
+    check_text(e, at, "has a key", keys[k - 1], length);
   }
   qsort(keys, *n, sizeof *keys, by_text);
   return keys;

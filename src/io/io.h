@@ -67,6 +67,13 @@ pl_tensor *pl_png_read(const char *path);
 bool pl_png_write(const char *path, pl_tensor *image);
 
 /*
+** Text (utf8.c)
+*/
+
+/* The place of the first byte that is not UTF-8, or -1. */
+int64_t pl_utf8_check(const char *text);
+
+/*
 ** Archives (safetensors.c): named tensors and named texts in one safetensors file.
 ** Real tensors are F32 or F64 in the file; on reading both become this build's real.
 */

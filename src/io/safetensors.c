@@ -59,9 +59,25 @@ static void *sorted_copy(const void *list, int n, size_t width,
   return copy;
 }
 
+/* What other readers of the format would refuse is not written. */
+static bool check_text(const char *path, const char *what, const char *name, const char *text) {
+  const int64_t at = pl_utf8_check(text);
+  return at < 0 || pl_fail("%s: %s '%s' is not UTF-8 (byte 0x%02X at %lld)", path, what, name,
+                           (unsigned char)text[at], (long long)at + 1);
+}
+
+static bool check_texts(const char *path, int n, const pl_named_text *texts) {
+  for (int i = 0; i < n; i++)
+    if (!check_text(path, "the name of text", texts[i].name, texts[i].name) ||
+        !check_text(path, "text", texts[i].name, texts[i].text))
+      return false;
+  return true;
+}
+
 static bool check_names(const char *path, int n, const pl_named_tensor *t) {
   for (int i = 0; i < n; i++) {
     if (!t[i].tensor) return pl_fail("%s: tensor '%s' is missing", path, t[i].name);
+    if (!check_text(path, "the name of tensor", t[i].name, t[i].name)) return false;
     if (strcmp(t[i].name, METADATA) == 0)
       return pl_fail("%s: no tensor may be named " METADATA, path);
     if (i > 0 && strcmp(t[i].name, t[i - 1].name) == 0)
@@ -137,7 +153,8 @@ bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, in
                      const pl_named_text *texts) {
   pl_named_tensor *t = sorted_copy(tensors, n, sizeof *t, by_tensor_name);
   pl_named_text *m = sorted_copy(texts, n_texts, sizeof *m, by_text_name);
-  char *header = t && m && check_names(path, n, t) ? make_header(n, t, n_texts, m) : NULL;
+  const bool good = t && m && check_names(path, n, t) && check_texts(path, n_texts, m);
+  char *header = good ? make_header(n, t, n_texts, m) : NULL;
   const bool ok = header && save(path, header, n, t);
   cJSON_free(header);
   free(m);

@@ -160,6 +160,11 @@ function T.test_refused()
       {net = pl.nn.Linear(1, 1)},
     ["save: a.b names two tensors"] = {["a.b"] = pl.ones(1), a = {b = pl.ones(1)}},
     ["save: a is a string with a zero byte in it"] = {a = "x\0y"},
+    ["save: a is a string that is not UTF-8 (byte 0xFF at 3)"] = {a = "ab\xff"},
+    ["save: a.b[2] is a string that is not UTF-8 (byte 0xC0 at 1)"] = {a = {b = {"ä€𝄞", "\xc0\x80"}}},
+    ["save: a[1] is a string that is not UTF-8 (byte 0xED at 2)"] = {a = {"-\xed\xa0\x80"}},
+    ["save: a[1] is a string that is not UTF-8 (byte 0xE2 at 1)"] = {a = {"\xe2\x82"}},
+    ["save: a has a key that is not UTF-8 (byte 0xF5 at 1)"] = {a = {["\xf5\x80\x80\x80"] = 1}},
   } do
     fails(text, pl.save, path, value)
   end
@@ -365,6 +370,19 @@ function T.test_json()
                          ("["):rep(2000)} do
     expect_nil("json_decode: not JSON at byte", core.json_decode(text))
   end
+end
+
+function T.test_names_and_texts_that_are_not_utf8_are_refused()
+  local file = folder .. "/bytes"
+  expect_nil("the name of tensor 'a\xff' is not UTF-8 (byte 0xFF at 2)",
+             pl.save_tensors(file, {["a\xff"] = pl.ones(1)}))
+  expect_nil("text 'note' is not UTF-8 (byte 0xFE at 1)", pl.save_tensors(file, {}, {note = "\xfe"}))
+  expect_nil("the name of text '\x80' is not UTF-8 (byte 0x80 at 1)",
+             pl.save_tensors(file, {}, {["\x80"] = "note"}))
+  eq(io.open(file), nil)
+  assert(pl.save_tensors(file, {["größe"] = pl.ones(1)}, {["Δ"] = "日本語 \u{10FFFF}"}))
+  local tensors, texts = pl.load_tensors(file)
+  eq({tensors["größe"]:item(), texts["Δ"]}, {1, "日本語 \u{10FFFF}"})
 end
 
 function T.test_texts_with_zero_bytes_are_refused()
