@@ -8,6 +8,8 @@
 */
 #include "io.h"
 
+#include "../base/base.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
@@ -179,7 +181,8 @@ struct pl_archive {
   int64_t data;   /* where the data begin */
   int64_t length; /* of the data */
   cJSON *header;
-  const cJSON *texts;
+  int n_texts;
+  pl_named_text *texts; /* NULL: no metadata */
   int n;
   entry *entries;
 };
@@ -249,11 +252,13 @@ static bool read_texts(pl_archive *a, const cJSON *object) {
   const cJSON *text;
   if (a->texts) return pl_fail("%s: two " METADATA " in the header", a->path);
   if (!cJSON_IsObject(object)) return pl_fail("%s: " METADATA " is no object", a->path);
+  a->texts = calloc((size_t)cJSON_GetArraySize(object) + 1, sizeof *a->texts);
+  if (!a->texts) return pl_fail("%s: not enough memory for its header", a->path);
   cJSON_ArrayForEach(text, object) {
     if (!cJSON_IsString(text))
       return pl_fail("%s: '%s' in " METADATA " is no text", a->path, text->string);
+    a->texts[a->n_texts++] = (pl_named_text){text->string, text->valuestring};
   }
-  a->texts = object;
   return true;
 }
 
@@ -262,6 +267,7 @@ static bool read_entries(pl_archive *a) {
   a->entries = calloc((size_t)cJSON_GetArraySize(a->header) + 1, sizeof *a->entries);
   if (!a->entries) return pl_fail("%s: not enough memory for its header", a->path);
   cJSON_ArrayForEach(item, a->header) {
+    if (!pl_check_interrupt()) return false;
     if (strcmp(item->string, METADATA) == 0) {
       if (!read_texts(a, item)) return false;
       continue;
@@ -345,6 +351,7 @@ void pl_archive_close(pl_archive *a) {
   if (!a) return;
   fclose(a->file);
   cJSON_Delete(a->header);
+  free(a->texts);
   free(a->entries);
   free(a->path);
   free(a);
@@ -355,8 +362,7 @@ int pl_archive_count(const pl_archive *a) { return a->n; }
 const char *pl_archive_name(const pl_archive *a, int i) { return a->entries[i].name; }
 
 pl_named_text pl_archive_text(const pl_archive *a, int i) {
-  const cJSON *text = cJSON_GetArrayItem(a->texts, i);
-  return (pl_named_text){text ? text->string : NULL, cJSON_GetStringValue(text)};
+  return i < a->n_texts ? a->texts[i] : (pl_named_text){NULL, NULL};
 }
 
 /* Reads reals of the other width: float where pl_real is double, or the reverse. */

@@ -372,6 +372,17 @@ function T.test_json()
   end
 end
 
+--- Twice as many texts take about twice as long to read; by the square of it these would take minutes.
+function T.test_many_texts()
+  local texts, n = {}, 200000
+  for i = 1, n do texts["name " .. i] = "text " .. i end
+  assert(pl.save_tensors(path, {t = pl.ones(1)}, texts))
+  local start = os.clock()
+  local _, back = pl.load_tensors(path)
+  lu.assertTrue(os.clock() - start < 10)
+  eq({back["name 1"], back["name " .. n]}, {"text 1", "text " .. n})
+end
+
 function T.test_names_and_texts_that_are_not_utf8_are_refused()
   local file = folder .. "/bytes"
   expect_nil("the name of tensor 'a\xff' is not UTF-8 (byte 0xFF at 2)",
