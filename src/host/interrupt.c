@@ -5,18 +5,28 @@
 #include "interrupt.h"
 
 #include <signal.h>
+#include <time.h>
 
 #include <lualib.h>
 
 #include "bind/bind.h"
 
-/* Instructions that close handlers may run between the first and the second error. */
-enum { GRACE = 10000 };
+/* Close handlers have so many seconds between the first and the second error; the clock is read
+ * once in so many instructions. */
+#define GRACE 0.5
+enum { CLOCK_STEP = 10 };
 
 static lua_State *volatile running;    /* the thread that executes; NULL: none */
-static volatile sig_atomic_t stopping; /* the hook raises: 1 with grace, 2 without */
+static volatile sig_atomic_t stopping; /* 1: the hook raises; 2: it waits for the end of grace */
+static double grace_end;               /* as `seconds` counts */
 static volatile sig_atomic_t asked;    /* the script was told */
 static volatile sig_atomic_t handled;  /* the script wants to be told, not stopped */
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 /* Raises once, lets close handlers work, and raises at every instruction after that. */
 static void stop_hook(lua_State *L, lua_Debug *ar) {
@@ -25,7 +35,10 @@ static void stop_hook(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  lua_sethook(L, stop_hook, LUA_MASKCOUNT, stopping == 1 ? GRACE : 1);
+  const bool first = stopping == 1, in_grace = !first && seconds() < grace_end;
+  if (first) grace_end = seconds() + GRACE;
+  lua_sethook(L, stop_hook, LUA_MASKCOUNT, first || in_grace ? CLOCK_STEP : 1);
+  if (in_grace) return;
   stopping = 2;
   luaL_error(L, "interrupted!");
 }

@@ -397,6 +397,16 @@ def test_ctrl_c_stops_a_script():
         inside("interrupted!", err)
 
 
+def test_ctrl_c_stops_slow_calls_in_protected_loops():
+    for work in ("pl.randn(1000, 1000)", "pl.ones(1000, 1000):totable()",
+                 "coroutine.wrap(function() pl.randn(1000, 1000) end)()"):
+        start = time.monotonic()
+        status, _, err = interrupted("while true do pcall(function() %s end) end" % work)
+        equal(status, 130)
+        inside("interrupted!", err)
+        assert time.monotonic() - start < 10, work
+
+
 def test_ctrl_c_runs_close_handlers():
     status, out, _ = interrupted(
         "local x <close> = setmetatable({}, {__close = function() print('closed') end}) "
