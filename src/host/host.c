@@ -293,8 +293,8 @@ static int open_all(lua_State *L) {
   luaL_checkversion(L);
   lua_gc(L, LUA_GCSTOP);
   luaL_openlibs(L);
-  pl_modules_install(L);
   pl_stop_watch(L);
+  pl_modules_install(L);
   seed(L);
   set_args(L, lua_touserdata(L, 1));
   lua_gc(L, LUA_GCRESTART);

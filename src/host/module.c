@@ -75,6 +75,69 @@ static bool is_ours(const char *module) {
 }
 
 /*
+** The globals of the library's own files: a copy of the standard ones as they were at the start, so
+** that a script may call its variables table, type or next. What a script redefines on purpose
+** (print, io, os, require, ...) is looked up in its globals, as long as it is of the type it was.
+*/
+
+static const char env_key = 0; /* registry: the table */
+
+static void copy_table(lua_State *L, int from) {
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, from);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+}
+
+/* Pushes the global, or the copy if it is a library. */
+static void push_own(lua_State *L, const char *name) {
+  if (lua_getglobal(L, name) != LUA_TTABLE) return;
+  copy_table(L, lua_gettop(L));
+  lua_remove(L, -2);
+}
+
+/* __index(env, name); the upvalue has the globals of the start. */
+static int look_outside(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  const int before = lua_rawget(L, lua_upvalueindex(1));
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, 2);
+  const int now = lua_rawget(L, -2);
+  if (before != LUA_TNIL && now != before) lua_pushvalue(L, 3);
+  return 1;
+}
+
+static int refuse_global(lua_State *L) {
+  return luaL_error(L, "the library assigns the global '%s'", luaL_tolstring(L, 2, NULL));
+}
+
+static void make_env(lua_State *L) {
+  static const char *const own[] = {
+      "assert", "collectgarbage", "error",    "getmetatable", "ipairs", "load",   "loadfile",
+      "next",   "pairs",          "pcall",    "rawequal",     "rawget", "rawlen", "rawset",
+      "select", "setmetatable",   "tonumber", "tostring",     "type",   "xpcall", "coroutine",
+      "debug",  "math",           "string",   "table",        "utf8"};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    push_own(L, own[i]);
+    lua_setfield(L, -2, own[i]);
+  }
+  lua_newtable(L); /* its metatable */
+  lua_pushglobaltable(L);
+  copy_table(L, lua_gettop(L));
+  lua_remove(L, -2);
+  lua_pushcclosure(L, look_outside, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, refuse_global);
+  lua_setfield(L, -2, "__newindex");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+}
+
+/*
 ** A searcher as package.searchers wants it
 */
 
@@ -93,7 +156,11 @@ static int search(lua_State *L) {
     lua_pushfstring(L, "no Lua file '%s' in Perilune", module);
     return 1;
   }
-  if (status == LUA_OK) return 2;
+  if (status == LUA_OK) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key);
+    lua_setupvalue(L, -3, 1); /* _ENV */
+    return 2;
+  }
   return luaL_error(L, "error loading module '%s' from '%s':\n\t%s", module, lua_tostring(L, -1),
                     lua_tostring(L, -2));
 }
@@ -159,5 +226,6 @@ void pl_modules_install(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   luaL_setfuncs(L, preloads, 0);
   lua_pop(L, 1);
+  make_env(L);
   add_searcher(L);
 }
