@@ -311,12 +311,20 @@ static void set_up_environment(char **argv) {
   unsetenv("PERILUNE_AGAIN");
 }
 
+/* At the end, also of a script that calls os.exit: what was printed must have arrived. */
+static void check_output(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return;
+  fputs("perilune: cannot write to standard output\n", stderr);
+  _exit(FAILED);
+}
+
 int main(int argc, char **argv) {
   set_up_environment(argv);
+  atexit(check_output);
   program p = {.argc = argc, .argv = argv};
   int status;
   if (!read_options(&p)) return FAILED;
-  if (p.help) return fputs(usage, stdout) < 0;
+  if (p.help) return fputs(usage, stdout), 0;
   if (p.details) return print_version(true), 0;
   p.host = pl_host_open(NULL);
   if (p.host == NULL) {
@@ -325,5 +333,5 @@ int main(int argc, char **argv) {
   }
   status = run(&p);
   pl_host_close(p.host);
-  return fflush(stdout) == 0 && !ferror(stdout) ? status : FAILED;
+  return status;
 }

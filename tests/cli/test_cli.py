@@ -339,10 +339,12 @@ def test_errors_inside_coroutines():
 
 
 def test_a_closed_output_is_an_error():
-    with open("/dev/full", "w") as full:
-        done = subprocess.run([PROGRAM, "-e", "print(1)"], stdout=full, stderr=subprocess.PIPE,
-                              cwd=home, env=environment(), timeout=PATIENCE)
-    equal(done.returncode, 1)
+    for args in (["-e", "print(1)"], ["-e", "print(1) os.exit(0)"], ["--version"], ["--help"],
+                 ["-e", "for i = 1, 9999 do io.write('line ', i) end"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, *args], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  cwd=home, env=environment(), timeout=PATIENCE)
+        equal((done.returncode, done.stderr), (1, "perilune: cannot write to standard output\n"))
 
 
 #
