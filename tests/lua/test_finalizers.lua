@@ -11,7 +11,7 @@ local function release(t) getmetatable(t).__close(t) end
 
 --- Calls f(tensors) until a finalizer that releases them has run within; gives what pcall gave.
 local function released_within(make, f)
-  collectgarbage("incremental", 100, 1000, 8) -- steps are short and many
+  collectgarbage("incremental", 100, 100, 8) -- short steps, so that finalizers run in many of them
   local tensors, inside, hit
   local hostile = {__gc = function()
     hit = hit or inside
