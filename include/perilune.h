@@ -31,7 +31,8 @@ extern "C" {
 #endif
 
 #define PL_VERSION  "0.1.0"
-#define PL_MAX_RANK 8 /* dimensions of a tensor */
+#define PL_NO_DIM   INT32_MIN /* of a dim that may be left out, and was */
+#define PL_MAX_RANK 8         /* dimensions of a tensor */
 
 /* `real` is fixed when the library is built; an installed copy of this header says which:
    @PL_REAL_IS_FIXED@ */
@@ -145,6 +146,9 @@ PL_API void pl_bump_version(pl_tensor *t);
 /* The element at position i in row-major order, whatever the dtype. */
 PL_API double pl_at(const pl_tensor *t, int64_t i);
 PL_API bool pl_set_at(pl_tensor *t, int64_t i, double value);
+/* Whether both have one shape, and |a - b| <= atol + rtol |b| everywhere. */
+PL_API bool pl_allclose(const pl_tensor *a, const pl_tensor *b, double rtol, double atol,
+                        bool equal_nan);
 /* The single value of a tensor with one element. */
 PL_API bool pl_item(const pl_tensor *t, double *value);
 /* t itself if it is contiguous, else a copy in row-major order; no gradient. */

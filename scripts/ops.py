@@ -65,16 +65,18 @@ def attribute(row, word, types):
     name, word, choices, _, default = m.groups()
     optional = bool(m[4] or default is not None or choices)
     return {"name": name, "type": word, "optional": optional, "text": choices or default or "",
-            "fallback": fallback(types[word][2], default)}
+            "fallback": fallback(word, types[word][2], default)}
 
 
-def fallback(member, default):
+def fallback(word, member, default):
     """The C initialiser of an attribute's value when none is given, by the member of pl_attr."""
+    if word == "dim" and default is None:
+        return "{.i = PL_NO_DIM}"
     if member == "ints":
         return f"{{.ints = {{2, {{{int(default)}, {int(default)}}}}}}}" if default else "{.ints = {0, {0}}}"
     if member == "d":
-        word = {"inf": "HUGE_VAL", "-inf": "-HUGE_VAL", None: "0"}.get(default) or repr(float(default))
-        return f"{{.d = {word}}}"
+        value = {"inf": "HUGE_VAL", "-inf": "-HUGE_VAL", None: "0"}.get(default) or repr(float(default))
+        return f"{{.d = {value}}}"
     return f"{{.i = {int({'true': 1, 'false': 0}.get(default, default) or 0)}}}"
 
 

@@ -698,9 +698,126 @@ def more_binaries():
     case("lerp", torch.lerp, [real(2, 3), real(2, 3), values(0.75)])
 
 
+#
+# Shapes, the rest
+#
+
+def arranged():
+    case("view", lambda x: x.view(2, -1), [real(3, 4)], {"size": [2, -1]})
+    for dim in (1, 2, 3, -1):
+        case("unsqueeze", lambda x: x.unsqueeze(dim - 1 if dim > 0 else dim), [real(2, 3)],
+             {"dim": dim})
+    case("unsqueeze", lambda x: x.unsqueeze(0), [bits(3)], {"dim": 1}, grad=False)
+    case("squeeze", lambda x: x.squeeze(), [real(1, 3, 1)])
+    case("squeeze", lambda x: x.squeeze(0), [real(1, 3, 1)], {"dim": [1]})
+    case("squeeze", lambda x: x.squeeze(1), [real(1, 3)], {"dim": [2]})
+    case("squeeze", lambda x: x.squeeze(), [ints([[4]])], grad=False)
+    case("narrow", lambda x: x.narrow(1, 1, 3), [real(2, 5)], {"dim": 2, "start": 2, "length": 3})
+    case("narrow", lambda x: x.narrow(0, -2, 2), [real(4, 2)],
+         {"dim": -2, "start": -2, "length": 2})
+    for shifts, dims in [([1], [2]), ([-1, 5], [1, 2]), ([2], []), ([0], [1])]:
+        case("roll", lambda x: x.roll(shifts, [d - 1 for d in dims]), [real(3, 4)],
+             {"shifts": shifts, "dims": dims})
+    case("roll", lambda x: x.roll(2), [index(5, n=9)], {"shifts": [2]}, grad=False)
+    for size, dims in [((2, 3), [2, 1]), ((2, 3), [2]), ((2,), [2, 3]), ((2, 1, 2), [0, 1, 2]),
+                       ((), [2])]:
+        case("tile", lambda x: x.tile(dims), [real(*size)], {"dims": dims})
+    case("tile", lambda x: x.tile(2), [bits(3)], {"dims": [2]}, grad=False)
+    case("repeat_interleave", lambda x: x.repeat_interleave(2), [real(2, 2)], {"repeats": 2})
+    case("repeat_interleave", lambda x: x.repeat_interleave(3, 1), [real(2, 2)],
+         {"repeats": 3, "dim": 2})
+    case("repeat_interleave", lambda x: x.repeat_interleave(2, 0), [index(2, 2, n=4)],
+         {"repeats": 2, "dim": 1}, grad=False)
+    for size in [(3, 4), (4, 3), (3,), (1,)]:
+        for k in (-2, 0, 1):
+            case("diag", lambda x: x.diag(k), [real(*size)], {"diagonal": k})
+    case("diag", torch.diag, [index(3, n=5)], grad=False)
+    for size in [(3, 4), (2, 3, 2), (0, 2)]:
+        for k in (-5, -1, 0, 1, 4):
+            case("tril", lambda x: x.tril(k), [real(*size)], {"diagonal": k})
+            case("triu", lambda x: x.triu(k), [real(*size)], {"diagonal": k})
+    case("triu", lambda x: x.triu(1), [bits(3, 3)], {"diagonal": 1}, grad=False)
+
+
+#
+# Reductions and choices, the rest
+#
+
+def more_reductions():
+    for size, dims in REDUCTIONS:
+        attrs = {"dim": dims} if dims else {}
+        run = lambda f, **more: lambda x: reduced(f, x, dims, False, **more)
+        case("std", run(torch.std, unbiased=True), [real(*size)], attrs, second=True)
+        case("var_mean", run(torch.var_mean, unbiased=True), [real(*size)], attrs)
+        case("nansum", run(torch.nansum), [real(*size)], attrs)
+        case("nanmean", run(torch.nanmean), [real(*size)], attrs)
+    case("std", lambda x: x.std(0, False, True), [real(3, 2)],
+         {"dim": [1], "keepdim": True, "unbiased": False})
+    gaps = values([[1, math.nan, 3], [math.nan, math.nan, math.nan], [-1, -2, math.inf]])
+    case("nansum", lambda x: x.nansum(1), [gaps], {"dim": [2]})
+    case("nanmean", lambda x: x.nanmean(1), [gaps], {"dim": [2]}, grad=False)
+    for name in ("max", "min", "argmax", "argmin", "prod", "median"):
+        f = getattr(torch, name)
+        plus = 1 if name[:3] == "arg" else 0
+        case(name, lambda x: f(x) + plus, [real(3, 4)], grad=not plus)
+        case(name, lambda x: f(x) + plus, [real()], grad=not plus)
+        case(name, lambda x: f(x) + plus, [values([2, math.nan, 1])], grad=False)
+    for size, dim in [((3, 4), 2), ((3, 4), 1), ((2, 3, 2), 2), ((5,), -1)]:
+        d = dim - 1 if dim > 0 else dim
+        for keepdim in (False, True):
+            attrs = {"dim": dim, **({"keepdim": True} if keepdim else {})}
+            case("argmin", lambda x: x.argmin(d, keepdim) + 1, [real(*size)], attrs, grad=False)
+            case("median", lambda x: one_based(x.median(d, keepdim)), [real(*size)], attrs)
+            for q in (0, 0.3, 0.5, 1):
+                case("quantile", lambda x: x.quantile(q, d, keepdim), [real(*size)],
+                     {"q": q, **attrs})
+        for way in ("linear", "lower", "higher", "midpoint", "nearest"):
+            case("quantile", lambda x: x.quantile(0.4, d, interpolation=way), [real(*size)],
+                 {"q": 0.4, "dim": dim, "interpolation": way})
+        case("cumprod", lambda x: x.cumprod(d), [real(*size)], {"dim": dim}, second=True)
+        case("cummax", lambda x: one_based(x.cummax(d)), [real(*size)], {"dim": dim})
+        case("cummin", lambda x: one_based(x.cummin(d)), [real(*size)], {"dim": dim})
+        case("argsort", lambda x: x.argsort(d) + 1, [real(*size)], {"dim": dim}, grad=False)
+    case("argsort", lambda x: x.argsort(descending=True) + 1, [real(6)], {"descending": True},
+         grad=False)
+    case("quantile", lambda x: x.quantile(0.7), [real(3, 4)], {"q": 0.7})
+    case("quantile", lambda x: x.quantile(0.7), [values([1, math.nan, 2])], {"q": 0.7}, grad=False)
+    case("median", lambda x: one_based(x.median(1)), [values([[1, math.nan, 2], [3, 1, 2]])],
+         {"dim": 2}, grad=False)
+    case("cumprod", lambda x: x.cumprod(0), [values([2, 0, 3, 0, 4])], {"dim": 1})
+    ties = values([2, 2, 1, 3, math.nan, 5])
+    case("cummax", lambda x: one_based(x.cummax(0)), [ties], {"dim": 1}, grad=False)
+    case("cummin", lambda x: one_based(x.cummin(0)), [ties], {"dim": 1}, grad=False)
+    case("logsumexp", lambda x: x.logsumexp(0), [values([-1e31, -1e31])], {"dim": 1}, grad=False)
+    case("histc", lambda x: x.histc(4), [real(9)], {"bins": 4}, grad=False)
+    case("histc", lambda x: x.histc(5, -1, 1), [values([-1, 1, -1.01, 0.2, 0.19, 2])],
+         {"bins": 5, "min": -1, "max": 1}, grad=False)
+    case("histc", lambda x: x.histc(3), [values([2, 2])], {"bins": 3}, grad=False)
+    case("cov", torch.cov, [real(3, 5)], second=True)
+    case("cov", lambda x: x.cov(correction=0), [real(2, 4)], {"correction": 0})
+    case("cov", torch.cov, [real(4)])
+    case("corrcoef", torch.corrcoef, [real(3, 5)])
+    case("corrcoef", torch.corrcoef, [real(4)], grad=False)
+
+
+def choices():
+    for size, mask in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1))]:
+        case("masked_fill", lambda x, m, v: x.masked_fill(m.bool(), v),
+             [real(*size), bits(*mask), values(5)])
+        case("masked_select", lambda x, m: x.masked_select(m.bool()), [real(*size), bits(*mask)])
+    case("masked_select", lambda x, m: x.masked_select(m.bool()), [index(4, n=9), bits(4)],
+         grad=False)
+    along = lambda d: lambda x, i: torch.take_along_dim(x, rows(i), d)
+    case("take_along_dim", along(1), [real(3, 4), index(3, 2, n=4)], {"dim": 2})
+    case("take_along_dim", along(0), [real(3, 4), index(2, 1, n=3)], {"dim": 1})
+    case("take_along_dim", along(-1), [real(1, 4), index(2, 3, n=4)], {"dim": -1})
+    case("take_along_dim", along(None), [real(2, 3), index(2, 2, n=6)])
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
-              binary_losses, activations, more_unaries, more_binaries):
+              binary_losses, activations, more_unaries, more_binaries,
+              arranged, more_reductions, choices):
     group()
 
 version = torch.__version__.split("a")[0]

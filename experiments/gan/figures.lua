@@ -183,7 +183,7 @@ local function sources_of(nets, judge, test)
     local images = model.images(net, model.noise(1000, SEED))
     local _, probabilities = judge:look(images)
     sources[#sources + 1] = {title = title, images = images,
-                             rows = first_of_classes(probabilities:argmax(), 2)}
+                             rows = first_of_classes(probabilities:argmax(-1), 2)}
   end)
   sources[#sources + 1] = {title = "real", images = test.images,
                            rows = first_of_classes(test.labels, 2)}

@@ -10,7 +10,7 @@ local CLASSES <const> = 10
 
 -- The share of the images that is seen in each class.
 local function shares(probabilities)
-  local counts = pl.one_hot(probabilities:argmax(), CLASSES):to("real"):sum(1)
+  local counts = pl.one_hot(probabilities:argmax(-1), CLASSES):to("real"):sum(1)
   return (counts / #probabilities):totable()
 end
 

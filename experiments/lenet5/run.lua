@@ -63,7 +63,7 @@ local function evaluate(net, set)
       logits[#logits + 1] = pl.tidy(function()
         local out = net(x)
         loss = loss + pl.cross_entropy(out, y):item() * #y
-        right = right + pl.eq(out:argmax(), y):to("real"):sum():item()
+        right = right + pl.eq(out:argmax(-1), y):to("real"):sum():item()
         return out
       end)
     end

@@ -277,7 +277,7 @@ end
 local function choose(logits, unk)
   logits = logits[-1]
   if unk then logits[unk] = -math.huge end
-  if options.temperature == 0 then return logits:argmax():item() end
+  if options.temperature == 0 then return logits:argmax(-1):item() end
   return pl.multinomial((logits / options.temperature):softmax(), 1)[1]
 end
 

@@ -9,7 +9,8 @@
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
 
-local blaming = require("perilune.internal.blame").blaming
+local blame = require "perilune.internal.blame"
+local blaming <const>, complain <const> = blame.blaming, blame.complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 
@@ -51,6 +52,26 @@ setmetatable(perilune, {__index = load_part, __pairs = load_all})
 -- @return boolean
 function perilune.is_tensor(value)
   return check.is_tensor(value)
+end
+
+--- The coordinates of a grid: of n vectors, n tensors of n dims, tensor i with the values of vector i
+-- along dim i, and the same along the others.
+-- @param ... vectors
+-- @return as many tensors, which share the vectors' memory
+-- @usage local y, x = pl.meshgrid(pl.arange(1, 3), pl.arange(1, 4)) -- both [3,4]
+function perilune.meshgrid(...)
+  local vectors <const>, size <const> = {...}, {}
+  for i, v in ipairs(vectors) do
+    check.tensor("meshgrid", v)
+    if v:dim() ~= 1 then complain("meshgrid: a vector expected, got %d dims", v:dim()) end
+    size[i] = v:size(1)
+  end
+  for i, v in ipairs(vectors) do
+    local along <const> = {}
+    for d = 1, #size do along[d] = d == i and size[i] or 1 end
+    vectors[i] = v:reshape(along):expand(size)
+  end
+  return table.unpack(vectors)
 end
 
 --- Whether there is a file or folder: `if not pl.file_exists "net.safetensors" then ... end`.

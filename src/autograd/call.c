@@ -160,6 +160,12 @@ static bool check_inputs(const pl_args *c) {
   return true;
 }
 
+/* A call may leave the last outputs NULL. */
+static int made(const pl_args *c, int n_out) {
+  while (n_out > 1 && !c->out[n_out - 1]) n_out--;
+  return n_out;
+}
+
 static bool run(pl_args *c, int n_out) {
   const pl_op *op = c->op;
   if (!check_inputs(c)) return false;
@@ -171,7 +177,7 @@ static bool run(pl_args *c, int n_out) {
   }
   if (!op->forward) return op->decompose(c);
   if (op->shape && !op->shape(c)) return false;
-  return op->forward(c) && record(c, n_out);
+  return op->forward(c) && record(c, made(c, n_out));
 }
 
 static bool apply(pl_args *c, int n_out, pl_tensor **out) {
@@ -187,7 +193,7 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   for (int i = 0; ok && i < n_out; i++) pl_retain(out[i] = c->out[i]);
   pl_scope_end();
   for (int i = 0; ok && i < n_out; i++)
-    if (!pl_scope_own(out[i])) ok = false;
+    if (out[i] && !pl_scope_own(out[i])) ok = false;
   return ok && !pl_error();
 }
 

@@ -273,6 +273,7 @@ int plb_call_op(lua_State *L) {
     if (in.is_number[k]) in.t[k] = pl_retain(number(&in, k));
   bool ok = !pl_error() && pl_call(op, in.n, in.t, r.attr, out);
   for (int k = 0; ok && k < n_out; k++) plb_fill(L, box[k], out[k]);
+  while (ok && n_out > 1 && !out[n_out - 1]) lua_pop(L, 1), n_out--; /* a call that gives fewer */
   pl_scope_end();
   let_go_inputs(&in);
   return ok ? n_out : plb_raise(L);

@@ -77,6 +77,8 @@ static void push_default(lua_State *L, const pl_attr_spec *s) {
   switch (s->type) {
     case PL_ATTR_BOOL: lua_pushboolean(L, (int)s->fallback.i); break;
     case PL_ATTR_DIM:
+      if (s->fallback.i == PL_NO_DIM) return lua_pushnil(L);
+      /* fall through */
     case PL_ATTR_INDEX: lua_pushinteger(L, s->fallback.i + (s->fallback.i >= 0)); break;
     case PL_ATTR_CHOICE: lua_pushstring(L, s->text); break;
     default: push_member(L, members[s->type], &s->fallback);

@@ -66,6 +66,42 @@ static int new_full(lua_State *L) {
   return plb_done(L, box);
 }
 
+/* Of the sizes of a tensor, and of its dtype unless another is given at i. */
+static int like(lua_State *L, int i, double value, bool (*random)(pl_tensor *, double, double),
+                double a, double b) {
+  const pl_tensor *t = plb_check(L, 1);
+  const pl_dtype dtype = plb_dtype(L, i, pl_dtype_of(t));
+  const pl_ints size = pl_size(t);
+  plb_make_room(L, bytes_of(size));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  pl_tensor *y = pl_full(dtype, size, value);
+  plb_fill(L, box, y && random && !random(y, a, b) ? NULL : y);
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+static int new_zeros_like(lua_State *L) { return like(L, 2, 0, NULL, 0, 0); }
+static int new_ones_like(lua_State *L) { return like(L, 2, 1, NULL, 0, 0); }
+static int new_full_like(lua_State *L) { return like(L, 3, luaL_checknumber(L, 2), NULL, 0, 0); }
+static int new_rand_like(lua_State *L) { return like(L, 2, 0, pl_uniform, 0, 1); }
+static int new_randn_like(lua_State *L) { return like(L, 2, 0, pl_normal, 0, 1); }
+
+/* Ones where row and column are alike: every (m + 1)-th element, of the first m rows. */
+static int new_eye(lua_State *L) {
+  const int64_t n = plb_integer(L, 1, "eye"), columns = lua_type(L, 2) == LUA_TNUMBER;
+  const int64_t m = columns ? plb_integer(L, 2, "eye") : n;
+  const pl_dtype dtype = plb_dtype(L, columns ? 3 : 2, PL_REAL);
+  plb_make_room(L, bytes_of(pl_list(n, m)));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  pl_tensor *t = pl_full(dtype, pl_list(n, m), 0);
+  for (int64_t i = 0; t && i < (n < m ? n : m); i++) pl_set_at(t, i * (m + 1), 1);
+  plb_fill(L, box, t);
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
 /* first, first + step, ... as far as last, like a for loop. */
 static int new_arange(lua_State *L) {
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
@@ -356,6 +392,93 @@ static int tensor_flatten(lua_State *L) {
 }
 
 /*
+** Pieces: lists of tensors that share the memory of one
+*/
+
+/* The dim of argument i, or the first. */
+static int piece_dim(lua_State *L, const char *what, int i) {
+  const int rank = pl_rank(plb_check(L, 1));
+  if (!rank) return luaL_error(L, "%s: a tensor without dims has no pieces", what);
+  return lua_isnoneornil(L, i) ? 0 : dim_of(L, what, i, rank);
+}
+
+/* Adds n positions of the tensor at 1 to the list on top, or one without its dim where n is -1. */
+static void add_piece(lua_State *L, int dim, int64_t start, int64_t n) {
+  pl_tensor *t = plb_check(L, 1), **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, n < 0 ? pl_select(t, dim, start) : pl_slice(t, dim, start, n, 1));
+  pl_scope_end();
+  plb_done(L, box);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+static int tensor_unbind(lua_State *L) {
+  const int dim = piece_dim(L, "unbind", 2);
+  const int64_t n = pl_size(plb_check(L, 1)).v[dim];
+  lua_newtable(L);
+  for (int64_t i = 0; i < n; i++) add_piece(L, dim, i, -1);
+  return 1;
+}
+
+/* Pieces of `size`, the last of what is left; of nothing, one piece. */
+static int equal_pieces(lua_State *L, int dim, int64_t size) {
+  const int64_t n = pl_size(plb_check(L, 1)).v[dim];
+  lua_newtable(L);
+  for (int64_t i = 0; i < n || i == 0; i += size) add_piece(L, dim, i, n - i < size ? n - i : size);
+  return 1;
+}
+
+static int tensor_chunk(lua_State *L) {
+  const int dim = piece_dim(L, "chunk", 3);
+  const int64_t n = pl_size(plb_check(L, 1)).v[dim], chunks = plb_integer(L, 2, "chunk");
+  if (chunks < 1) return luaL_error(L, "chunk: at least 1 chunk expected, got %d", (int)chunks);
+  return equal_pieces(L, dim, n > chunks ? (n + chunks - 1) / chunks : 1);
+}
+
+static int split_by_sizes(lua_State *L, int dim) {
+  const int64_t n = pl_size(plb_check(L, 1)).v[dim];
+  int64_t at = 0;
+  lua_newtable(L);
+  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, 2); i++) {
+    lua_rawgeti(L, 2, i);
+    const int64_t size = plb_integer(L, -1, "split");
+    lua_pop(L, 1);
+    if (size < 0 || size > n - at)
+      return luaL_error(L, "split: size %d is %d, but %d of %d are left", (int)i, (int)size,
+                        (int)(n - at), (int)n);
+    add_piece(L, dim, at, size);
+    at += size;
+  }
+  if (at != n) return luaL_error(L, "split: the sizes add up to %d, not %d", (int)at, (int)n);
+  return 1;
+}
+
+static int tensor_split(lua_State *L) {
+  const int dim = piece_dim(L, "split", 3);
+  if (lua_istable(L, 2)) return split_by_sizes(L, dim);
+  const int64_t size = plb_integer(L, 2, "split");
+  if (size < 1) return luaL_error(L, "split: a size of at least 1 expected, got %d", (int)size);
+  return equal_pieces(L, dim, size);
+}
+
+/*
+** Comparing as a whole
+*/
+
+static int tensor_equals(lua_State *L) {
+  const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
+  lua_pushboolean(L, pl_dtype_of(a) == pl_dtype_of(b) && pl_allclose(a, b, 0, 0, false));
+  return 1;
+}
+
+static int tensor_allclose(lua_State *L) {
+  const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
+  const double rtol = luaL_optnumber(L, 3, 1e-5), atol = luaL_optnumber(L, 4, 1e-8);
+  lua_pushboolean(L, pl_allclose(a, b, rtol, atol, lua_toboolean(L, 5)));
+  return 1;
+}
+
+/*
 ** Rows
 */
 
@@ -369,6 +492,19 @@ static const plb_function functions[] = {
     {"randn", new_randn,
      "(sizes..., dtype=\"real\")\nNormal random numbers of mean 0 and standard deviation 1."},
     {"full", new_full, "({sizes}, value, dtype=\"real\")\nA tensor of one value."},
+    {"zeros_like", new_zeros_like,
+     "(x, dtype?)\nZeros in the shape of x, and of its dtype unless another is given."},
+    {"ones_like", new_ones_like,
+     "(x, dtype?)\nOnes in the shape of x, and of its dtype unless another is given."},
+    {"full_like", new_full_like, "(x, value, dtype?)\nOne value in the shape and dtype of x."},
+    {"rand_like", new_rand_like,
+     "(x, dtype?)\nUniform random numbers in [0, 1), in the shape and dtype of x."},
+    {"randn_like", new_randn_like,
+     "(x, dtype?)\nNormal random numbers of mean 0 and standard deviation 1, in the shape and "
+     "dtype "
+     "of x."},
+    {"eye", new_eye,
+     "(n, m=n, dtype=\"real\")\nThe matrix [n,m] of ones on the diagonal and zeros elsewhere."},
     {"tensor", new_tensor,
      "(table, dtype=\"real\")\nA tensor from nested tables, or from one number: pl.tensor{{1, 2}, "
      "{3, 4}}."},
@@ -405,6 +541,26 @@ static const plb_function methods[] = {
 static const plb_function shapes[] = {
     {"t", tensor_t, "()\nThe transposed matrix, without copying."},
     {"flatten", tensor_flatten, "(from=1)\nAll dims from one on joined into one."},
+    {"unbind", tensor_unbind,
+     "(dim=1)\nThe list of what stands at each position of a dim, which goes away; without "
+     "copying."},
+    {"chunk", tensor_chunk,
+     "(chunks, dim=1)\nThe list of at most so many pieces of one size along a dim, the last of "
+     "what "
+     "is left; without copying."},
+    {"split", tensor_split,
+     "(size, dim=1)\nThe list of pieces of this size along a dim, the last of what is left; or, "
+     "given "
+     "a list of sizes, of these; without copying."},
+    {NULL, NULL, NULL}};
+
+static const plb_function comparisons[] = {
+    {"equal", tensor_equals,
+     "(b)\nWhether two tensors have one shape, one dtype and the same elements: true or false."},
+    {"allclose", tensor_allclose,
+     "(b, rtol=1e-5, atol=1e-8, equal_nan=false)\nWhether two tensors have one shape, and |a - b| "
+     "<= "
+     "atol + rtol |b| everywhere: true or false."},
     {NULL, NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", tensor_tostring},
@@ -431,4 +587,5 @@ void plb_open_tensor(lua_State *L) {
   plb_add(L, "Making tensors", functions, NULL);
   plb_add(L, "Asking and converting", NULL, methods);
   plb_add(L, "Shapes", NULL, shapes);
+  plb_add(L, "Comparison", NULL, comparisons);
 }

@@ -128,7 +128,7 @@ PL_OP(sum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keep
       .forward = sum_forward, .gradient = sum_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
-** mean, var, norm: built from sums
+** mean, var, std, nansum, nanmean, norm: built from sums
 */
 
 /* How many elements go into one result. */
@@ -148,14 +148,50 @@ static bool mean_decompose(pl_args *c) {
   return true;
 }
 
+/* x less its mean as far as that can be said in x's precision: a constant, for nothing that is
+ * computed from deviations depends on it. */
+static pl_tensor *shifted(pl_tensor *x, pl_ints dims) {
+  const bool was = pl_grad_mode(false);
+  pl_tensor *shift = pl_mean(x, dims, true);
+  pl_grad_mode(was);
+  return pl_sub(x, shift);
+}
+
+/* The second mean is that of small numbers, so the variance is exact beside a large offset too. */
 static bool var_decompose(pl_args *c) {
   int64_t n;
   if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
   double divisor = (double)n - (c->attr[2].i ? 1 : 0);
-  pl_tensor *centred = pl_sub(c->in[0], pl_mean(c->in[0], c->attr[0].ints, true));
+  pl_tensor *x = shifted(c->in[0], c->attr[0].ints);
+  pl_tensor *centred = pl_sub(x, pl_mean(x, c->attr[0].ints, true));
   pl_tensor *sum = pl_sum(pl_square(centred), c->attr[0].ints, c->attr[1].i);
   c->out[0] = pl_affine(sum, divisor > 0 ? 1 / divisor : NAN, 0);
   return true;
+}
+
+static bool std_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0)) return false;
+  c->out[0] = pl_sqrt(pl_var(c->in[0], c->attr[0].ints, c->attr[1].i, c->attr[2].i));
+  return c->out[0] != NULL;
+}
+
+static bool var_mean_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0)) return false;
+  c->out[0] = pl_var(c->in[0], c->attr[0].ints, c->attr[1].i, c->attr[2].i);
+  c->out[1] = pl_mean(c->in[0], c->attr[0].ints, c->attr[1].i);
+  return !pl_error();
+}
+
+static bool nansum_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0)) return false;
+  pl_tensor *y = pl_where(pl_isnan(c->in[0]), pl_zero(), c->in[0]);
+  return (c->out[0] = pl_sum(y, c->attr[0].ints, c->attr[1].i)) != NULL;
+}
+
+static bool nanmean_decompose(pl_args *c) {
+  if (!pl_need_real(c, 0)) return false;
+  pl_tensor *n = pl_sum(pl_eq(c->in[0], c->in[0]), c->attr[0].ints, c->attr[1].i);
+  return (c->out[0] = pl_div(pl_nansum(c->in[0], c->attr[0].ints, c->attr[1].i), n)) != NULL;
 }
 
 static bool norm_decompose(pl_args *c) {
@@ -175,7 +211,8 @@ static bool logsumexp_decompose(pl_args *c) {
   if (!x->size[dim]) return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(x));
   bool was = pl_grad_mode(false);
   bool ok = pl_max(x, (int)dim, true, most);
-  if (ok) most[0] = pl_clamp(most[0], -1e30, 1e30); /* a row of infinities has no largest */
+  if (ok)
+    most[0] = pl_where(pl_isfinite(most[0]), most[0], pl_zero()); /* infinity less itself is NaN */
   pl_grad_mode(was);
   if (!ok) return false;
   pl_tensor *sum = pl_sum(pl_exp(pl_sub(x, most[0])), pl_list(dim), true);
@@ -192,6 +229,21 @@ PL_OP(var, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
       .doc = "the variance over some dims; unbiased divides by n - 1",
       .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .decompose = var_decompose);
+#define VAR_SAMPLES REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false"
+PL_OP(std, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
+      .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
+      .doc = "the standard deviation over some dims, or over all: the root of var",
+      .samples = VAR_SAMPLES, .decompose = std_decompose);
+PL_OP(var_mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
+      .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
+      .doc = "the variance and the mean over some dims, or over all", .samples = VAR_SAMPLES,
+      .outputs = 2, .decompose = var_mean_decompose);
+PL_OP(nansum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the sum over some dims, or over all, of what is not NaN", .samples = REDUCE_SAMPLES,
+      .decompose = nansum_decompose);
+PL_OP(nanmean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
+      .doc = "the mean over some dims, or over all, of what is not NaN; of nothing it is NaN",
+      .samples = REDUCE_SAMPLES, .decompose = nanmean_decompose);
 PL_OP(norm, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
       .samples = REDUCE_SAMPLES, .decompose = norm_decompose);
@@ -200,26 +252,43 @@ PL_OP(logsumexp, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim 
       .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .decompose = logsumexp_decompose);
 
 /*
-** max, min, argmax: values and their positions; the first of equals wins, NaN wins over all
+** max, min, argmax, argmin: values and their positions; the first of equals wins, NaN wins over
+** all. Without a dim x is one row, and the position is not a result, but kept for the gradient.
 */
 
-static bool extreme_shape(pl_args *c) {
-  int64_t dim = c->attr[0].i;
-  if (!pl_need_real(c, 0) || !pl_resolve_dim(c->op->name, c->in[0]->rank, &dim)) return false;
-  if (!c->in[0]->size[dim])
-    return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(c->in[0]));
-  pl_ints size = pl_without(pl_size(c->in[0]), dim, c->attr[1].i);
-  return pl_out(c, 0, PL_REAL, size) && pl_out(c, 1, PL_INT32, size);
+/* dim, if there is one, checked; the sizes of the result. False with a message. */
+static bool along(const pl_args *c, int64_t *dim, pl_ints *size) {
+  const pl_tensor *x = c->in[0];
+  *dim = c->attr[0].i;
+  if (*dim == PL_NO_DIM) {
+    *size = reduced_size(x, ~0u, c->attr[1].i);
+    return pl_numel(x) || pl_op_fail(c, "%s is empty", PL_DESCRIBE(x));
+  }
+  if (!pl_resolve_dim(c->op->name, x->rank, dim)) return false;
+  *size = pl_without(pl_size(x), *dim, c->attr[1].i);
+  if (x->size[*dim]) return true;
+  return pl_op_fail(c, "dim %d of %s is empty", (int)*dim + 1, PL_DESCRIBE(x));
 }
 
+static bool extreme_shape(pl_args *c) {
+  int64_t dim;
+  pl_ints size;
+  if (!pl_need_real(c, 0) || !along(c, &dim, &size) || !pl_out(c, 0, PL_REAL, size)) return false;
+  if (dim == PL_NO_DIM) return pl_save(c, 0, pl_empty(PL_INT32, size));
+  return pl_out(c, 1, PL_INT32, size);
+}
+
+static pl_tensor *positions(const pl_args *c) { return c->out[1] ? c->out[1] : c->saved[0]; }
+
 static bool extreme_forward(pl_args *c) {
-  int64_t dim = c->attr[0].i;
+  int64_t dim;
+  pl_ints size;
   pl_tensor *x = pl_contiguous(c->in[0]);
-  if (!x || !pl_resolve_dim(c->op->name, x->rank, &dim)) return false;
-  pl_split s = pl_split_at(x, dim);
+  if (!x || !along(c, &dim, &size)) return false;
+  pl_split s = dim == PL_NO_DIM ? (pl_split){1, pl_numel(x), 1} : pl_split_at(x, dim);
   const pl_real *in = pl_reals(x), sign = *(const int *)c->op->data;
   pl_real *y = pl_reals(c->out[0]);
-  int32_t *at = pl_int32s(c->out[1]);
+  int32_t *at = pl_int32s(positions(c));
 #pragma omp parallel for schedule(static) if (s.outer * s.n * s.inner > PL_GRAIN)
   for (int64_t i = 0; i < s.outer * s.inner; i++) {
     const pl_real *row = in + i / s.inner * s.n * s.inner + i % s.inner;
@@ -240,38 +309,58 @@ static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
   (void)needs_grad;
   const pl_tensor *x = c->in[0];
   int64_t dim = c->attr[0].i;
-  if (!gout[0] || !pl_resolve_dim(c->op->name, x->rank, &dim)) return !pl_error();
-  pl_ints one = pl_without(pl_size(x), dim, true);
-  gin[0] =
-      pl_scatter_add(pl_reshape(gout[0], one), pl_reshape(c->out[1], one), (int)dim, x->size[dim]);
-  return true;
+  if (!gout[0]) return !pl_error();
+  pl_ints one = pl_list(1);
+  int64_t n = pl_numel(x);
+  if (dim == PL_NO_DIM) dim = 0;
+  else if (!pl_resolve_dim(c->op->name, x->rank, &dim)) return false;
+  else one = pl_without(pl_size(x), dim, true), n = x->size[dim];
+  pl_tensor *g =
+      pl_scatter_add(pl_reshape(gout[0], one), pl_reshape(positions(c), one), (int)dim, n);
+  return (gin[0] = pl_reshape(g, pl_size(x))) != NULL;
 }
 
 static const int upward = 1, downward = -1;
-#define EXTREME(name_, direction, doc_)                                                            \
-  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false", \
-        .doc = doc_, .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .outputs = 2,     \
-        .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,              \
+#define EXTREME(name_, direction, doc_)                                                     \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",                                 \
+        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                                \
+        .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[3,4]", .outputs = 2, \
+        .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,       \
         .unsaved = PL_UNSAVED_IN, .data = &direction);
-EXTREME(max, upward, "the largest values along a dim, and their positions (int32, from 1)")
-EXTREME(min, downward, "the smallest values along a dim, and their positions (int32, from 1)")
+EXTREME(max, upward,
+        "the largest values along a dim, and their positions (int32, from 1); without dim the "
+        "largest value of all, alone")
+EXTREME(min, downward,
+        "the smallest values along a dim, and their positions (int32, from 1); without dim the "
+        "smallest value of all, alone")
 
-static bool argmax_decompose(pl_args *c) {
-  pl_tensor *both[2];
-  int64_t dim = c->attr[0].i;
-  if (!pl_need_real(c, 0) || !pl_resolve_dim("argmax", c->in[0]->rank, &dim)) return false;
-  if (!c->in[0]->size[dim])
-    return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(c->in[0]));
+/* The second result of max or min. */
+static bool where_most(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tensor *[2])) {
+  pl_tensor *both[2], *x = c->in[0];
+  int64_t dim;
+  pl_ints size;
+  if (!pl_need_real(c, 0) || !along(c, &dim, &size)) return false;
   bool was = pl_grad_mode(false);
-  bool ok = pl_max(c->in[0], (int)dim, c->attr[1].i, both);
+  if (dim == PL_NO_DIM) x = pl_reshape(x, pl_list(-1)), dim = 0;
+  bool ok = most(x, (int)dim, true, both) && (c->out[0] = pl_reshape(both[1], size));
   pl_grad_mode(was);
-  c->out[0] = both[1];
   return ok;
 }
 
-PL_OP(argmax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim=-1 keepdim:bool=false",
-      .doc = "positions of the largest values along a dim (int32, from 1)",
-      .samples = "any[3,4] dim=2", .nograd = true, .decompose = argmax_decompose);
+static bool argmax_decompose(pl_args *c) { return where_most(c, pl_max); }
+static bool argmin_decompose(pl_args *c) { return where_most(c, pl_min); }
+
+#define ARG(name_, doc_)                                     \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",  \
+        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_, \
+        .samples = "any[3,4] dim=2; any[3,4]", .nograd = true, .decompose = name_##_decompose);
+ARG(argmax,
+    "positions of the largest values along a dim (int32, from 1); without dim, of the largest of "
+    "all, in row-major order")
+ARG(argmin,
+    "positions of the smallest values along a dim (int32, from 1); without dim, of the smallest of "
+    "all, in row-major order")
+#undef ARG
 
 /*
 ** amax, amin: extremes over several dims, values only
@@ -325,51 +414,16 @@ static pl_tensor *fold(pl_tensor *x, int dim) {
 static bool prod_decompose(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *x = c->in[0];
-  if (!pl_need_real(c, 0) || !pl_resolve_dim("prod", x->rank, &dim)) return false;
-  pl_ints size = pl_without(pl_size(x), dim, c->attr[1].i);
+  const bool all = dim == PL_NO_DIM;
+  if (all) x = pl_reshape(x, pl_list(-1)), dim = 0;
+  if (!x || !pl_need_real(c, 0) || !pl_resolve_dim("prod", x->rank, &dim)) return false;
+  pl_ints size =
+      all ? reduced_size(c->in[0], ~0u, c->attr[1].i) : pl_without(pl_size(x), dim, c->attr[1].i);
   c->out[0] = x->size[dim] ? pl_reshape(fold(x, (int)dim), size) : pl_full(PL_REAL, size, 1);
   return c->out[0] != NULL;
 }
 
-PL_OP(prod, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
-      .doc = "the product along a dim; of none it is 1",
-      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .decompose = prod_decompose);
-
-/*
-** cumsum
-*/
-
-static bool cumsum_shape(pl_args *c) {
-  int64_t dim = c->attr[0].i;
-  return pl_need_real(c, 0) && pl_resolve_dim("cumsum", c->in[0]->rank, &dim) &&
-         pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
-}
-
-static bool cumsum_forward(pl_args *c) {
-  int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_contiguous(c->in[0]);
-  if (!x || !pl_resolve_dim("cumsum", x->rank, &dim)) return false;
-  pl_split s = pl_split_at(x, dim);
-  const pl_real *in = pl_reals(x);
-  pl_real *out = pl_reals(c->out[0]);
-  for (int64_t i = 0; i < s.outer * s.inner; i++) {
-    int64_t first = i / s.inner * s.n * s.inner + i % s.inner;
-    double sum = 0;
-    for (int64_t k = 0; k < s.n; k++)
-      out[first + k * s.inner] = (pl_real)(sum += (double)in[first + k * s.inner]);
-  }
-  return true;
-}
-
-static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
-                        pl_tensor **gin) {
-  (void)needs_grad;
-  pl_ints dim = pl_list(c->attr[0].i);
-  gin[0] = pl_flip(pl_cumsum(pl_flip(gout[0], dim), (int)c->attr[0].i), dim);
-  return true;
-}
-
-PL_OP(cumsum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim",
-      .doc = "running sums along a dim", .samples = "any[3,4] dim=2; any[3,2] dim=1",
-      .shape = cumsum_shape, .forward = cumsum_forward, .gradient = cumsum_rule,
-      .unsaved = PL_UNSAVED_ALL);
+PL_OP(prod, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim? keepdim:bool=false",
+      .doc = "the product along a dim, or of all elements; of none it is 1",
+      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[2,3]",
+      .decompose = prod_decompose);

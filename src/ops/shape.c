@@ -58,6 +58,55 @@ PL_OP(reshape, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true, .forward = reshape_forward,
       .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
 
+PL_OP(view, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
+      .doc = "reshape by PyTorch's other name: the same elements in another shape",
+      .samples = "any[3,4] size=2,-1", .view = true, .forward = reshape_forward,
+      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+
+/*
+** unsqueeze, squeeze: dims of size 1 come and go
+*/
+
+static bool unsqueeze_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  int64_t dim = c->attr[0].i;
+  if (x->rank == PL_MAX_RANK)
+    return pl_op_fail(c, "%s has no room for another dim", PL_DESCRIBE(x));
+  if (!pl_resolve_dim("unsqueeze", x->rank + 1, &dim)) return false;
+  pl_ints size = {.n = x->rank + 1}, stride = size;
+  for (int d = 0; d < size.n; d++) {
+    size.v[d] = d == dim ? 1 : x->size[d - (d > dim)];
+    stride.v[d] = d == dim ? 1 : x->stride[d - (d > dim)];
+  }
+  return view(c, size, stride.v, x->offset);
+}
+
+static bool squeeze_forward(pl_args *c) {
+  const pl_tensor *x = c->in[0];
+  unsigned named = c->attr[0].ints.n ? 0 : ~0u;
+  for (int i = 0; i < c->attr[0].ints.n; i++) {
+    int64_t dim = c->attr[0].ints.v[i];
+    if (!pl_resolve_dim("squeeze", x->rank, &dim)) return false;
+    named |= 1u << dim;
+  }
+  pl_ints size = {0}, stride = {0};
+  for (int d = 0; d < x->rank; d++) {
+    if (x->size[d] == 1 && named >> d & 1) continue;
+    size.v[size.n++] = x->size[d];
+    stride.v[stride.n++] = x->stride[d];
+  }
+  return view(c, size, stride.v, x->offset);
+}
+
+PL_OP(unsqueeze, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim",
+      .doc = "a new dim of size 1, without copying; -1 puts it last",
+      .samples = "any[3,4] dim=2; any[3] dim=-1; any[] dim=1", .view = true,
+      .forward = unsqueeze_forward, .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+PL_OP(squeeze, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dims?",
+      .doc = "without some dims, or all, that have size 1; without copying",
+      .samples = "any[1,3,1]; any[1,3,1] dim=3; any[3,1] dim=1,2", .view = true,
+      .forward = squeeze_forward, .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+
 /*
 ** expand
 */
@@ -150,13 +199,16 @@ PL_OP(transpose, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim0:dim dim
       .decompose = transpose_decompose);
 
 /*
-** slice, unslice, select, flip
+** slice, narrow, unslice, select, flip
 */
+
+/* narrow has none. */
+static int64_t step_of(const pl_args *c) { return c->op->signature->n_attr > 3 ? c->attr[3].i : 1; }
 
 static bool slice_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
-  int64_t dim = c->attr[0].i, start = c->attr[1].i, length = c->attr[2].i, step = c->attr[3].i;
-  if (!pl_resolve_dim("slice", x->rank, &dim)) return false;
+  int64_t dim = c->attr[0].i, start = c->attr[1].i, length = c->attr[2].i, step = step_of(c);
+  if (!pl_resolve_dim(c->op->name, x->rank, &dim)) return false;
   int64_t n = x->size[dim];
   if (start < 0) start += n;
   if (step == 0) return pl_op_fail(c, "the step is 0");
@@ -180,7 +232,7 @@ static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_
   int64_t dim = c->attr[0].i, start = c->attr[1].i;
   if (!pl_resolve_dim("slice", x->rank, &dim)) return false;
   if (start < 0) start += x->size[dim];
-  gin[0] = pl_unslice(gout[0], (int)dim, start, c->attr[3].i, x->size[dim]);
+  gin[0] = pl_unslice(gout[0], (int)dim, start, step_of(c), x->size[dim]);
   return true;
 }
 
@@ -189,6 +241,11 @@ PL_OP(slice, .group = PL_GROUP_SHAPES, .inputs = "x",
       .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
       .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
       .view = true, .forward = slice_forward, .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
+
+PL_OP(narrow, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim start:index length:int",
+      .doc = "`length` positions of a dim, from `start`, without copying",
+      .samples = "any[3,7] dim=2 start=2 length=3", .view = true, .forward = slice_forward,
+      .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool unslice_shape(pl_args *c) {
   int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i, n = c->attr[3].i;

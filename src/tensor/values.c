@@ -62,6 +62,18 @@ bool pl_item(const pl_tensor *t, double *value) {
   return true;
 }
 
+static bool close_to(double a, double b, double rtol, double atol, bool equal_nan) {
+  if (isnan(a) || isnan(b)) return equal_nan && isnan(a) && isnan(b);
+  return a == b || fabs(a - b) <= atol + (isinf(b) ? 0 : rtol * fabs(b));
+}
+
+bool pl_allclose(const pl_tensor *a, const pl_tensor *b, double rtol, double atol, bool equal_nan) {
+  if (!pl_same_size(a, b)) return false;
+  for (int64_t i = 0; i < pl_numel(a); i++)
+    if (!close_to(pl_at(a, i), pl_at(b, i), rtol, atol, equal_nan)) return false;
+  return true;
+}
+
 /* What a copy between two layouts of one shape reads and writes. */
 typedef struct {
   const void *in;

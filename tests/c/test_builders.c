@@ -31,7 +31,8 @@ static void call_sample(const pl_op *op, const sample *s) {
   assert_true(pl_call(op, s->n, s->in, s->attr, wanted));
   pl_seed(1);
   assert_true(op_calls[k].f(s->n, s->in, s->attr, got));
-  for (int i = 0; i < pl_op_outputs(op); i++) check_equal(pl_op_name(op), got[i], wanted[i]);
+  for (int i = 0; i < pl_op_outputs(op) && (got[i] || wanted[i]); i++)
+    check_equal(pl_op_name(op), got[i], wanted[i]);
 }
 
 /* What batch norm moves in place must not differ between the two calls. */

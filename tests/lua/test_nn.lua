@@ -669,7 +669,7 @@ function T.test_a_network_learns()
       end)
     end)
   end
-  eq(net(x):argmax():totable(), y:totable())
+  eq(net(x):argmax(-1):totable(), y:totable())
 end
 
 return T

@@ -337,4 +337,77 @@ function T.test_large_strided_copies()
   eq(wide:sum():item(), part:sum():item())
 end
 
+function T.test_like()
+  local x = pl.ones({2, 3}, "int32")
+  lu.assertEquals(pl.zeros_like(x):totable(), {{0, 0, 0}, {0, 0, 0}})
+  lu.assertEquals(pl.ones_like(x, "real"):dtype(), "real")
+  lu.assertEquals(pl.full_like(x, 7):totable(), {{7, 7, 7}, {7, 7, 7}})
+  lu.assertEquals(pl.rand_like(pl.zeros(4)):size(), {4})
+  lu.assertEquals(pl.randn_like(x, "real"):dtype(), "real")
+  lu.assertEquals(pl.eye(2, 3, "uint8"):totable(), {{1, 0, 0}, {0, 1, 0}})
+  lu.assertEquals(pl.eye(3, 2):totable(), {{1, 0}, {0, 1}, {0, 0}})
+  lu.assertEquals(pl.eye(2):totable(), {{1, 0}, {0, 1}})
+end
+
+local function tables(list)
+  for i, t in ipairs(list) do list[i] = t:totable() end
+  return list
+end
+
+function T.test_pieces()
+  local x = pl.tensor({{1, 2, 3}, {4, 5, 6}}, "int32")
+  lu.assertEquals(tables(x:unbind()), {{1, 2, 3}, {4, 5, 6}})
+  lu.assertEquals(tables(x:unbind(-1)), {{1, 4}, {2, 5}, {3, 6}})
+  lu.assertEquals(tables(x:split(2, 2)), {{{1, 2}, {4, 5}}, {{3}, {6}}})
+  lu.assertEquals(tables(x:split({1, 0, 2}, 2)), {{{1}, {4}}, {{}, {}}, {{2, 3}, {5, 6}}})
+  lu.assertEquals(tables(pl.arange(1, 5):chunk(3)), {{1, 2}, {3, 4}, {5}})
+  lu.assertEquals(tables(pl.arange(1, 4):chunk(3)), {{1, 2}, {3, 4}}) -- two, as PyTorch
+  lu.assertEquals(#pl.zeros(0, 2):split(3), 1)
+  lu.assertEquals(#pl.zeros(0, 2):unbind(), 0)
+  local w = pl.ones(4):requires_grad_()
+  local a, b = table.unpack(w:chunk(2))
+  local y = a * 2 + b * 3
+  y:sum():backward()
+  lu.assertEquals(w.grad:totable(), {2, 2, 3, 3})
+end
+
+function T.test_meshgrid()
+  local y, x = pl.meshgrid(pl.arange(1, 2), pl.arange(1, 3))
+  lu.assertEquals(y:totable(), {{1, 1, 1}, {2, 2, 2}})
+  lu.assertEquals(x:totable(), {{1, 2, 3}, {1, 2, 3}})
+end
+
+function T.test_equal_and_allclose()
+  local inf, nan <const> = math.huge, 0 / 0
+  local a = pl.tensor {1, inf, 3}
+  lu.assertTrue(a:equal(a:clone()))
+  lu.assertFalse(a:equal(a:reshape(1, 3)))
+  lu.assertFalse(a:equal(pl.tensor({1, 2, 3}, "int32")))
+  lu.assertTrue(a:allclose(a * 1.000001))
+  lu.assertFalse(a:allclose(a * 1.001))
+  lu.assertTrue(a:allclose(a * 1.001, 1e-2))
+  lu.assertFalse(a:allclose(-a, 1e9, 1e9))
+  local n = pl.tensor {nan}
+  lu.assertFalse(n:allclose(n))
+  lu.assertFalse(n:equal(n))
+  lu.assertTrue(n:allclose(n, 0, 0, true))
+end
+
+-- The variance of small deviations from a large number, and a sum of exponentials of numbers that
+-- 1e30 does not bound.
+function T.test_large_offsets()
+  local x = pl.tensor {1, 2, 3, 4} + 2 ^ 22
+  lu.assertAlmostEquals(x:var():item(), 5 / 3, 1e-6)
+  local y = pl.tensor {-1e31, -1e31}
+  lu.assertAlmostEquals(y:logsumexp(1):item() / -1e31, 1, 1e-6)
+end
+
+function T.test_extremes_of_all_are_one_result()
+  local x = pl.tensor {{3, 1}, {2, 5}}
+  for _, name in ipairs {"max", "min", "median"} do
+    lu.assertEquals(select("#", x[name](x)), 1)
+    lu.assertEquals(select("#", x[name](x, 1)), 2)
+  end
+end
+
 return T
