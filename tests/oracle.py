@@ -814,10 +814,76 @@ def choices():
     case("take_along_dim", along(None), [real(2, 3), index(2, 2, n=6)])
 
 
+#
+# Products and losses, the rest
+#
+
+def more_products():
+    case("mm", torch.mm, [real(2, 3), real(3, 4)], second=True)
+    case("mv", torch.mv, [real(2, 3), real(3)], second=True)
+    case("dot", torch.dot, [real(3), real(3)], second=True)
+    case("outer", torch.outer, [real(3), real(2)], second=True)
+    case("addmm", torch.addmm, [real(2, 4), real(2, 3), real(3, 4)])
+    case("addmm", lambda x, a, b: torch.addmm(x, a, b, beta=0.5, alpha=2),
+         [real(4), real(2, 3), real(3, 4)], {"beta": 0.5, "alpha": 2})
+    for p in (1, 2, 3, 0.5, math.inf):
+        case("cdist", lambda a, b: torch.cdist(a, b, p), [real(3, 4), real(2, 4)], {"p": p})
+    case("cdist", torch.cdist, [real(2, 3, 2), real(1, 2, 2)])
+
+
+def more_losses():
+    pair = lambda: [real(3, 4), real(3, 4)]
+    for reduction in ("mean", "sum", "none"):
+        attrs = {"reduction": reduction}
+        for name, options in [("mse_loss", {}), ("l1_loss", {}), ("smooth_l1_loss", {}),
+                              ("smooth_l1_loss", {"beta": 0.4}), ("smooth_l1_loss", {"beta": 0}),
+                              ("huber_loss", {}), ("huber_loss", {"delta": 0.4})]:
+            case(name, lambda x, y: getattr(F, name)(x, y, **attrs, **options), pair(),
+                 {**attrs, **options})
+        p = lambda: real(3, 4, low=0.06, high=0.95)
+        case("binary_cross_entropy", lambda x, y: F.binary_cross_entropy(x, y, **attrs),
+             [p(), p()], attrs)
+        case("binary_cross_entropy", lambda x, y, w: F.binary_cross_entropy(x, y, w, **attrs),
+             [p(), p().detach(), positive(4)], attrs, grad=False)
+        logs = torch.log_softmax(real(3, 4), 1).mul(100).round() / 100
+        case("nll_loss", lambda x, y: F.nll_loss(x, rows(y), **attrs), [logs, index(3, n=4)], attrs)
+        case("nll_loss", lambda x, y: F.nll_loss(x, rows(y), ignore_index=1, **attrs),
+             [logs, ints([1, 2, 4])], {"ignore_index": 2, **attrs})
+        w = positive(3)
+        case("nll_loss", lambda x, y, w: F.nll_loss(x, rows(y), w.detach(), **attrs),
+             [real(2, 3, 4), index(2, 4, n=3), w], attrs, grad=False)
+        case("nll_loss", lambda x, y: F.nll_loss(x, rows(y), **attrs),
+             [real(2, 3, 2, 2), index(2, 2, 2, n=3)], attrs)
+        for swap in (False, True):
+            case("triplet_margin_loss", lambda a, p, n: F.triplet_margin_loss(
+                a, p, n, 0.7, swap=swap, **attrs), [real(3, 4), real(3, 4), real(3, 4)],
+                {"margin": 0.7, "swap": swap, **attrs})
+    for reduction in ("mean", "batchmean", "sum", "none"):
+        attrs = {"reduction": reduction}
+        case("kl_div", lambda x, y: F.kl_div(x, y, **attrs),
+             [real(3, 4), real(3, 4, low=0.06, high=0.95)], attrs)
+        case("kl_div", lambda x, y: F.kl_div(x, y, log_target=True, **attrs), pair(),
+             {"log_target": True, **attrs})
+    case("kl_div", lambda x, y: F.kl_div(x, y, reduction="none"),
+         [values([-1, -2]), values([0, 1])], {"reduction": "none"}, grad=False)
+    case("binary_cross_entropy", lambda x, y: F.binary_cross_entropy(x, y, reduction="none"),
+         [values([0, 0, 1, 1, 0]), values([0, 1, 0, 1, 0.5])], {"reduction": "none"}, grad=False)
+    case("cosine_similarity", F.cosine_similarity, [real(3, 4), real(3, 4)], {"dim": 2})
+    case("cosine_similarity", lambda x, y: F.cosine_similarity(x, y, -1), [real(3, 4), real(4)],
+         {"dim": -1})
+    case("cosine_similarity", F.cosine_similarity, [values([[0, 0]]), values([[1, 2]])], {"dim": 2},
+         grad=False)
+    case("cross_entropy", lambda x, y: F.cross_entropy(x - 2 ** 20, rows(y)),
+         [values([[2 ** 20, 2 ** 20 + 1, 2 ** 20 - 1]]), ints([1])])
+    case("cross_entropy", lambda x, y: F.cross_entropy(x, rows(y), label_smoothing=0.1),
+         [values([[2 ** 20, 2 ** 20 + 1, 2 ** 20 - 1]]), ints([1])], {"label_smoothing": 0.1})
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
               binary_losses, activations, more_unaries, more_binaries,
-              arranged, more_reductions, choices):
+              arranged, more_reductions, choices,
+              more_products, more_losses):
     group()
 
 version = torch.__version__.split("a")[0]

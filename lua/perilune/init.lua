@@ -21,7 +21,8 @@ local parts = {
   experiment = "perilune.experiment", help = "perilune.help", learn = "perilune.learn",
   profile = "perilune.profile",
 }
-local functions = {save = "perilune.store", load = "perilune.store"}
+local functions = {save = "perilune.store", load = "perilune.store",
+                         einsum = "perilune.einsum"}
 
 local perilune = {}
 for name, value in next, core do perilune[name] = value end

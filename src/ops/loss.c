@@ -2,11 +2,14 @@
 ** loss.c: losses, as means over the batch unless they are asked for otherwise. Sums over the
 ** batch are made in double precision and in order.
 */
+#include <math.h>
+
 #include "ops.h"
 
 /*
 ** cross_entropy: with q = (1 - s) one_hot + s / C, the mean over rows of - sum q log softmax(x).
-** Kept for the gradient: x itself and log sum exp of each row.
+** Kept for the gradient: x itself and, of each row, the largest logit m and log sum exp(x - m): one
+** number for both would lose what is small beside a large m.
 */
 
 static bool cross_entropy_shape(pl_args *c) {
@@ -27,25 +30,29 @@ static bool cross_entropy_shape(pl_args *c) {
   return pl_out(c, 0, PL_REAL, PL_ALL_DIMS);
 }
 
-static double row_loss(int64_t n, const pl_real *x, int32_t label, double s, pl_real *lse) {
-  *lse = PL_KERNELS(softmax)->logsumexp(n, x);
-  double loss = (double)*lse - (double)x[label - 1];
+static double row_loss(int64_t n, const pl_real *x, int32_t label, double s, pl_real *max,
+                       pl_real *log_sum) {
+  const double log_s = PL_KERNELS(softmax)->log_sum(n, x, max);
+  const double loss = log_s - ((double)x[label - 1] - (double)*max);
+  *log_sum = (pl_real)log_s;
   if (s == 0) return loss;
-  double mean = PL_KERNELS(reduce)->sum(n, x) / (double)n;
-  return (1 - s) * loss + s * ((double)*lse - mean);
+  const double mean = PL_KERNELS(reduce)->sum(n, x) / (double)n - (double)*max;
+  return (1 - s) * loss + s * (log_s - mean);
 }
 
 static bool cross_entropy_forward(pl_args *c) {
   pl_tensor *x = pl_contiguous(c->in[0]), *labels = pl_contiguous(c->in[1]);
-  pl_tensor *lse = x ? pl_empty(PL_REAL, pl_list(x->size[0])) : NULL;
-  if (!labels || !pl_save(c, 0, lse)) return false;
+  if (!x || !labels || !pl_save(c, 0, pl_empty(PL_REAL, pl_list(x->size[0]))) ||
+      !pl_save(c, 1, pl_empty(PL_REAL, pl_list(x->size[0]))))
+    return false;
+  pl_real *max = pl_reals(c->saved[0]), *log_sum = pl_reals(c->saved[1]);
   int64_t rows = x->size[0], n = x->size[1];
   double *loss = pl_scratch((size_t)rows * sizeof *loss), total = 0;
   if (!loss) return false;
 #pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN / 4)
   for (int64_t r = 0; r < rows; r++)
     loss[r] =
-        row_loss(n, pl_reals(x) + r * n, pl_int32s(labels)[r], c->attr[0].d, pl_reals(lse) + r);
+        row_loss(n, pl_reals(x) + r * n, pl_int32s(labels)[r], c->attr[0].d, max + r, log_sum + r);
   for (int64_t r = 0; r < rows; r++) total += loss[r];
   pl_reals(c->out[0])[0] = (pl_real)(total / (double)rows);
   pl_scratch_free(loss);
@@ -60,11 +67,12 @@ static bool cross_entropy_fused(const pl_args *c, pl_tensor *const *gout, unsign
   if (!x || !labels || !(gin[0] = pl_empty(PL_REAL, pl_size(x)))) return false;
   int64_t rows = x->size[0], n = x->size[1];
   const double g = pl_at(gout[0], 0) / (double)rows, s = c->attr[0].d;
-  const pl_real *lse = pl_reals(c->saved[0]);
+  const pl_real *max = pl_reals(c->saved[0]), *log_sum = pl_reals(c->saved[1]);
 #pragma omp parallel for schedule(static) if (rows * n > PL_GRAIN / 4)
   for (int64_t r = 0; r < rows; r++) {
     pl_real *out = pl_reals(gin[0]) + r * n;
-    PL_KERNELS(softmax)->exp_shift(n, out, pl_reals(x) + r * n, -lse[r], (pl_real)g,
+    PL_KERNELS(softmax)->exp_shift(n, out, pl_reals(x) + r * n, -max[r],
+                                   (pl_real)(g * exp(-(double)log_sum[r])),
                                    (pl_real)(-g * s / (double)n));
     out[pl_int32s(labels)[r] - 1] -= (pl_real)(g * (1 - s));
   }
@@ -95,22 +103,6 @@ PL_OP(
     .shape = cross_entropy_shape, .forward = cross_entropy_forward,
     .decompose = cross_entropy_decompose, .fused_gradient = cross_entropy_fused,
     .unsaved = PL_UNSAVED_OUT);
-
-/*
-** mse_loss
-*/
-
-static bool mse_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0) || !pl_need_real(c, 1)) return false;
-  if (!pl_same_size(c->in[0], c->in[1]))
-    return pl_op_fail(c, "x is %s, y %s; expected one shape", PL_DESCRIBE(c->in[0]),
-                      PL_DESCRIBE(c->in[1]));
-  c->out[0] = pl_mean(pl_square(pl_sub(c->in[0], c->in[1])), PL_ALL_DIMS, false);
-  return true;
-}
-
-PL_OP(mse_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .doc = "the mean of (x - y)^2",
-      .samples = "any[3,4] any[3,4]", .decompose = mse_decompose);
 
 /*
 ** binary_cross_entropy_with_logits: softplus(x) - x y, computed as max(x, 0) - x y +

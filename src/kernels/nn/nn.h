@@ -9,8 +9,9 @@
 
 /* softmax.c: rows of a softmax, and binary cross-entropy of logits */
 typedef struct {
-  /* log of the sum of exp(x) */
-  pl_real (*logsumexp)(ptrdiff_t n, const pl_real *x);
+  /* log of the sum of exp(x - max), and max, the largest: apart, for their sum rounds off what is
+   * small beside a large max */
+  double (*log_sum)(ptrdiff_t n, const pl_real *x, pl_real *max);
   /* y = scale * exp(x + shift) + plus */
   void (*exp_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real shift, pl_real scale,
                     pl_real plus);

@@ -35,7 +35,7 @@ static double row_exp(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict 
 
 /* exp of what lies SUM_BLOCK by SUM_BLOCK in the cache only, so a long row is read and never
  * written. */
-static pl_real logsumexp(ptrdiff_t n, const pl_real *restrict x) {
+static double log_sum(ptrdiff_t n, const pl_real *restrict x, pl_real *max) {
   pl_real m = row_max(n, x), e[SUM_BLOCK];
   double total = 0;
   if (m == -(pl_real)INFINITY) m = 0;
@@ -44,7 +44,8 @@ static pl_real logsumexp(ptrdiff_t n, const pl_real *restrict x) {
     for (ptrdiff_t i = 0; i < k; i++) e[i] = PL_EXP(x[start + i] - m);
     total += sum(k, e);
   }
-  return m + (pl_real)log(total);
+  *max = m;
+  return log(total);
 }
 
 static void exp_shift(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x, pl_real shift,
@@ -86,7 +87,7 @@ static void bce_grad(ptrdiff_t n, pl_real *restrict gx, const pl_real *restrict 
   for (ptrdiff_t i = 0; i < n; i++) gx[i] = g * (PL_SIGMOID(x[i]) - y[i]);
 }
 
-const pl_softmax_kernels PL_ISA_NAME(pl_softmax_kernels) = {.logsumexp = logsumexp,
+const pl_softmax_kernels PL_ISA_NAME(pl_softmax_kernels) = {.log_sum = log_sum,
                                                             .exp_shift = exp_shift,
                                                             .log_softmax = log_softmax,
                                                             .softmax = softmax,
