@@ -55,8 +55,8 @@ function perilune.is_tensor(value)
   return check.is_tensor(value)
 end
 
---- The coordinates of a grid: of n vectors, n tensors of n dims, tensor i with the values of vector i
--- along dim i, and the same along the others.
+--- The coordinates of a grid: of n vectors, n tensors of n dims, tensor i with the values of vector
+-- i along dim i, and the same along the others.
 -- @param ... vectors
 -- @return as many tensors, which share the vectors' memory
 -- @usage local y, x = pl.meshgrid(pl.arange(1, 3), pl.arange(1, 4)) -- both [3,4]

@@ -501,8 +501,7 @@ static const plb_function functions[] = {
      "(x, dtype?)\nUniform random numbers in [0, 1), in the shape and dtype of x."},
     {"randn_like", new_randn_like,
      "(x, dtype?)\nNormal random numbers of mean 0 and standard deviation 1, in the shape and "
-     "dtype "
-     "of x."},
+     "dtype of x."},
     {"eye", new_eye,
      "(n, m=n, dtype=\"real\")\nThe matrix [n,m] of ones on the diagonal and zeros elsewhere."},
     {"tensor", new_tensor,
@@ -546,12 +545,10 @@ static const plb_function shapes[] = {
      "copying."},
     {"chunk", tensor_chunk,
      "(chunks, dim=1)\nThe list of at most so many pieces of one size along a dim, the last of "
-     "what "
-     "is left; without copying."},
+     "what is left; without copying."},
     {"split", tensor_split,
      "(size, dim=1)\nThe list of pieces of this size along a dim, the last of what is left; or, "
-     "given "
-     "a list of sizes, of these; without copying."},
+     "given a list of sizes, of these; without copying."},
     {NULL, NULL, NULL}};
 
 static const plb_function comparisons[] = {
@@ -559,8 +556,7 @@ static const plb_function comparisons[] = {
      "(b)\nWhether two tensors have one shape, one dtype and the same elements: true or false."},
     {"allclose", tensor_allclose,
      "(b, rtol=1e-5, atol=1e-8, equal_nan=false)\nWhether two tensors have one shape, and |a - b| "
-     "<= "
-     "atol + rtol |b| everywhere: true or false."},
+     "<= atol + rtol |b| everywhere: true or false."},
     {NULL, NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", tensor_tostring},

@@ -123,13 +123,12 @@ static bool diag_decompose(pl_args *c) {
   return (c->out[0] = (x->rank == 1 ? on_diagonal : diagonal)(x, k)) != NULL;
 }
 
-PL_OP(
-    diag, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "diagonal:int=0",
-    .doc =
-        "of a matrix the vector of a diagonal; of a vector the matrix that has it there, and zeros "
-        "elsewhere. Diagonals above the main one count up from 0, those below it down",
-    .samples = "any[3,4]; any[3,4] diagonal=2; any[4,3] diagonal=-1; any[3]; any[2] diagonal=-1",
-    .decompose = diag_decompose);
+PL_OP(diag, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "diagonal:int=0",
+      .doc =
+          "of a matrix the vector of a diagonal; of a vector the matrix that has it there, and "
+          "zeros elsewhere. Diagonals above the main one count up from 0, those below it down",
+      .samples = "any[3,4]; any[3,4] diagonal=2; any[4,3] diagonal=-1; any[3]; any[2] diagonal=-1",
+      .decompose = diag_decompose);
 
 /*
 ** tril, triu: each the adjoint of itself

@@ -152,17 +152,16 @@ PL_OP(kl_div, .group = PL_GROUP_LOSSES, .inputs = "x target",
           "any[3,4] unit[3,4]; any[3,4] any[3,4] log_target=true reduction=batchmean; any[3,4] "
           "unit[3,4] reduction=sum; any[4] unit[4] reduction=none",
       .decompose = kl_div_decompose);
-PL_OP(
-    binary_cross_entropy, .group = PL_GROUP_LOSSES, .inputs = "x target weight?",
-    .attrs = REDUCTION_ATTR,
-    .doc =
-        "-weight (target log x + (1 - target) log(1 - x)) of probabilities x, where logs are no "
-        "less than -100: the mean or the sum of all elements, or none of these. With logits it is "
-        "binary_cross_entropy_with_logits, which is more exact",
-    .samples =
-        "unit[3,4] unit[3,4]; unit[3,4] unit[3,4] any[3,4] reduction=sum; unit[2,3] unit[2,3] "
-        "any[3] reduction=none",
-    .decompose = binary_cross_entropy_decompose);
+PL_OP(binary_cross_entropy, .group = PL_GROUP_LOSSES, .inputs = "x target weight?",
+      .attrs = REDUCTION_ATTR,
+      .doc =
+          "-weight (target log x + (1 - target) log(1 - x)) of probabilities x, where logs are no "
+          "less than -100: the mean or the sum of all elements, or none of these. With logits it "
+          "is binary_cross_entropy_with_logits, which is more exact",
+      .samples =
+          "unit[3,4] unit[3,4]; unit[3,4] unit[3,4] any[3,4] reduction=sum; unit[2,3] unit[2,3] "
+          "any[3] reduction=none",
+      .decompose = binary_cross_entropy_decompose);
 
 /*
 ** nll_loss: x [n,c,...], labels [n,...]

@@ -102,8 +102,7 @@ PL_OP(quantile, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
           "interpolation:choice(linear|lower|higher|midpoint|nearest)",
       .doc =
           "what a part q, from 0 to 1, of the values along a dim, or of all, lie below: of the "
-          "values "
-          "in order the one at q (n - 1), and between two as interpolation says",
+          "values in order the one at q (n - 1), and between two as interpolation says",
       .samples =
           "any[3,5] q=0.3 dim=2; any[3,5] q=0.5; any[4,2] q=0.4 dim=1 keepdim=true "
           "interpolation=lower; any[4] q=0.4 interpolation=higher; any[4] q=0.4 "
@@ -152,8 +151,7 @@ PL_OP(histc, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "bins:int=100 min:real=0 max:real=0",
       .doc =
           "how many elements lie in each of `bins` equal parts of [min, max], which is the range "
-          "of x "
-          "where min and max are alike; others are left out",
+          "of x where min and max are alike; others are left out",
       .samples = "any[20] bins=5; any[20] bins=4 min=-1 max=1", .nograd = true,
       .shape = histc_shape, .forward = histc_forward);
 
@@ -188,9 +186,8 @@ PL_OP(cov, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "correction:int
           "the covariances of the rows of x [variables, observations]: of n observations, their "
           "deviations' products summed and divided by n - correction; of a vector its variance",
       .samples = "any[3,5]; any[3,5] correction=0; any[5]", .decompose = cov_decompose);
-PL_OP(
-    corrcoef, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
-    .doc =
-        "Pearson's correlation coefficients of the rows of x [variables, observations], within -1 "
-        "and 1; of a vector 1",
-    .samples = "any[3,5]", .decompose = corrcoef_decompose);
+PL_OP(corrcoef, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
+      .doc =
+          "Pearson's correlation coefficients of the rows of x [variables, observations], within "
+          "-1 and 1; of a vector 1",
+      .samples = "any[3,5]", .decompose = corrcoef_decompose);

@@ -476,7 +476,7 @@ static bool run_op(const pl_op *op, const sample *s, bool create_graph) {
   int n_out = 0, n_in = 0;
   if (!pl_call(op, s->n, s->in, s->attr, out)) return false;
   for (int i = 0; i < pl_op_outputs(op); i++) {
-    if (!pl_requires_grad(out[i])) continue;
+    if (!out[i] || !pl_requires_grad(out[i])) continue;
     real[n_out] = out[i];
     if (!(seeds[n_out++] = pl_full(PL_REAL, pl_size(out[i]), 1))) return false;
   }

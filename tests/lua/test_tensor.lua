@@ -349,9 +349,9 @@ function T.test_like()
   lu.assertEquals(pl.eye(2):totable(), {{1, 0}, {0, 1}})
 end
 
-local function tables(list)
-  for i, t in ipairs(list) do list[i] = t:totable() end
-  return list
+local function tables(tensors)
+  for i, t in ipairs(tensors) do tensors[i] = t:totable() end
+  return tensors
 end
 
 function T.test_pieces()
@@ -378,7 +378,6 @@ function T.test_meshgrid()
 end
 
 function T.test_equal_and_allclose()
-  local inf, nan <const> = math.huge, 0 / 0
   local a = pl.tensor {1, inf, 3}
   lu.assertTrue(a:equal(a:clone()))
   lu.assertFalse(a:equal(a:reshape(1, 3)))

@@ -125,7 +125,9 @@ local function sizes_of(operands)
   for _, o in ipairs(operands) do
     for d, label in ipairs(o.labels) do
       local n <const>, was <const> = o.tensor:size(d), sizes[label] or 1
-      if n ~= was and n ~= 1 and was ~= 1 then complain("einsum: '%s' is %d and %d", label, was, n) end
+      if n ~= was and n ~= 1 and was ~= 1 then
+        complain("einsum: '%s' is %d and %d", label, was, n)
+      end
       sizes[label] = was == 1 and n or was
     end
   end
