@@ -203,6 +203,8 @@ PL_API pl_tensor *pl_grad_of(const pl_tensor *t);
 PL_API void pl_set_grad(pl_tensor *t, pl_tensor *grad);
 /* Turns recording on or off for this thread; returns what it was. */
 PL_API bool pl_grad_mode(bool on);
+/* Whether recording is on. */
+PL_API bool pl_grad_enabled(void);
 /* The same values without their history. */
 PL_API pl_tensor *pl_detach(pl_tensor *t);
 /* Adds d output / d leaf, times `seed` (NULL: ones, output must have one element), to every leaf's

@@ -33,6 +33,9 @@ PL_API bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tenso
 PL_API bool pl_total_norm(int n, pl_tensor *const *ts, double *norm);
 /* False with a message that names `what` if x must not be changed in place: see inplace.c. */
 PL_API bool pl_may_change(const char *what, const pl_tensor *x);
+/* The same, and with a message too if y, whose values are to be written into x, has a history that
+ * would be lost: while recording is on it must not require a gradient. */
+PL_API bool pl_may_write(const char *what, const pl_tensor *x, const pl_tensor *y);
 /* x = scale * x + alpha * y in place, y broadcast (NULL: 0). */
 PL_API bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha);
 /* x *= y, or x /= y, in place, y broadcast. */

@@ -55,13 +55,42 @@ local function engine_groups()
   return list
 end
 
+local indexing <const> = [[
+**`t[i] == 0` is false, without a word, where `t[i]` is a tensor**: Lua compares a tensor with a number
+without asking anybody. `t[i]` is a number where no gradient is recorded for `t`, and a tensor without dims
+where one is; `t[i]:item()` is always right for the latter, and `t:detach()[i]` is always a number.
+
+| key | what `t[key]` is |
+|---|---|
+| integer `i` | row `i`, which shares the memory of `t`; of a tensor of one dim the element. -1 is the last; one beyond the last is nil, so that `ipairs(t)` ends; others raise |
+| `{i, j}` | one entry for each dim, in order; dims without an entry stay whole. With an integer for each dim it is the element |
+| `{{first, last}}`, `{{first, last, step}}` | a range as an entry: the positions from `first` to `last`, both included; negative ones count from the end, a negative step runs backwards; `{}` is the whole dim. It shares the memory of `t` |
+| uint8 tensor in the shape of `t` | a mask: the elements where it is not 0, in row-major order, as a new tensor of one dim |
+| int32 tensor `[n]` | a new tensor of the rows that it names, which may repeat; of those of a tensor of one dim the elements |
+
+An element is a Lua number: an integer of int32 and uint8, a float of real tensors. While a gradient is
+recorded for `t` it is a tensor without dims, with its history: a copy, which a later change of `t` does
+not reach. Arithmetic, printing, `item()` and every function that takes a number take it; `<` raises.
+
+    local w = pl.tensor({1, 2}):requires_grad_()
+    (w[1] * w[2]):backward()          -- w.grad is {2, 1}
+    pl.tensor {w[1] * w[1], 5, w[2]}  -- has the history of its elements
+
+`t[key] = v` writes a number, or a tensor that broadcasts to the part; with a mask `v` may have as many
+elements as the mask has ones, with row numbers as many rows. It is not recorded: under recording `v` must
+have no history, and `t` must not require a gradient. The same holds for the methods that end in `_`.
+`cat`, `stack` and `where` make tensors of parts that have a history; inside `no_grad` writing is free.]]
+
 local function engine()
   say("## The engine\n")
   prose([[
 Names without `tensor:` are functions of `pl`. Those of ops, which take a tensor first, are methods
 of tensors too: `pl.sum(x, 1)` and `x:sum(1)` are the same. Arguments after the tensors may be
 given by position or, in a table at the end, by name: `x:sum{dim = 1, keepdim = true}`. `name?`
-may be left out; `name=value` shows a default.]])
+may be left out; `name=value` shows a default. Where a number is expected a tensor without dims stands
+for its value.]])
+  say("### Indexing\n")
+  prose(indexing)
   for _, group in ipairs(engine_groups()) do
     say("### %s\n", group.title)
     for _, name in ipairs(group) do thing(entries.bound(name)) end

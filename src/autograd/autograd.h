@@ -104,7 +104,6 @@ void pl_span_end_gradient(pl_span *s, const pl_args *c, bool fused, pl_tensor *c
 bool pl_out(pl_args *c, int i, pl_dtype dtype, pl_ints size);
 /* Keeps hidden tensor i for the gradient. */
 bool pl_save(pl_args *c, int i, pl_tensor *t);
-bool pl_grad_enabled(void);
 /* "op: message", with the row's name in front. */
 bool pl_op_fail(const pl_args *c, const char *format, ...) PL_PRINTF(2, 3);
 /* False with a message unless input i is real. */

@@ -418,12 +418,18 @@ static void pass_free(pass *s) {
   free(s->wanted);
 }
 
+static bool no_history(const pl_tensor *output) {
+  const char *by = output->cut ? output->cut : "";
+  return pl_fail(
+      "gradient: the output %s does not depend on a tensor that requires a gradient%s%s%s",
+      PL_DESCRIBE(output), output->cut ? ": its history ended at " : "", by,
+      output->cut && output->cut_in_no_grad ? ", inside no_grad" : "");
+}
+
 /* The seeds: those given, or ones for outputs of one element. */
 static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
   if (!output) return pl_fail("gradient: an output is missing");
-  if (output->dtype != PL_REAL || !output->requires_grad)
-    return pl_fail("gradient: the output %s does not depend on a tensor that requires a gradient",
-                   PL_DESCRIBE(output));
+  if (output->dtype != PL_REAL || !output->requires_grad) return no_history(output);
   if (given && (given->dtype != PL_REAL || !pl_same_size(given, output)))
     return pl_fail("gradient: the seed is %s, the output %s", PL_DESCRIBE(given),
                    PL_DESCRIBE(output));

@@ -120,14 +120,35 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   return node;
 }
 
-static bool record(pl_args *c, int n_out) {
+static bool some_wants_gradient(const pl_args *c) {
   bool wanted = false;
   for (int i = 0; i < c->n_in; i++) wanted |= wants_gradient(c->in[i]);
-  if (!wanted || recording_off || c->op->nograd) return true;
+  return wanted;
+}
+
+/* What is not recorded knows what ended the history of its inputs. */
+static void note_cut(const pl_args *c, int n_out, bool wanted) {
+  const pl_tensor *from = NULL;
+  for (int i = 0; i < c->n_in && !wanted && !from; i++)
+    if (c->in[i] && c->in[i]->cut) from = c->in[i];
+  for (int i = 0; i < n_out && (wanted || from); i++) {
+    pl_tensor *y = c->out[i];
+    if (!y || y->requires_grad) continue;
+    y->cut = wanted ? c->op->name : from->cut;
+    y->cut_in_no_grad = wanted ? recording_off && !c->op->nograd : from->cut_in_no_grad;
+  }
+}
+
+static bool record(pl_args *c, int n_out) {
+  const bool wanted = some_wants_gradient(c);
+  if (!wanted || recording_off || c->op->nograd) return note_cut(c, n_out, wanted), true;
   pl_node *node = node_new(c, n_out);
   if (!node) return false;
   for (int i = 0; i < n_out && !pl_error(); i++) {
-    if (c->out[i]->dtype != PL_REAL) continue;
+    if (c->out[i]->dtype != PL_REAL) {
+      c->out[i]->cut = c->op->name;
+      continue;
+    }
     c->out[i]->node = node;
     c->out[i]->output = i;
     c->out[i]->requires_grad = true;
@@ -175,7 +196,11 @@ static bool run(pl_args *c, int n_out) {
     if (!op->broadcast(c, broadcast)) return false;
     c->in = broadcast;
   }
-  if (!op->forward) return op->decompose(c);
+  if (!op->forward) {
+    if (!op->decompose(c)) return false;
+    note_cut(c, n_out, some_wants_gradient(c));
+    return true;
+  }
   if (op->shape && !op->shape(c)) return false;
   return op->forward(c) && record(c, made(c, n_out));
 }

@@ -11,11 +11,33 @@ const char *plb_shown(lua_State *L, int i) {
   return lua_pushfstring(L, "'%s'", lua_tostring(L, i));
 }
 
+bool plb_as_number(lua_State *L, int i) {
+  const plb_box *box = plb_box_at(L, i);
+  if (!box || !box->tensor || pl_rank(box->tensor)) return lua_type(L, i) == LUA_TNUMBER;
+  i = lua_absindex(L, i);
+  plb_push_value(L, box->tensor, pl_at(box->tensor, 0));
+  lua_replace(L, i);
+  return true;
+}
+
+double plb_number(lua_State *L, int i) {
+  plb_as_number(L, i);
+  return luaL_checknumber(L, i);
+}
+
+double plb_opt_number(lua_State *L, int i, double fallback) {
+  return lua_isnoneornil(L, i) ? fallback : plb_number(L, i);
+}
+
+void plb_push_value(lua_State *L, const pl_tensor *t, double v) {
+  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, v);
+  else lua_pushinteger(L, (lua_Integer)v);
+}
+
 int64_t plb_integer(lua_State *L, int i, const char *what) {
-  int exact;
-  lua_Integer v = lua_tointegerx(L, i, &exact);
-  if (!exact || lua_type(L, i) != LUA_TNUMBER)
-    luaL_error(L, "%s: integer expected, got %s", what, plb_shown(L, i));
+  int exact = plb_as_number(L, i);
+  const lua_Integer v = exact ? lua_tointegerx(L, i, &exact) : 0;
+  if (!exact) luaL_error(L, "%s: integer expected, got %s", what, plb_shown(L, i));
   return v;
 }
 
@@ -56,8 +78,8 @@ pl_dtype plb_dtype(lua_State *L, int i, pl_dtype fallback) {
 double plb_number_option(lua_State *L, int i, const char *who, const char *name, double fallback) {
   if (lua_isnoneornil(L, i)) return fallback;
   luaL_checktype(L, i, LUA_TTABLE);
-  int type = lua_getfield(L, i, name);
-  if (type != LUA_TNIL && type != LUA_TNUMBER)
+  const int type = lua_getfield(L, i, name);
+  if (type != LUA_TNIL && !plb_as_number(L, -1))
     luaL_error(L, "%s: option %s is a %s; number expected", who, name, luaL_typename(L, -1));
   double v = type == LUA_TNIL ? fallback : lua_tonumber(L, -1);
   lua_pop(L, 1);

@@ -89,6 +89,16 @@ lua_State *plb_alive(void);
 
 /* What stands at i, for messages: numbers and strings themselves, else the type. */
 const char *plb_shown(lua_State *L, int i);
+/*
+** Where a number is expected a tensor of rank 0 stands for its value. Whether there is a number at
+** i, which may be an argument or the top of the stack; the tensor's value takes its place.
+*/
+bool plb_as_number(lua_State *L, int i);
+/* The number at i, or an error. */
+double plb_number(lua_State *L, int i);
+double plb_opt_number(lua_State *L, int i, double fallback);
+/* Pushes a value of t: an integer for int32 and uint8, a float for real. */
+void plb_push_value(lua_State *L, const pl_tensor *t, double v);
 /* The integer at i. */
 int64_t plb_integer(lua_State *L, int i, const char *what);
 /* Reads a list of integers at i: an integer, or a table of them. */

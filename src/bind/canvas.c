@@ -19,7 +19,7 @@ static pl_canvas *check_canvas(lua_State *L) {
 
 /* A coordinate. NaN and infinity have no place on a page. */
 static double number(lua_State *L, int i) {
-  double v = luaL_checknumber(L, i);
+  double v = plb_number(L, i);
   luaL_argcheck(L, isfinite(v), i, "a finite number expected");
   return v;
 }
@@ -181,7 +181,7 @@ static int canvas_image(lua_State *L) {
 
 static int canvas_pixels(lua_State *L) {
   pl_canvas *c = check_canvas(L);
-  double scale = luaL_optnumber(L, 2, 1);
+  double scale = plb_opt_number(L, 2, 1);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
   pl_tensor *t = pl_canvas_pixels(c, scale);
@@ -193,7 +193,7 @@ static int canvas_pixels(lua_State *L) {
 static int canvas_save(lua_State *L) {
   pl_canvas *c = check_canvas(L);
   const char *path = luaL_checkstring(L, 2);
-  if (!pl_canvas_save(c, path, luaL_optnumber(L, 3, 2))) return plb_nil(L);
+  if (!pl_canvas_save(c, path, plb_opt_number(L, 3, 2))) return plb_nil(L);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -1,10 +1,12 @@
 /*
 ** index.c: t[key] and t[key] = value. A key is
-**   an integer     a row, or the number itself where there is one dim (-1: the last)
+**   an integer     a row, or the element itself where there is one dim (-1: the last)
 **   a table        one entry a dim: an integer, {first, last, step?} or {} for all
 **   uint8 tensor   the elements where it is not 0, as a list
 **   int32 tensor   the rows that it names
 **   a string       a method, or one of the fields grad, requires_grad and is_leaf
+** An element is a Lua number; while its history is recorded it is a tensor of rank 0, a copy, which a
+** later change of t does not reach.
 */
 #include <string.h>
 
@@ -18,8 +20,8 @@ static bool position(int64_t i, int64_t n, int64_t *at) {
 }
 
 static bool entry_integer(lua_State *L, int i, lua_Integer k, int64_t fallback, int64_t *v) {
-  int exact = 1;
-  *v = lua_rawgeti(L, i, k) == LUA_TNIL ? fallback : lua_tointegerx(L, -1, &exact);
+  int exact = lua_rawgeti(L, i, k) == LUA_TNIL || plb_as_number(L, -1);
+  *v = lua_isnil(L, -1) ? fallback : lua_tointegerx(L, -1, &exact);
   lua_pop(L, 1);
   return exact || pl_fail("index: integers expected in a range {first, last, step}");
 }
@@ -46,14 +48,13 @@ static pl_tensor *by_entries(lua_State *L, int i, pl_tensor *t) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, i);
   if (n > pl_rank(t)) return pl_fail("index: %d entries for %d dims", (int)n, pl_rank(t)), NULL;
   for (lua_Integer k = 1; k <= n && t; k++) {
-    int type = lua_rawgeti(L, i, k), exact;
-    if (type == LUA_TTABLE) {
+    if (lua_rawgeti(L, i, k) == LUA_TTABLE) {
       t = range(L, lua_gettop(L), t, d++);
     } else {
-      int64_t at, v = lua_tointegerx(L, -1, &exact);
+      int exact = plb_as_number(L, -1);
+      int64_t at, v = exact ? lua_tointegerx(L, -1, &exact) : 0;
       if (!exact)
-        pl_fail("index: entry %d is a %s; integer or range expected", (int)k,
-                lua_typename(L, type));
+        pl_fail("index: entry %d is a %s; integer or range expected", (int)k, luaL_typename(L, -1));
       t = exact && position(v, pl_size(t).v[d], &at) ? pl_select(t, d, at) : NULL;
     }
     lua_pop(L, 1);
@@ -92,13 +93,17 @@ static pl_tensor *part(lua_State *L, pl_tensor *t, pl_tensor *key) {
   return position(exact_index, pl_size(t).v[0], &at) ? pl_select(t, 0, at) : NULL;
 }
 
-/* Elements of a list are numbers at once, without a tensor in between. */
+static bool is_recorded(const pl_tensor *t) { return pl_requires_grad(t) && pl_grad_enabled(); }
+
+/* Elements of a list are numbers at once, without a tensor in between. What follows the last row is
+ * nil, as ipairs expects. */
 static bool push_element(lua_State *L, const pl_tensor *t) {
   int64_t at;
-  if (pl_rank(t) != 1 || !lua_isinteger(L, 2)) return false;
+  if (!pl_rank(t) || !lua_isinteger(L, 2)) return false;
+  if (lua_tointeger(L, 2) == pl_size(t).v[0] + 1) return lua_pushnil(L), true;
+  if (pl_rank(t) != 1 || is_recorded(t)) return false;
   if (!position(lua_tointeger(L, 2), pl_numel(t), &at)) return false;
-  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, pl_at(t, at));
-  else lua_pushinteger(L, (lua_Integer)pl_at(t, at));
+  plb_push_value(L, t, pl_at(t, at));
   return true;
 }
 
@@ -118,6 +123,12 @@ static int push_field(lua_State *L, pl_tensor *t) {
   return 1;
 }
 
+/* A released key is an error now, not inside the scope; one of rank 0 is the number in it. */
+static void check_key(lua_State *L) {
+  const pl_tensor *key = plb_test(L, 2);
+  if (key && pl_dtype_of(key) != PL_UINT8) plb_as_number(L, 2);
+}
+
 int plb_index(lua_State *L) {
   pl_tensor *t = plb_check(L, 1);
   if (!is_element_key(L)) {
@@ -126,19 +137,18 @@ int plb_index(lua_State *L) {
     lua_pop(L, 1);
     return push_field(L, t);
   }
-  plb_test(L, 2); /* a released key is an error now, not inside the scope */
+  check_key(L);
   if (push_element(L, t)) return 1;
   if (pl_error()) return plb_raise(L);
   plb_make_room(L, 0);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  t = plb_hold(L, 1);
-  plb_fill(L, box, part(L, t, plb_hold_if(L, 2)));
+  pl_tensor *y = part(L, plb_hold(L, 1), plb_hold_if(L, 2));
+  const bool is_element = y && !pl_rank(y);
+  plb_fill(L, box, is_element && is_recorded(y) ? pl_affine(y, 1, 0) : y);
   pl_scope_end();
   if (!*box || pl_error()) return plb_raise(L);
-  if (pl_rank(*box) || plb_box_at(L, 2)) return 1;
-  if (pl_dtype_of(*box) == PL_REAL) lua_pushnumber(L, pl_at(*box, 0));
-  else lua_pushinteger(L, (lua_Integer)pl_at(*box, 0));
+  if (is_element && !is_recorded(*box)) plb_push_value(L, *box, pl_at(*box, 0));
   return 1;
 }
 
@@ -214,13 +224,14 @@ static int set_field(lua_State *L, pl_tensor *t) {
 int plb_newindex(lua_State *L) {
   pl_tensor *t = plb_check(L, 1);
   if (!is_element_key(L)) return set_field(L, t);
-  plb_test(L, 2);
+  check_key(L);
   if (!plb_test(L, 3) && lua_type(L, 3) != LUA_TNUMBER)
     return luaL_error(L, "index: number or tensor expected on the right, got %s",
                       luaL_typename(L, 3));
   pl_scope_begin();
   t = plb_hold(L, 1);
-  bool ok = pl_may_change("index", t);
+  pl_tensor *value = plb_hold_if(L, 3);
+  bool ok = value ? pl_may_write("index", t, value) : pl_may_change("index", t);
   bool was = pl_grad_mode(false);
   ok = ok && assign(L, t);
   pl_grad_mode(was);

@@ -27,9 +27,15 @@ static int tensor_zero(lua_State *L) {
   return self(L, pl_fill(target(L), 0));
 }
 
+/* Argument 2 is a tensor whose values are to be written into the target. */
+static void check_source(lua_State *L, const char *name) {
+  if (!pl_may_write(name, plb_check(L, 1), plb_check(L, 2))) plb_raise(L);
+}
+
 static int tensor_fill(lua_State *L) {
+  if (plb_test(L, 2)) check_source(L, "fill_");
   check_target(L, "fill_");
-  const double value = luaL_checknumber(L, 2);
+  const double value = plb_number(L, 2);
   return self(L, pl_fill(target(L), value));
 }
 
@@ -37,7 +43,7 @@ typedef bool randomize(pl_tensor *t, double a, double b);
 
 static int fill_random(lua_State *L, const char *name, randomize *f) {
   check_target(L, name);
-  const double a = luaL_optnumber(L, 2, 0), b = luaL_optnumber(L, 3, 1);
+  const double a = plb_opt_number(L, 2, 0), b = plb_opt_number(L, 3, 1);
   return self(L, f(target(L), a, b));
 }
 
@@ -46,7 +52,7 @@ static int tensor_normal(lua_State *L) { return fill_random(L, "normal_", pl_nor
 
 static int tensor_bernoulli(lua_State *L) {
   check_target(L, "bernoulli_");
-  const double p = luaL_optnumber(L, 2, 0.5);
+  const double p = plb_opt_number(L, 2, 0.5);
   return self(L, pl_bernoulli(target(L), p));
 }
 
@@ -56,21 +62,21 @@ static pl_tensor *operand(lua_State *L) {
   return t ? t : pl_full(PL_REAL, PL_ALL_DIMS, lua_tonumber(L, 2));
 }
 
-static void check_operand(lua_State *L) {
-  if (lua_type(L, 2) != LUA_TNUMBER && !plb_test(L, 2)) luaL_typeerror(L, 2, "number or tensor");
+static void check_operand(lua_State *L, const char *name) {
+  plb_check(L, 1);
+  if (plb_test(L, 2)) check_source(L, name);
+  else if (lua_type(L, 2) != LUA_TNUMBER) luaL_typeerror(L, 2, "number or tensor");
 }
 
 static int tensor_copy(lua_State *L) {
-  check_target(L, "copy_");
-  plb_check(L, 2);
+  check_source(L, "copy_");
   pl_tensor *t = target(L);
   return self(L, pl_copy(t, plb_hold(L, 2)));
 }
 
 static int add_scaled(lua_State *L, double sign) {
-  plb_check(L, 1);
-  double alpha = luaL_optnumber(L, 3, 1);
-  check_operand(L);
+  check_operand(L, sign > 0 ? "add_" : "sub_");
+  const double alpha = plb_opt_number(L, 3, 1);
   pl_tensor *t = target(L);
   return self(L, pl_add_in_place(t, 1, operand(L), sign * alpha));
 }
@@ -79,8 +85,7 @@ static int tensor_add(lua_State *L) { return add_scaled(L, 1); }
 static int tensor_sub(lua_State *L) { return add_scaled(L, -1); }
 
 static int scale(lua_State *L, bool divides) {
-  plb_check(L, 1);
-  check_operand(L);
+  check_operand(L, divides ? "div_" : "mul_");
   pl_tensor *t = target(L);
   return self(L, pl_mul_in_place(t, operand(L), divides));
 }

@@ -18,7 +18,7 @@ static pl_tensor *opt_tensor(lua_State *L, int i) {
 
 /* A map from arguments i (kernel), i + 1 (points or nil) and i + 2 (gamma). */
 static pl_map check_map(lua_State *L, int i) {
-  pl_map map = {check_kernel(L, i), luaL_optnumber(L, i + 2, 1), opt_tensor(L, i + 1)};
+  pl_map map = {check_kernel(L, i), plb_opt_number(L, i + 2, 1), opt_tensor(L, i + 1)};
   luaL_argcheck(L, (map.kind == PL_MAP_LINEAR) == !map.points, i + 1,
                 map.points ? "a linear kernel has no points" : "points expected");
   return map;
@@ -103,7 +103,7 @@ static int learn_choose(lua_State *L) {
 
 static int learn_frequencies(lua_State *L) {
   const lua_Integer r = luaL_checkinteger(L, 1), d = luaL_checkinteger(L, 2);
-  const double gamma = luaL_checknumber(L, 3);
+  const double gamma = plb_number(L, 3);
   const lua_Integer key = luaL_checkinteger(L, 4);
   luaL_argcheck(L, r >= 1 && r < PL_MAX_FEATURES, 1, "out of range");
   luaL_argcheck(L, d >= 1 && d < INT32_MAX, 2, "out of range");
@@ -146,7 +146,7 @@ static int learn_train(lua_State *L) {
 /* f, Newton steps, products, objective */
 static int learn_newton(lua_State *L) {
   for (int i = 1; i <= 5; i++) plb_check(L, i);
-  const double tolerance = luaL_optnumber(L, 6, 1e-4);
+  const double tolerance = plb_opt_number(L, 6, 1e-4);
   pl_tensor **f = plb_newbox(L);
   pl_newton_report report;
   pl_scope_begin();
@@ -163,7 +163,7 @@ static int learn_newton(lua_State *L) {
 
 static int learn_balance(lua_State *L) {
   plb_check(L, 1), opt_tensor(L, 2), plb_check(L, 3);
-  const double temperature = luaL_checknumber(L, 4);
+  const double temperature = plb_number(L, 4);
   pl_tensor **box = begin(L);
   pl_tensor *score = plb_hold(L, 1), *total = plb_hold_if(L, 2), *prices = plb_hold(L, 3);
   return end(L, box, pl_balance(score, total, prices, temperature));
@@ -184,7 +184,7 @@ static int learn_neighbours(lua_State *L) {
 
 static int learn_spread(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
-  const double keep = luaL_checknumber(L, 4);
+  const double keep = plb_number(L, 4);
   pl_tensor **box = begin(L);
   pl_tensor *neighbours = plb_hold(L, 1), *distances = plb_hold(L, 2), *source = plb_hold(L, 3);
   return end(L, box, pl_spread(neighbours, distances, source, keep));

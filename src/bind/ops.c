@@ -28,9 +28,9 @@ static int bad(const reader *r, int k, const char *expected, int i) {
 }
 
 static int64_t integer(const reader *r, int k, int i) {
-  int exact;
-  lua_Integer v = lua_tointegerx(r->L, i, &exact);
-  if (!exact || lua_type(r->L, i) != LUA_TNUMBER) bad(r, k, "integer", i);
+  int exact = plb_as_number(r->L, i);
+  const lua_Integer v = exact ? lua_tointegerx(r->L, i, &exact) : 0;
+  if (!exact) bad(r, k, "integer", i);
   return v;
 }
 
@@ -63,7 +63,7 @@ static void no_names(const reader *r, int k, int i) {
 
 static pl_ints list(const reader *r, int k, int i) {
   pl_ints v = {.n = 1};
-  if (lua_type(r->L, i) == LUA_TNUMBER) {
+  if (plb_as_number(r->L, i)) {
     v.v[0] = integer(r, k, i);
     return v;
   }
@@ -90,7 +90,7 @@ static pl_attr value(const reader *r, int k, int i) {
     case PL_ATTR_CHOICE: a.i = choice(r, k, i); break;
     case PL_ATTR_INTS: a.ints = list(r, k, i); break;
     case PL_ATTR_REAL:
-      if (lua_type(r->L, i) != LUA_TNUMBER) bad(r, k, "number", i);
+      if (!plb_as_number(r->L, i)) bad(r, k, "number", i);
       a.d = lua_tonumber(r->L, i);
       break;
     case PL_ATTR_BOOL:
@@ -142,7 +142,7 @@ static void read_named(reader *r, int i) {
 /* x:reshape(2, -1): the integers of a lone list attribute may stand side by side. */
 static int read_spread(reader *r, int i, int top) {
   pl_ints v = {0};
-  for (; i <= top && lua_type(r->L, i) == LUA_TNUMBER; i++) {
+  for (; i <= top && plb_as_number(r->L, i); i++) {
     if (v.n == PL_MAX_RANK)
       luaL_error(r->L, "%s: at most %d integers", pl_op_name(r->op), PL_MAX_RANK);
     v.v[v.n++] =
@@ -155,7 +155,7 @@ static int read_spread(reader *r, int i, int top) {
 
 static void read_attributes(reader *r, int i, int top) {
   bool spread = r->n == 1 && (r->spec[0].type == PL_ATTR_INTS || r->spec[0].type == PL_ATTR_DIMS);
-  if (spread && i <= top && lua_type(r->L, i) == LUA_TNUMBER) i = read_spread(r, i, top);
+  if (spread && i <= top && plb_as_number(r->L, i)) i = read_spread(r, i, top);
   for (int k = r->n && r->given[0] ? 1 : 0; i <= top; i++, k++) {
     if (is_named(r, k, i)) {
       read_named(r, i);

@@ -56,7 +56,7 @@ static int new_randn(lua_State *L) { return create(L, "randn", false, 0, pl_norm
 
 static int new_full(lua_State *L) {
   pl_ints size = plb_ints(L, 1, "full");
-  double value = luaL_checknumber(L, 2);
+  double value = plb_number(L, 2);
   pl_dtype dtype = plb_dtype(L, 3, PL_REAL);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
@@ -83,7 +83,7 @@ static int like(lua_State *L, int i, double value, bool (*random)(pl_tensor *, d
 
 static int new_zeros_like(lua_State *L) { return like(L, 2, 0, NULL, 0, 0); }
 static int new_ones_like(lua_State *L) { return like(L, 2, 1, NULL, 0, 0); }
-static int new_full_like(lua_State *L) { return like(L, 3, luaL_checknumber(L, 2), NULL, 0, 0); }
+static int new_full_like(lua_State *L) { return like(L, 3, plb_number(L, 2), NULL, 0, 0); }
 static int new_rand_like(lua_State *L) { return like(L, 2, 0, pl_uniform, 0, 1); }
 static int new_randn_like(lua_State *L) { return like(L, 2, 0, pl_normal, 0, 1); }
 
@@ -104,9 +104,9 @@ static int new_eye(lua_State *L) {
 
 /* first, first + step, ... as far as last, like a for loop. */
 static int new_arange(lua_State *L) {
-  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  double first = plb_number(L, 1), last = plb_number(L, 2);
   int next = lua_type(L, 3) == LUA_TSTRING ? 3 : 4;
-  double step = next == 4 ? luaL_optnumber(L, 3, 1) : 1;
+  double step = next == 4 ? plb_opt_number(L, 3, 1) : 1;
   pl_dtype dtype = plb_dtype(L, next, PL_REAL);
   luaL_argcheck(L, step != 0, 3, "the step is 0");
   double n = (last - first) / step * (1 + 1e-12) + 1;
@@ -119,8 +119,8 @@ static int new_arange(lua_State *L) {
 }
 
 static int new_linspace(lua_State *L) {
-  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
-  lua_Integer n = luaL_checkinteger(L, 3);
+  double first = plb_number(L, 1), last = plb_number(L, 2);
+  const int64_t n = plb_integer(L, 3, "linspace");
   luaL_argcheck(L, n >= 1, 3, "at least 1 value expected");
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -130,7 +130,7 @@ static int new_linspace(lua_State *L) {
 }
 
 static int new_randperm(lua_State *L) {
-  lua_Integer n = luaL_checkinteger(L, 1);
+  const int64_t n = plb_integer(L, 1, "randperm");
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
   plb_fill(L, box, pl_randperm(n));
@@ -140,7 +140,7 @@ static int new_randperm(lua_State *L) {
 
 static int new_multinomial(lua_State *L) {
   plb_check(L, 1);
-  lua_Integer n = luaL_optinteger(L, 2, 1);
+  const int64_t n = lua_isnoneornil(L, 2) ? 1 : plb_integer(L, 2, "multinomial");
   bool replacement = lua_toboolean(L, 3);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -169,16 +169,65 @@ static pl_ints nested_size(lua_State *L, int i) {
   return size;
 }
 
+/*
+** Elements of a table that have a history: the table at `list` has them and, after each, its
+** place. They are put among the other elements by ops, so that the tensor has their history.
+*/
+
+static void note_recorded(lua_State *L, int list, int64_t at) {
+  const pl_tensor *v = plb_test(L, -1);
+  if (!v || pl_rank(v) || !pl_requires_grad(v) || !pl_grad_enabled()) return;
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+  lua_pushinteger(L, at + 1);
+  lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+}
+
+static pl_tensor *join_recorded(lua_State *L, pl_tensor *t, int list, plb_list held) {
+  pl_tensor *places = pl_empty(PL_INT32, pl_list(held.n));
+  pl_tensor *there = pl_full(PL_UINT8, pl_list(pl_numel(t)), 0);
+  for (int k = 0; places && there && k < held.n; k++) {
+    lua_rawgeti(L, list, 2 * k + 2);
+    const int64_t place = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    pl_set_at(places, k, (double)place);
+    pl_set_at(there, place - 1, 1);
+  }
+  pl_tensor *spread = pl_index_add(pl_stack(held.n, held.t, 0), places, 0, pl_numel(t));
+  return pl_reshape(pl_where(there, spread, pl_reshape(t, pl_list(-1))), pl_size(t));
+}
+
+static int with_history(lua_State *L, pl_tensor **box, int list) {
+  const plb_list held = plb_new_list(L, (int)lua_rawlen(L, list) / 2);
+  for (int k = 0; k < held.n; k++) {
+    lua_rawgeti(L, list, 2 * k + 1);
+    plb_take(L, held, k);
+    lua_pop(L, 1);
+  }
+  pl_tensor **result = plb_newbox(L);
+  pl_scope_begin();
+  plb_hold_list(L, held);
+  plb_fill(L, result, join_recorded(L, *box, list, held));
+  pl_scope_end();
+  return plb_done(L, result);
+}
+
+/* Reads the value on top as element *at of t. */
+static void read_element(lua_State *L, pl_tensor *t, int list, int64_t *at) {
+  double v = lua_toboolean(L, -1);
+  note_recorded(L, list, *at);
+  if (plb_as_number(L, -1)) v = lua_tonumber(L, -1);
+  else if (!lua_isboolean(L, -1))
+    luaL_error(L, "tensor: element %d is a %s; number expected", (int)*at + 1,
+               luaL_typename(L, -1));
+  pl_set_at(t, (*at)++, v);
+}
+
 /* Copies the table on top of the stack from dimension d on into t, element *at and following. */
-static void read_nested(lua_State *L, pl_tensor *t, const pl_ints *size, int d, int64_t *at) {
+static void read_nested(lua_State *L, pl_tensor *t, int list, const pl_ints *size, int d,
+                        int64_t *at) {
   if (d == size->n) {
-    int is_number;
-    double v = lua_tonumberx(L, -1, &is_number);
-    if (lua_isboolean(L, -1)) v = lua_toboolean(L, -1);
-    else if (!is_number || lua_type(L, -1) != LUA_TNUMBER)
-      luaL_error(L, "tensor: element %d is a %s; number expected", (int)*at + 1,
-                 luaL_typename(L, -1));
-    pl_set_at(t, (*at)++, v);
+    read_element(L, t, list, at);
     return;
   }
   if (!lua_istable(L, -1))
@@ -189,7 +238,7 @@ static void read_nested(lua_State *L, pl_tensor *t, const pl_ints *size, int d, 
                (int)size->v[d], d + 1, (int)lua_rawlen(L, -1));
   for (lua_Integer k = 1; k <= size->v[d]; k++) {
     lua_rawgeti(L, -1, k);
-    read_nested(L, t, size, d + 1, at);
+    read_nested(L, t, list, size, d + 1, at);
     lua_pop(L, 1);
   }
 }
@@ -208,10 +257,13 @@ static int new_tensor(lua_State *L) {
   pl_scope_end();
   if (!*box) return plb_raise(L);
   int64_t at = 0;
-  luaL_checkstack(L, size.n + 4, "tensor");
+  luaL_checkstack(L, size.n + 8, "tensor");
+  lua_newtable(L);
+  const int list = lua_gettop(L);
   lua_pushvalue(L, 1);
-  read_nested(L, *box, &size, 0, &at);
-  lua_pop(L, 1);
+  read_nested(L, *box, list, &size, 0, &at);
+  if (dtype == PL_REAL && lua_rawlen(L, list)) return with_history(L, box, list);
+  lua_settop(L, list - 1);
   return 1;
 }
 
@@ -221,7 +273,7 @@ static int new_tensor(lua_State *L) {
 
 /* A dimension counted from 1, as C counts it. */
 static int dim_of(lua_State *L, const char *what, int i, int rank) {
-  lua_Integer d = luaL_checkinteger(L, i), from0 = d < 0 ? d + rank : d - 1;
+  const int64_t d = plb_integer(L, i, what), from0 = d < 0 ? d + rank : d - 1;
   if (from0 < 0 || from0 >= rank)
     luaL_error(L, "%s: there is no dim %d in a tensor of %d dims", what, (int)d, rank);
   return (int)from0;
@@ -266,24 +318,18 @@ static int tensor_length(lua_State *L) {
   return 1;
 }
 
-/* Integers for int32 and uint8, floats for real. */
-static void push_value(lua_State *L, const pl_tensor *t, double v) {
-  if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, v);
-  else lua_pushinteger(L, (lua_Integer)v);
-}
-
 static int tensor_item(lua_State *L) {
   pl_tensor *t = plb_check(L, 1);
   double v;
   if (!pl_item(t, &v)) return plb_raise(L);
-  push_value(L, t, v);
+  plb_push_value(L, t, v);
   return 1;
 }
 
 /* Pushes dimension d and those below it as nested tables. */
 static void push_nested(lua_State *L, const pl_tensor *t, pl_ints size, int d, int64_t *at) {
   if (d == size.n) {
-    push_value(L, t, pl_at(t, (*at)++));
+    plb_push_value(L, t, pl_at(t, (*at)++));
     return;
   }
   lua_createtable(L, (int)size.v[d], 0);
@@ -473,7 +519,7 @@ static int tensor_equals(lua_State *L) {
 
 static int tensor_allclose(lua_State *L) {
   const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
-  const double rtol = luaL_optnumber(L, 3, 1e-5), atol = luaL_optnumber(L, 4, 1e-8);
+  const double rtol = plb_opt_number(L, 3, 1e-5), atol = plb_opt_number(L, 4, 1e-8);
   lua_pushboolean(L, pl_allclose(a, b, rtol, atol, lua_toboolean(L, 5)));
   return 1;
 }
@@ -506,7 +552,7 @@ static const plb_function functions[] = {
      "(n, m=n, dtype=\"real\")\nThe matrix [n,m] of ones on the diagonal and zeros elsewhere."},
     {"tensor", new_tensor,
      "(table, dtype=\"real\")\nA tensor from nested tables, or from one number: pl.tensor{{1, 2}, "
-     "{3, 4}}."},
+     "{3, 4}}. Tensors without dims stand for their elements, and keep their history."},
     {"arange", new_arange,
      "(first, last, step=1, dtype=\"real\")\nfirst, first + step, ... as far as last, which is "
      "included as in a for loop."},

@@ -12,6 +12,15 @@ bool pl_may_change(const char *what, const pl_tensor *x) {
                  x->node ? "is the result of an op" : "requires a gradient");
 }
 
+bool pl_may_write(const char *what, const pl_tensor *x, const pl_tensor *y) {
+  if (!pl_may_change(what, x)) return false;
+  if (!y->requires_grad || !pl_grad_enabled()) return true;
+  return pl_fail(
+      "%s: %s has a history, which what is written into a tensor loses; make a new tensor "
+      "with cat, stack or where, or detach it, or write inside no_grad",
+      what, PL_DESCRIBE(y));
+}
+
 typedef double update(double x, double y, double scale, double alpha);
 
 static double add_up(double x, double y, double scale, double alpha) {
@@ -37,8 +46,8 @@ static bool update_each(pl_tensor *x, pl_tensor *y, update *f, double scale, dou
 /* y as x sees it: expanded to its size, and apart from it in memory. */
 static bool match(const char *what, pl_tensor *x, pl_tensor **y) {
   pl_ints size;
-  if (!pl_may_change(what, x)) return false;
-  if (!*y) return true;
+  if (!*y) return pl_may_change(what, x);
+  if (!pl_may_write(what, x, *y)) return false;
   if (!pl_broadcast(what, x, *y, &size)) return false;
   for (int d = 0; d < size.n; d++)
     if (size.n != x->rank || size.v[d] != x->size[d])

@@ -177,7 +177,14 @@ pl_tensor *pl_meta(const pl_tensor *t) {
 }
 
 pl_tensor *pl_detach(pl_tensor *t) {
-  return t ? pl_alias(t, pl_size(t), t->stride, t->offset) : NULL;
+  return t ? pl_cut(pl_alias(t, pl_size(t), t->stride, t->offset), t, "detach") : NULL;
+}
+
+pl_tensor *pl_cut(pl_tensor *y, const pl_tensor *x, const char *by) {
+  if (!y) return NULL;
+  y->cut = x->requires_grad ? by : x->cut;
+  y->cut_in_no_grad = !x->requires_grad && x->cut_in_no_grad;
+  return y;
 }
 
 /*

@@ -23,6 +23,8 @@ struct pl_tensor {
   struct pl_node *node;        /* the call that made it, or NULL */
   int output;                  /* which output of it */
   pl_tensor *grad;             /* of a leaf */
+  const char *cut; /* what ended the history that its inputs had, "argmax" say; NULL: nothing */
+  bool cut_in_no_grad;
 };
 
 extern void (*pl_history_drop)(pl_tensor *t);
@@ -42,6 +44,8 @@ static inline uint8_t *pl_uint8s(const pl_tensor *t) {
 pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset);
 /* The shape alone: storage NULL, history kept by the caller. */
 pl_tensor *pl_meta(const pl_tensor *t);
+/* y, made of the values of x: notes what ended the history of x, which is `by` if x has one. */
+pl_tensor *pl_cut(pl_tensor *y, const pl_tensor *x, const char *by);
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
 bool pl_overlaps_itself(const pl_tensor *t);
 /* Resolves a dimension counted from the end; false with "op: dim …" if out of range. */

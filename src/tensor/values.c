@@ -128,14 +128,14 @@ pl_tensor *pl_to(pl_tensor *t, pl_dtype dtype) {
   if (!t || pl_error() || t->dtype == dtype) return t;
   pl_tensor *copy = pl_empty(dtype, pl_size(t));
   if (copy) pl_gather_values(t, dtype, copy->storage->data);
-  return copy;
+  return pl_cut(copy, t, "to");
 }
 
 pl_tensor *pl_clone(pl_tensor *t) {
   if (!t || pl_error()) return NULL;
   pl_tensor *copy = pl_empty(t->dtype, pl_size(t));
   if (copy) pl_gather_values(t, t->dtype, copy->storage->data);
-  return copy;
+  return pl_cut(copy, t, "clone");
 }
 
 void pl_values(const pl_tensor *t, double *out) {

@@ -352,6 +352,17 @@ static void test_grad_mode(void **state) {
   assert_false(pl_requires_grad(pl_detach(pl_mul(x, x))));
   assert_false(pl_may_change("test", x));
   check_error("test: real[2] requires a gradient; change it inside no_grad, or detach it");
+  pl_tensor *t = ROW(3, 4);
+  assert_true(pl_grad_enabled() && pl_may_write("test", t, ROW(1, 2)));
+  assert_false(pl_may_write("test", t, x));
+  pl_error_clear();
+  assert_false(pl_add_in_place(t, 1, x, 1));
+  pl_error_clear();
+  CHECK(t, 3, 4);
+  pl_grad_mode(false);
+  assert_true(!pl_grad_enabled() && pl_may_write("test", t, x) && pl_add_in_place(t, 1, x, 1));
+  pl_grad_mode(true);
+  CHECK(t, 4, 6);
 }
 
 static void test_changes_in_place_are_noticed(void **state) {

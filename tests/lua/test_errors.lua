@@ -51,10 +51,10 @@ groups.creation = {
   {"pl.arange(0, 1e300)", "bad argument #2 to 'arange' (too many values)"},
   {'pl.arange(1, 3, "int8")', "dtype: 'real', 'int32' or 'uint8' expected, got 'int8'"},
   {"pl.arange(1, 3, {})", "bad argument #3 to 'arange' (number expected, got table)"},
-  {"pl.linspace(0, 1)", "bad argument #3 to 'linspace' (number expected, got no value)"},
+  {"pl.linspace(0, 1)", "linspace: integer expected, got no value"},
   {"pl.linspace(0, 1, 0)", "bad argument #3 to 'linspace' (at least 1 value expected)"},
   {"pl.randperm(-1)", "randperm: -1 numbers; 0 or more expected"},
-  {"pl.randperm(1.5)", "bad argument #1 to 'randperm' (number has no integer representation)"},
+  {"pl.randperm(1.5)", "randperm: integer expected, got 1.5"},
   {"pl.multinomial {1, 2}", "bad argument #1 to 'multinomial' (tensor expected, got table)"},
   {"pl.multinomial(v, 5)", "multinomial: 5 draws from real[4] with 4 positive weights"},
   {"pl.multinomial(x, 1)", "multinomial: weights are real[3,4]; one dim expected"},
@@ -66,7 +66,7 @@ groups.creation = {
 groups.queries = {
   {"x:size(3)", "size: there is no dim 3 in a tensor of 2 dims"},
   {"x:size(0)", "size: there is no dim 0 in a tensor of 2 dims"},
-  {'x:size("a")', "bad argument #1 to 'size' (number expected, got string)"},
+  {'x:size("a")', "size: integer expected, got 'a'"},
   {"x:item()", "item: real[3,4] has 12 elements; one expected"},
   {'x:to("float")', "dtype: 'real', 'int32' or 'uint8' expected, got 'float'"},
   {"x:to()", "dtype: 'real', 'int32' or 'uint8' expected, got no value"},
@@ -79,10 +79,10 @@ groups.queries = {
 }
 
 groups.indexing = {
-  {"x[4]", "index 4 is not within 1 and 3"},
+  {"x[5]", "index 5 is not within 1 and 3"},
   {"x[0]", "index 0 is not within 1 and 3"},
   {"x[1.5]", "index: integer expected, got 1.5"},
-  {"v[5]", "index 5 is not within 1 and 4"},
+  {"v[6]", "index 6 is not within 1 and 4"},
   {"v[0]", "index 0 is not within 1 and 4"},
   {"x[{1, 2, 3}]", "index: 3 entries for 2 dims"},
   {"x[{4}]", "index 4 is not within 1 and 3"},

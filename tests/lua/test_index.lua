@@ -100,7 +100,125 @@ function T.test_gradients_flow()
   local total = m[2]:sum() + 2 * m[{{1, 2}, 1}]:sum() + 10 * m[ints {3,
                                                                      3}]:sum() + m[m:gt(11)]:sum()
   eq(list(pl.grad(total, m)[1]), {{2, 0, 0, 0}, {3, 1, 1, 1}, {20, 20, 20, 21}})
-  eq(type(pl.tensor({1}):requires_grad_()[1]), "number") -- a number has no gradient
+end
+
+-- The sum of squares, element by element, has the gradient 2 w; written with w[i] and m[i][j].
+function T.test_gradients_flow_through_elements()
+  local w, m = pl.tensor({1, 2, 3}):requires_grad_(), matrix():requires_grad_()
+  local loss = 0
+  for _, v in ipairs(w) do loss = loss + v * v end
+  for i = 1, 3 do loss = loss + m[i][i] * m[{i, -1}] end
+  loss:backward()
+  eq(list(w.grad), {2, 4, 6})
+  eq(list(m.grad), {{4, 0, 0, 1}, {0, 8, 0, 6}, {0, 0, 12, 11}})
+end
+
+function T.test_elements_within_functions_and_of_higher_order()
+  local w = pl.tensor({1, 2}):requires_grad_()
+  local loss = pl.tidy(function() return w[1] * w[1] * w[2] end)
+  local g = pl.grad(loss, w, {create_graph = true})[1]
+  eq(g:detach():totable(), {4, 1})
+  eq(pl.grad(g[1], w)[1]:totable(), {4, 2}) -- of 2 w1 w2
+  eq(pl.no_grad(function() return math.type(w[1]) end), "float")
+  eq(math.type(w:detach()[1]), "float")
+  eq(math.type(w:gt(1)[1]), "integer")
+end
+
+-- An element keeps its value when the tensor changes.
+function T.test_finite_differences()
+  local w = pl.tensor({1, 2, 3}):requires_grad_()
+  local function f() return w:square():sum():item() end
+  for i = 1, 3 do
+    local was = w[i]
+    pl.no_grad(function()
+      w[i] = was + 0.5
+      local up = f()
+      w[i] = was - 0.5
+      eq(up - f(), 2.0 * i)
+      w[i] = was
+    end)
+  end
+  eq(list(w), {1, 2, 3})
+  local row, before = matrix():requires_grad_(), nil
+  before = row[1][1]
+  pl.no_grad(function() row[1][1] = 100 end)
+  eq(before:item(), 1)
+end
+
+function T.test_elements_stand_for_numbers()
+  local w = pl.tensor({2, 3}):requires_grad_()
+  eq(pl.zeros(2):clamp(w[1], w[2]):totable(), {2, 2})
+  eq(pl.full({2}, w[2]):totable(), {3, 3})
+  eq(pl.linspace(w[1], w[2], w[2]):totable(), {2, 2.5, 3})
+  eq(pl.zeros(w[1], w[2]):size(), {2, 3})
+  eq(pl.arange(1, 6):reshape(w[1], w[2]):size(), {2, 3})
+  eq(pl.arange(1, 6)[{{w[1], w[2]}}]:totable(), {2, 3})
+  eq(pl.arange(1, 6)[w[2]], 3)
+  eq(pl.tensor({5, 9, 7})[pl.tensor({5, 9, 7}):argmax()], 9)
+  eq(pl.nn.Dropout(w[1] / 4).p, 0.5)
+  eq(pl.nn.Linear(w[1], w[2]).weight:size(), {3, 2})
+  eq(pl.no_grad(function() return pl.zeros(2):fill_(w[2]) end):totable(), {3, 3})
+end
+
+-- A table of numbers and elements becomes a tensor with the elements' history.
+function T.test_tensors_of_elements()
+  local w = pl.tensor({2, 3}):requires_grad_()
+  local t = pl.tensor {{w[1] * w[1], 5}, {-0.0, w[2]}}
+  eq(t:detach():totable(), {{4, 5}, {-0.0, 3}})
+  eq(1 / t:detach()[2][1], -math.huge)
+  ;(t * t):sum():backward()
+  eq(list(w.grad), {32, 6})
+  eq(pl.tensor({w[1], 7}, "int32"):totable(), {2, 7})
+  eq(pl.no_grad(function() return pl.tensor {w[1]} end).requires_grad, false)
+end
+
+function T.test_one_beyond_the_last_is_nil()
+  lu.assertNil(pl.tensor({1, 2})[3])
+  lu.assertNil(matrix()[4])
+  lu.assertNil(pl.zeros(0)[1])
+  local sum = 0
+  for i, row in ipairs(matrix()) do sum = sum + i * row[1] end
+  eq(sum, 1 + 2 * 5 + 3 * 9)
+end
+
+-- What has a history is not written where it would lose it.
+function T.test_histories_are_not_written_away()
+  local w, t = pl.tensor({2, 3}):requires_grad_(), pl.zeros(2)
+  local lost = "has a history, which what is written into a tensor loses"
+  for name, write in pairs {
+    index = function(v) t[1] = v[1] end,
+    range = function(v) t[{{1, 2}}] = v end,
+    mask = function(v) t[pl.tensor({1, 0}, "uint8")] = v[1] end,
+    rows = function(v) t[ints {1}] = v[1] end,
+    copy_ = function(v) t:copy_(v) end,
+    fill_ = function(v) t:fill_(v[1]) end,
+    add_ = function(v) t:add_(v) end,
+    sub_ = function(v) t:sub_(v) end,
+    mul_ = function(v) t:mul_(v) end,
+    div_ = function(v) t:div_(v) end,
+  } do
+    lu.assertErrorMsgContains(lost, write, w)
+    lu.assertErrorMsgContains(lost, write, w * 2)
+    lu.assertErrorMsgContains(lost, pl.tidy, function() write(w) end)
+    eq(list(t), {0, 0}, name)
+    write(w:detach())
+    pl.no_grad(write, w)
+    pl.no_grad(function() t:fill_(0) end)
+  end
+end
+
+function T.test_what_ended_a_history_is_named()
+  local w = pl.tensor({2, 3}):requires_grad_()
+  for name, f in pairs {
+    argmax = function() return (w * 2):argmax():to("real") end,
+    gt = function() return w:gt(1):to("real"):sum() end,
+    ["mul, inside no_grad"] = function() return pl.no_grad(function() return w * 2 end):sum() * 3 end,
+    detach = function() return w:detach():sum() end,
+    to = function() return (w * 2):to("int32"):to("real"):sum() end,
+  } do
+    lu.assertErrorMsgContains("its history ended at " .. name, function() f():backward() end)
+  end
+  lu.assertErrorMsgMatches(".*requires a gradient$", function() pl.ones(1):sum():backward() end)
 end
 
 --

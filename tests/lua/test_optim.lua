@@ -19,6 +19,7 @@ local function parameter(values)
 end
 
 local function assert_close(actual, expected, what)
+  if pl.is_tensor(actual) then actual = actual:totable() end
   for i = 1, #expected do
     lu.assertAlmostEquals(actual[i], expected[i], TOLERANCE * math.max(1, math.abs(expected[i])),
                           ("%s, value %d"):format(what, i))

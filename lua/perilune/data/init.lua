@@ -256,7 +256,7 @@ end
 -- @param seed an integer
 -- @return an int32 tensor [n]
 function data.permutation(n, seed)
-  check.natural("permutation", "n", n)
+  n = check.natural("permutation", "n", n)
   check_seed("permutation", seed)
   local state = core.random_state()
   core.manual_seed(seed)

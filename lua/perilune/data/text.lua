@@ -277,8 +277,8 @@ end
 --   `lengths`: a list of the lengths of all chunks, in place of `steps`
 -- @return the stream
 function text.stream(tokens, batch, steps, options)
-  check.count("stream", "batch", batch)
-  check.count("stream", "steps", steps)
+  batch = check.count("stream", "batch", batch)
+  steps = check.count("stream", "steps", steps)
   local o = option.read("stream", options, {first = option.absent, lengths = option.absent})
   local length = #tokens // batch
   if length < 1 then

@@ -161,7 +161,7 @@ end
 --   with `state_dict` and `load_state_dict`
 -- @return iterator over the numbers of the epochs
 function Job:epochs(n, parts)
-  check.count("epochs", "number of epochs", n)
+  n = check.count("epochs", "number of epochs", n)
   begin(self, "epochs", parts)
   self.last_epoch = n
   local begun = false
@@ -227,7 +227,7 @@ end
 -- @param[opt] options `unit` of the progress bar ("steps"), `size`, how many units a step has
 -- @return iterator over the numbers of the steps
 function Job:steps(n, options)
-  check.count("steps", "number of steps", n)
+  n = check.count("steps", "number of steps", n)
   local o = option.read("steps", options, {unit = "steps", size = 1})
   begin_loop(self, "steps")
   return loop(self, n, o.unit, o.size, n * o.size)
@@ -243,7 +243,7 @@ end
 --   are written every ten minutes
 -- @return iterator over the numbers of the iterations
 function Job:iterations(n, parts, options)
-  check.count("iterations", "number of iterations", n)
+  n = check.count("iterations", "number of iterations", n)
   local o = option.read("iterations", options, {checkpoint = n})
   check.count("iterations", "checkpoint", o.checkpoint)
   begin(self, "iterations", parts)
@@ -300,10 +300,10 @@ end
 --- Takes a number into the mean of this epoch, or of the iterations since the last `report`.
 -- NaN and infinity end the run.
 -- @param name of the number, "loss"
--- @param value of it
+-- @param value of it; a tensor without dims stands for its number
 -- @param[opt=1] weight how much it counts, for instance the size of the batch
 function Job:add(name, value, weight)
-  weight = weight or 1
+  value, weight = check.unwrapped(value), check.unwrapped(weight or 1)
   if not math.type(value) then
     complain("add: %s: number expected, got %s", tostring(name),
       pl.is_tensor(value) and "a tensor; item() gives its number" or type(value))

@@ -13,6 +13,13 @@ function check.is_tensor(value)
   return type(meta) == "table" and meta.__name == "perilune.tensor"
 end
 
+--- A number that a tensor without dims holds; any other value as it is.
+-- @param value anything
+-- @return value
+function check.unwrapped(value)
+  return check.is_tensor(value) and value:dim() == 0 and value:item() or value
+end
+
 --- Raises an error unless the value is a tensor.
 -- @param who the function's name
 -- @param value to check
@@ -26,6 +33,7 @@ end
 -- @param value to check
 -- @return the value as an integer
 function check.count(who, what, value)
+  value = check.unwrapped(value)
   local n = math.type(value) and math.tointeger(value)
   if n and n >= 1 then return n end
   complain("%s: %s: positive integer expected, got %s", who, what, tostring(value))
@@ -37,6 +45,7 @@ end
 -- @param value to check
 -- @return the value as an integer
 function check.natural(who, what, value)
+  value = check.unwrapped(value)
   local n = math.type(value) and math.tointeger(value)
   if n and n >= 0 then return n end
   complain("%s: %s: integer of at least 0 expected, got %s", who, what, tostring(value))

@@ -2,6 +2,7 @@
 -- @module perilune.internal.option
 
 local complain = require("perilune.internal.blame").complain
+local unwrapped = require("perilune.internal.check").unwrapped
 local sorted_keys = require("perilune.internal.words").sorted_keys
 
 local option = {}
@@ -10,7 +11,8 @@ local option = {}
 option.required = setmetatable({}, {__name = "required option"})
 option.absent = setmetatable({}, {__name = "option without a default"})
 
---- A copy of `defaults`, overridden by the options given. An unknown option raises an
+--- A copy of `defaults`, overridden by the options given; a tensor without dims stands for its
+-- number. An unknown option raises an
 -- error that lists the known ones.
 -- @param who the function's name, for messages
 -- @param given table of options or nil
@@ -30,7 +32,7 @@ function option.read(who, given, defaults)
       complain("%s: unknown option '%s'; known: %s", who, name,
                table.concat(sorted_keys(defaults), ", "))
     end
-    result[name] = given[name]
+    result[name] = unwrapped(given[name])
   end
   for _, name in ipairs(sorted_keys(defaults)) do
     if defaults[name] == option.required and result[name] == nil then

@@ -5,6 +5,7 @@
 
 local pl = require "perilune"
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local module = require "perilune.nn.module"
 
 local class = module.class
@@ -32,7 +33,7 @@ local LeakyReLU = activations.LeakyReLU
 LeakyReLU.fused_as = "activation"
 
 function LeakyReLU:init(slope)
-  self.slope = slope or 0.01
+  self.slope = check.unwrapped(slope or 0.01)
   if type(self.slope) ~= "number" then
     complain("LeakyReLU: slope: number expected, got %s", type(slope))
   end

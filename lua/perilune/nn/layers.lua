@@ -24,6 +24,7 @@ end
 
 -- Two integers from one or from a pair.
 local function pair(who, what, value, least)
+  value = check.unwrapped(value)
   if math.type(value) then value = {value, value} end
   local a, b
   if type(value) == "table" and #value == 2 then
@@ -61,8 +62,8 @@ local Linear = layers.Linear
 Linear.fuses = {"activation"}
 
 function Linear:init(n_in, n_out, options)
-  check.count("Linear", "number of inputs", n_in)
-  check.count("Linear", "number of outputs", n_out)
+  n_in = check.count("Linear", "number of inputs", n_in)
+  n_out = check.count("Linear", "number of outputs", n_out)
   local o = option.read("Linear", options, {bias = true})
   weight_and_bias(self, {n_out, n_in}, n_out, o.bias)
 end
@@ -78,11 +79,10 @@ function Linear:extra()
                              self.bias and "" or ", bias=false")
 end
 
--- What convolutions share: their options, and the attributes of the op, which has them too.
+-- What convolutions share: both numbers of channels, the kernel's size and the options, checked, and
+-- the attributes of the op, which are options too.
 local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
   local who = getmetatable(self).class_name
-  check.count(who, "number of input channels", n_in)
-  check.count(who, "number of output channels", n_out)
   local k = pair(who, "kernel size", kernel_size, 1)
   local o = option.read(who, options, defaults)
   self._attributes = {
@@ -90,7 +90,8 @@ local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
     padding = attribute(pair(who, "padding", o.padding, 0), 0),
     dilation = attribute(pair(who, "dilation", o.dilation, 1), 1),
   }
-  return k, o
+  return check.count(who, "number of input channels", n_in),
+         check.count(who, "number of output channels", n_out), k, o
 end
 
 local function conv_extra(self, n_in, n_out, more)
@@ -111,8 +112,9 @@ local Conv2d = layers.Conv2d
 Conv2d.fuses = {"activation", "max_pool"}
 
 function Conv2d:init(n_in, n_out, kernel_size, options)
-  local k, o = init_conv(self, n_in, n_out, kernel_size, options,
-                         {stride = 1, padding = 0, dilation = 1, bias = true})
+  local k, o
+  n_in, n_out, k, o = init_conv(self, n_in, n_out, kernel_size, options,
+                                {stride = 1, padding = 0, dilation = 1, bias = true})
   weight_and_bias(self, {n_out, n_in, k[1], k[2]}, n_out, o.bias)
 end
 
@@ -137,8 +139,9 @@ local ConvTranspose2d = layers.ConvTranspose2d
 ConvTranspose2d.fuses = {"activation"}
 
 function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
-  local k, o = init_conv(self, n_in, n_out, kernel_size, options,
-    {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
+  local k, o
+  n_in, n_out, k, o = init_conv(self, n_in, n_out, kernel_size, options,
+                                {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
   self._attributes.output_padding =
     attribute(pair("ConvTranspose2d", "output_padding", o.output_padding, 0), 0)
   weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
@@ -223,7 +226,7 @@ BatchNorm.normalizes = true
 
 function BatchNorm:init(n, options)
   local who = getmetatable(self).class_name
-  check.count(who, "number of features", n)
+  n = check.count(who, "number of features", n)
   local o = option.read(who, options, {eps = 1e-5, momentum = 0.1, affine = true})
   self._attributes, self._features = {eps = o.eps, momentum = o.momentum}, n
   if o.affine then
@@ -269,6 +272,7 @@ local LayerNorm = layers.LayerNorm
 LayerNorm.normalizes = true
 
 function LayerNorm:init(normalized_shape, options)
+  normalized_shape = check.unwrapped(normalized_shape)
   local shape = math.type(normalized_shape) and {normalized_shape} or normalized_shape
   if type(shape) ~= "table" or #shape == 0 then
     complain("LayerNorm: normalized_shape: integer or list of integers expected, got %s",
@@ -305,7 +309,7 @@ local InstanceNorm2d = layers.InstanceNorm2d
 InstanceNorm2d.normalizes = true
 
 function InstanceNorm2d:init(n, options)
-  check.count("InstanceNorm2d", "number of features", n)
+  n = check.count("InstanceNorm2d", "number of features", n)
   local o = option.read("InstanceNorm2d", options, {eps = 1e-5, affine = false})
   self._eps, self._features = o.eps, n
   if o.affine then
@@ -332,7 +336,7 @@ layers.Dropout = class "Dropout"
 local Dropout = layers.Dropout
 
 function Dropout:init(p, ...)
-  p = p or 0.5
+  p = check.unwrapped(p or 0.5)
   if (...) ~= nil then complain("Dropout: one argument expected, p") end
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
     complain("Dropout: p: number in [0, 1) expected, got %s", tostring(p))

@@ -24,6 +24,7 @@ local class, parameter = module.class, module.parameter
 local recurrent = {}
 
 local function check_probability(who, what, p)
+  p = check.unwrapped(p)
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
     complain("%s: %s: number in [0, 1) expected, got %s", who, what, tostring(p))
   end
@@ -52,8 +53,8 @@ recurrent.Embedding = class "Embedding"
 local Embedding = recurrent.Embedding
 
 function Embedding:init(words, n, options)
-  check.count("Embedding", "number of words", words)
-  check.count("Embedding", "size of a vector", n)
+  words = check.count("Embedding", "number of words", words)
+  n = check.count("Embedding", "size of a vector", n)
   local o = option.read("Embedding", options, {dropout = 0})
   self.dropout = check_probability("Embedding", "dropout", o.dropout)
   self.weight = parameter(pl.randn(words, n))
@@ -102,8 +103,8 @@ local Cell = class "Cell"
 
 function Cell:init(n_in, n_hidden, options)
   local who = self.class_name
-  check.count(who, "number of inputs", n_in)
-  check.count(who, "number of units", n_hidden)
+  n_in = check.count(who, "number of inputs", n_in)
+  n_hidden = check.count(who, "number of units", n_hidden)
   local o = option.read(who, options, {bias = true})
   local bound, rows = 1 / math.sqrt(n_hidden), self.gates * n_hidden
   local function new(...) return parameter(pl.empty(...):uniform_(-bound, bound)) end
@@ -211,8 +212,8 @@ local Recurrent = class "Recurrent"
 
 function Recurrent:init(n_in, n_hidden, options)
   local who = self.class_name
-  check.count(who, "number of inputs", n_in)
-  check.count(who, "number of units", n_hidden)
+  n_in = check.count(who, "number of inputs", n_in)
+  n_hidden = check.count(who, "number of units", n_hidden)
   local o = option.read(who, options, LAYER_OPTIONS)
   check.count(who, "num_layers", o.num_layers)
   self.dropout = check_probability(who, "dropout", o.dropout)

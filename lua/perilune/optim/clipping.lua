@@ -4,6 +4,7 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local unwrapped = require("perilune.internal.check").unwrapped
 local checks = require "perilune.optim.checks"
 
 local clipping = {}
@@ -29,6 +30,7 @@ end
 -- @param max_norm number
 -- @return the norm before
 function clipping.clip_grad_norm_(params, max_norm)
+  max_norm = unwrapped(max_norm)
   local list = gradients("clip_grad_norm_", params, max_norm)
   if #list == 0 then return 0.0 end
   local norm = core.total_norm(list)
@@ -45,6 +47,7 @@ end
 -- @param params list of tensors
 -- @param bound number
 function clipping.clip_grad_value_(params, bound)
+  bound = unwrapped(bound)
   local list = gradients("clip_grad_value_", params, bound)
   pl.no_grad(function()
     for _, grad in ipairs(list) do grad:copy_(grad:clamp(-bound, bound)) end

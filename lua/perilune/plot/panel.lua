@@ -7,6 +7,7 @@
 -- @module perilune.plot.panel
 
 local complain = require("perilune.internal.blame").complain
+local unwrapped = require("perilune.internal.check").unwrapped
 local bins = require "perilune.plot.bins"
 local legend = require "perilune.plot.legend"
 local marks = require "perilune.plot.marks"
@@ -345,6 +346,7 @@ end
 
 local function line_across(panel, kind, value, options)
   local mark = read.options(kind, options, pen)
+  value = unwrapped(value)
   if not math.type(value) then
     complain("%s: number expected, got %s", kind, type(value))
   end
@@ -382,6 +384,7 @@ local text_options = {
 --   `valign` ("top", "middle", "baseline", "bottom"), `rotation` in degrees
 function Panel:text(x, y, s, options)
   local mark = read.options("text", options, text_options)
+  x, y = unwrapped(x), unwrapped(y)
   if not math.type(y) then complain("text: y: number expected, got %s", type(y)) end
   mark.text = read.text("text", "text", s)
   if type(x) == "string" then x = category_places(self, "text", "x", {x})[1] end

@@ -2,6 +2,7 @@
 -- @module perilune.plot.read
 
 local complain = require("perilune.internal.blame").complain
+local unwrapped = require("perilune.internal.check").unwrapped
 local words = require "perilune.internal.words"
 local theme = require "perilune.plot.theme"
 
@@ -50,7 +51,7 @@ function read.options(who, given, known)
   local result = {}
   for _, name in ipairs(words.sorted_keys(given or {})) do
     if not known[name] then read.unknown_option(who, name, known) end
-    result[name] = known[name](who, name, given[name])
+    result[name] = known[name](who, name, unwrapped(given[name]))
   end
   return result
 end
@@ -225,10 +226,11 @@ function read.list(who, what, value)
   end
   local list = {}
   for i = 1, #value do
-    if not math.type(value[i]) then
-      complain("%s: %s[%d]: number expected, got %s", who, what, i, shown(value[i]))
+    local v = unwrapped(value[i])
+    if not math.type(v) then
+      complain("%s: %s[%d]: number expected, got %s", who, what, i, shown(v))
     end
-    list[i] = tame(value[i])
+    list[i] = tame(v)
   end
   return list
 end
