@@ -79,8 +79,8 @@ function Linear:extra()
                              self.bias and "" or ", bias=false")
 end
 
--- What convolutions share: both numbers of channels, the kernel's size and the options, checked, and
--- the attributes of the op, which are options too.
+-- What convolutions share: both numbers of channels, the kernel's size and the options, checked,
+-- and the attributes of the op, which are options too.
 local function init_conv(self, n_in, n_out, kernel_size, options, defaults)
   local who = getmetatable(self).class_name
   local k = pair(who, "kernel size", kernel_size, 1)
@@ -141,7 +141,8 @@ ConvTranspose2d.fuses = {"activation"}
 function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   local k, o
   n_in, n_out, k, o = init_conv(self, n_in, n_out, kernel_size, options,
-                                {stride = 1, padding = 0, output_padding = 0, dilation = 1, bias = true})
+                                {stride = 1, padding = 0, output_padding = 0, dilation = 1,
+                                 bias = true})
   self._attributes.output_padding =
     attribute(pair("ConvTranspose2d", "output_padding", o.output_padding, 0), 0)
   weight_and_bias(self, {n_in, n_out, k[1], k[2]}, n_out, o.bias)
