@@ -41,6 +41,8 @@ local function thing(entry, name)
   say("#### `%s`\n", entry.signature or doc.signature(entry, name))
   prose(entry.text)
   details(entry)
+  local lines = entry.signature and entries.example(entry.name)
+  if lines then say("%s\n", (("\n" .. lines):gsub("\n", "\n    "):sub(2))) end
 end
 
 --

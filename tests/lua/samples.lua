@@ -3,6 +3,7 @@
 -- @module samples
 
 local pl = require "perilune"
+local sample = require "perilune.help.sample"
 
 local samples = {}
 
@@ -15,47 +16,18 @@ function makers.const(size) return pl.randn(size), false end
 function makers.constpos(size) return pl.rand(size) + 0.5, false end
 function makers.bool(size) return pl.empty(size, "uint8"):bernoulli_(0.5), false end
 
-local function make_input(word, scale)
-  local kind, top, sizes = word:match "^(%a+)(%d*)%[([%d,]*)%]$"
-  assert(kind, "not an input: " .. word)
+local function make_input(input, scale)
   local size = {}
-  for n in sizes:gmatch "%d+" do size[#size + 1] = math.tointeger(n) * scale end
-  if kind == "index" then
-    return (pl.rand(size) * tonumber(top) * scale + 1):to "int32", false
+  for d, n in ipairs(input.size) do size[d] = n * scale end
+  if input.kind == "index" then
+    return (pl.rand(size) * input.top * scale + 1):to "int32", false
   end
-  return assert(makers[kind], "unknown input " .. word)(size)
+  return assert(makers[input.kind], "unknown input " .. input.kind)(size)
 end
 
-local function read_list(text)
-  local list = {}
-  for n in text:gmatch "[^,]+" do list[#list + 1] = math.tointeger(n) end
-  return list
-end
-
-local readers <const> = {
-  int = math.tointeger, dim = math.tointeger, index = math.tointeger, real = tonumber,
-  bool = function(text) return text == "true" end,
-  choice = function(text) return text end,
-  dims = read_list, ints = read_list, pair = read_list,
-}
-
-local function read_attribute(row, name, text)
-  for _, spec in ipairs(row.attrs) do
-    if spec.name == name then return readers[spec.type](text) end
-  end
-  error(("%s: sample has an unknown attribute %s"):format(row.name, name))
-end
-
-local function make_sample(row, text, scale)
-  local inputs, wanted, attributes = {}, {}, {}
-  for word in text:gmatch "%S+" do
-    local name, value = word:match "^([%w_]+)=(.*)$"
-    if name then
-      attributes[name] = read_attribute(row, name, value)
-    else
-      inputs[#inputs + 1], wanted[#inputs + 1] = make_input(word, scale)
-    end
-  end
+local function make_sample(specs, attributes, scale)
+  local inputs, wanted = {}, {}
+  for i, spec in ipairs(specs) do inputs[i], wanted[i] = make_input(spec, scale) end
   return inputs, wanted, attributes
 end
 
@@ -64,10 +36,10 @@ end
 -- @param row of pl.op
 -- @param[opt=1] scale factor of all sizes, and of what an index may be
 function samples.each(row, scale)
-  local texts = row.samples:gmatch "%s*([^;]*[^;%s])"
+  local next_sample = sample.each(row)
   return function()
-    local text = texts()
-    if text then return text, make_sample(row, text, scale or 1) end
+    local text, specs, attributes = next_sample()
+    if text then return text, make_sample(specs, attributes, scale or 1) end
   end
 end
 

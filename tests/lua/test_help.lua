@@ -410,4 +410,22 @@ function T.test_functions_in_the_files_are_documented()
   check_all(problems)
 end
 
+--
+-- Examples
+--
+
+function T.test_examples()
+  lu.assertEquals(entries.example "sqrt", "pl.sqrt(pl.tensor {1, 4, 0.5, 2})  --> {1, 2, 0.7071, 1.414}")
+  lu.assertNil(entries.example "zeros")
+  has(help.text "narrow", "\nExample\n")
+end
+
+-- Every op has one; making it runs the code, and leaves the stream of random numbers alone.
+function T.test_each_op_has_an_example()
+  pl.manual_seed(5)
+  local state = pl.random_state()
+  for _, name in ipairs(core.ops()) do has(entries.example(name), "--> ") end
+  lu.assertEquals(pl.random_state(), state)
+end
+
 return T

@@ -5,6 +5,7 @@
 local core = require "perilune.core"
 local words = require "perilune.internal.words"
 local doc = require "perilune.help.doc"
+local example = require "perilune.help.example"
 local names = require "perilune.help.names"
 local perilune = require "perilune"
 local sources = require "perilune.sources"
@@ -30,6 +31,14 @@ function entries.bound(name)
     kind = "function", name = name, signature = signature, text = description,
     summary = description:match("^[^\n]*"), params = {}, returns = {},
   }
+end
+
+--- An example of an op that runs, with its results.
+-- @param name of a function
+-- @return lines of Lua, or nil if it is no op
+function entries.example(name)
+  local row = core.op(name)
+  return row and example.of(row)
 end
 
 local bound_name = {} -- function of C -> its name

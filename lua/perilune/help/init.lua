@@ -44,6 +44,10 @@ local function add_entry(p, entry, path)
   for i, param in ipairs(entry.params) do rows[i] = {param.name, param_text(param)} end
   p:section("Arguments", rows)
   add_results(p, entry.returns)
+  local lines = entry.signature and entries.example(entry.name)
+  if not lines then return end
+  p:heading "Example"
+  p:prose(("\n" .. lines):gsub("\n", "\n    "):sub(2))
 end
 
 local function entry_page(entry)
