@@ -10,7 +10,8 @@
 # highest ratio of a round; -o leaves the table as compare.csv and a chart of it.
 # $PERILUNE is the program (build/perilune), $PYTHON the Python that has torch (python3).
 set -eu
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/../scripts/common.sh"
+cd "$root"
 rounds=7 seconds=3 threads=2 folder=
 while getopts n:s:t:o: option; do
   case $option in
@@ -18,7 +19,7 @@ while getopts n:s:t:o: option; do
     s) seconds=$OPTARG ;;
     t) threads=$OPTARG ;;
     o) folder=$OPTARG ;;
-    *) exit 2 ;;
+    *) usage >&2; exit 2 ;;
   esac
 done
 shift $((OPTIND - 1))

@@ -9,8 +9,8 @@
 # set, for instance a mirror as file:///srv/mirror. The sets, their places and hashes stand in
 # lua/perilune/data/sets.lua.
 set -eu
+. "$(dirname "$0")/common.sh"
 
-root=$(cd "$(dirname "$0")/.." && pwd)
 folder=${PERILUNE_DATA:-$root/data}
 
 # Lines `name SET`, `url SET URL`, `file SET HASH FILE`.
@@ -95,11 +95,10 @@ get() {
   fail "could not get $1/$3 with SHA-256 $2; put it into $folder/$1 by hand, or use --data synthetic"
 }
 
-while getopts d:h option; do
+while getopts d: option; do
   case $option in
     d) folder=$OPTARG ;;
-    h) sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p;}' "$0"; exit ;;
-    *) exit 2 ;;
+    *) usage >&2; exit 2 ;;
   esac
 done
 shift $((OPTIND - 1))

@@ -7,15 +7,16 @@
 # without apt it says which packages are meant and goes on: the build will name what it
 # does not find.
 set -eu
+. "$(dirname "$0")/common.sh"
 
-build='gcc meson ninja-build pkg-config python3 liblua5.4-dev libopenblas-openmp-dev libpng-dev
+needed='gcc meson ninja-build pkg-config python3 liblua5.4-dev libopenblas-openmp-dev libpng-dev
   zlib1g-dev libcairo2-dev libcjson-dev libsvm-dev libedit-dev fonts-dejavu-core ca-certificates curl'
 tests='lua5.4 lua-unit lua-check libcmocka-dev clang clang-format clang-tidy libomp-dev'
 
-packages=$build
+packages=$needed
 case ${1:-build} in
   build) ;;
-  test) packages="$build $tests" ;;
+  test) packages="$needed $tests" ;;
   *) echo "install.sh: '$1'; build or test expected" >&2; exit 2 ;;
 esac
 

@@ -5,7 +5,9 @@
 #
 # usage: scripts/quickstart.sh
 set -eu
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
+cd "$root"
+[ $# = 0 ] || { usage >&2; exit 2; }
 
 scripts/install.sh build
 [ -f build/build.ninja ] || meson setup build >/dev/null

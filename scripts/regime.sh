@@ -8,14 +8,14 @@
 # one of seed S + k - 1, and --minutes 0 tries one. Ends after M minutes (5) or at Ctrl-C with
 # `N passed, N failed`; the status is 1 if anything was found.
 set -eu
-cd "$(dirname "$0")/.."
-usage() { sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p;}' scripts/regime.sh; }
+. "$(dirname "$0")/common.sh"
+cd "$root"
 case ${1:-} in
-  -h | --help) usage; exit ;;
   '' | -*) usage >&2; exit 2 ;;
+  run | */*) regime= ;; # the frame of them all
+  *) regime=tests/regime/$1.lua ;;
 esac
-[ -f "tests/regime/$1.lua" ] || { echo "regime.sh: '$1' is no file of tests/regime" >&2; exit 2; }
+[ -f "$regime" ] || { echo "regime.sh: '$1' is no regime of tests/regime" >&2; exit 2; }
 
-[ -f build-double/build.ninja ] || meson setup build-double -Dwerror=true -Dtests=enabled -Dreal=double >/dev/null
-ninja -C build-double --quiet perilune
+build double perilune
 exec build-double/perilune tests/regime/run.lua "$@"

@@ -11,14 +11,13 @@
 # usage: scripts/test.sh [-k] [part...]   parts: float double asan clang, all by default;
 #                                         -k: do not install anything; -h: print this
 set -u
-cd "$(dirname "$0")/.."
-usage() { sed -n '2,/^set/{s/^# \{0,1\}//;/^set/!p;}' scripts/test.sh; }
+. "$(dirname "$0")/common.sh"
+cd "$root"
 
 install=yes
-while getopts kh option; do
+while getopts k option; do
   case $option in
     k) install= ;;
-    h) usage; exit ;;
     *) usage >&2; exit 2 ;;
   esac
 done
@@ -52,16 +51,8 @@ check() {
     row "$name" 1 0 "$started"
   else
     row "$name" 0 1 "$started"
-    grep -E 'error|warning|FAILED' -A 5 "$log" | head -n 60 | sed 's/^/    /'
+    { grep -E 'error|warning|FAILED' -A 5 "$log" || tail -n 20 "$log"; } | head -n 60 | sed 's/^/    /'
   fi
-}
-
-# build PART OPTIONS...: in build-PART, where it stays for the next time
-build() {
-  folder=build-$1
-  shift
-  [ -f "$folder/build.ninja" ] || meson setup "$folder" -Dwerror=true -Dtests=enabled "$@" || return 1
-  ninja -C "$folder"
 }
 
 # tests PART [SUITE...]: all suites by default; the last line of the tally is added up, not shown
@@ -82,12 +73,11 @@ for part in "$@"; do
       tests float
       ;;
     double)
-      check build-double build double -Dreal=double
+      check build-double build double
       tests double c lua program embedding
       ;;
     asan)
-      check build-asan build asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized \
-        -Db_lundef=false
+      check build-asan build asan
       tests asan c lua program embedding
       ;;
     clang)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The scripts for people: scripts/fetch-data.sh against a mirror in a folder (fetches, keeps,
-# continues, refuses), scripts/install.sh with another apt, and the options of the others.
+# continues, refuses), scripts/install.sh with another apt, how tests are counted, and the options of
+# all of them.
 set -u
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -54,13 +55,44 @@ check "it installs without a list" run env PATH="$work/bin:$PATH" scripts/instal
 check "and says so" says "some lists of packages could not be had"
 check "all that is missing" grep -q "install .* gcc .* lua5.4 " "$work/apt"
 
-for script in test.sh regime.sh fetch-data.sh; do
-  check "$script prints its usage" run "scripts/$script" -h
-  check "$script prints its usage" says "^usage: scripts/$script"
-  check "$script refuses an option" not run "scripts/$script" -x
+# What is counted: what a test says; one that ran nothing failed, unless it was skipped.
+mkdir -p "$work/build/meson-logs"
+printf '#!/bin/sh\ncp "%s" "$3/meson-logs/testlog.json"\n' "$work/tests" >"$work/bin/meson"
+chmod +x "$work/bin/meson"
+tally() {
+  printf '{"name": "a", "duration": 1, "result": "%s", "stdout": "%s"}\n' "$@" >"$work/tests"
+  run env PATH="$work/bin:$PATH" scripts/tally.py "$work/build"
+}
+check "passed tests are counted" tally OK '3 passed, 0 failed' OK 'ok 1\nok 2' OK ''
+check "and all of them" says '^6 passed, 0 failed'
+check "failed ones too" not tally FAIL '3 passed, 2 failed' FAIL 'ok 1\nnot ok 2' FAIL ''
+check "and a status" says '^4 passed, 4 failed'
+check "nothing at all is a failure" not tally OK '0 passed, 0 failed'
+check "and counted" says '^0 passed, 1 failed'
+check "a skipped test is none" tally OK '1 passed, 0 failed' SKIP 'skipped: no luck'
+check "and not counted" says '^1 passed, 0 failed'
+
+# A build that cannot be set up: Meson's words are shown.
+mkdir "$work/tree"
+cp -r scripts tests "$work/tree"
+printf '#!/bin/sh\necho no luck\nexit 1\n' >"$work/bin/meson"
+for command in 'test.sh -k float' 'regime.sh programs'; do
+  check "$command fails without a build" not run env PATH="$work/bin:$PATH" "$work/tree/scripts/"$command
+  check "and says why" says "no luck"
+done
+
+for script in scripts/test.sh scripts/regime.sh scripts/fetch-data.sh scripts/install.sh \
+  scripts/quickstart.sh bench/compare.sh; do
+  for option in -h --help; do
+    check "$script prints its usage" run "$script" $option
+    check "$script prints its usage" says "^usage: $script"
+  done
+  check "$script refuses an option" not run "$script" -x
 done
 check "an unknown part of the tests is refused" not run scripts/test.sh -k float fast
 check "and named" says "'fast'; float, double, asan or clang expected"
-check "an unknown regime is refused" not run scripts/regime.sh nothing
-check "and named" says "'nothing' is no file of tests/regime"
+for name in nothing run; do
+  check "an unknown regime is refused" not run scripts/regime.sh $name
+  check "and named" says "'$name' is no regime of tests/regime"
+done
 count
