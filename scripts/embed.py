@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compiles the Lua library in: writes one C file with the text of every lua/**/*.lua.
+"""Compiles the Lua library in: prints one C file with the text of every lua/**/*.lua.
 
-usage: embed.py OUTPUT.c FOLDER
+usage: embed.py FOLDER
 
-FOLDER is the source tree's lua/. The output is left alone if it would say the same, so that each
-build can look for new files. The table that it defines is declared in src/host/module.h. Tracebacks
-name the chunks perilune/nn.lua and so on.
+FOLDER is the source tree's lua/. Each build runs this, to look for new files; Meson, which captures
+the output, leaves a file alone that says the same. The table that it defines is declared in
+src/host/module.h. Tracebacks name the chunks perilune/nn.lua and so on.
 """
 
 import os
@@ -46,21 +46,10 @@ def embed(folder):
     return HEAD + "\n".join(arrays) + "\n" + table
 
 
-def says(path, content):
-    try:
-        with open(path, encoding="ascii") as f:
-            return f.read() == content
-    except FileNotFoundError:
-        return False
-
-
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 2:
         sys.exit(__doc__)
-    output, content = sys.argv[1], embed(sys.argv[2])
-    if not says(output, content):
-        with open(output, "w", encoding="ascii") as f:
-            f.write(content)
+    sys.stdout.write(embed(sys.argv[1]))
 
 
 if __name__ == "__main__":
