@@ -13,9 +13,11 @@ set -eu
 
 folder=${PERILUNE_DATA:-$root/data}
 
-# Lines `name SET`, `url SET URL`, `file SET HASH FILE`.
+# Lines `name SET`, `what SET TEXT`, `licence SET TEXT`, `url SET URL`, `file SET HASH FILE`.
 rows=$(awk -F '"' '
   /^ *\{?name = "/ { set = $2; print "name", set }
+  { for (i = 1; i < NF; i++) if (match($i, /(what|licence) = $/)) {
+      print substr($i, RSTART, RLENGTH - 3), set, $(i + 1) } }
   /^ *urls = / { urls = 1 }
   /^ *files = / { urls = 0 }
   urls && /^ *"[a-z]+:/ { print "url", set, $2 }
@@ -71,12 +73,15 @@ fetch() {
   return 1
 }
 
+# of SET KEY: what the rows say of it
+of() { printf '%s\n' "$rows" | sed -n "s|^$2 $1 ||p"; }
+
 # urls SET
 urls() {
   if [ -n "${PERILUNE_DATA_URL:-}" ]; then
     echo "$PERILUNE_DATA_URL/$1"
   else
-    printf '%s\n' "$rows" | sed -n "s|^url $1 ||p"
+    of "$1" url
   fi
 }
 
@@ -113,7 +118,8 @@ have curl || have wget || fail "neither curl nor wget is installed"
 have sha256sum || have shasum || fail "neither sha256sum nor shasum is installed"
 
 for set in "$@"; do
-  for line in $(printf '%s\n' "$rows" | sed -n "s|^file $set \(.*\) \(.*\)|\1:\2|p"); do
+  say "$set: $(of "$set" what); licence: $(of "$set" licence)"
+  for line in $(of "$set" file | tr ' ' :); do
     get "$set" "${line%%:*}" "${line#*:}"
   done
 done

@@ -26,6 +26,7 @@ check "wrong files are refused" not fetch -d "$work/a" fashion-mnist
 check "and the message names the file" says "could not get fashion-mnist/train-images"
 check "and nothing has its name" not test -e "$work/a/fashion-mnist/train-images-idx3-ubyte.gz"
 check "a missing file is refused" not fetch -d "$work/b" ptb
+check "after what the set is, and its licence" says "^ptb: 929,589 words .*; licence: derived from"
 check "an unknown set is refused" not fetch -d "$work/c" imagenet
 check "and named" says "unknown data set 'imagenet'; fashion-mnist, mnist, ptb expected"
 

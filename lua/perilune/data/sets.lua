@@ -1,6 +1,6 @@
 --- The data sets that are fetched: one row a set, and all that is known of it. `data.images` and
 -- `data.text.corpus` read them by name, scripts/fetch-data.sh fetches what `urls` and `files` say
--- (internal).
+-- and prints `what` they are and their `licence` (internal).
 --
 -- `files` are {SHA-256 of the file or of what gzip has packed in it, name}, each on a line of its
 -- own, for the shell reads them too.
