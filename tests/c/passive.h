@@ -1,8 +1,7 @@
 /*
 ** passive.h: lets OpenMP's threads sleep while they wait. The tests ask for more threads than there
 ** are cores, which would spin for most of the time. OpenMP reads its environment before main, so
-*the
-** program starts itself again.
+** the program starts itself again.
 */
 #ifndef PERILUNE_TESTS_PASSIVE_H
 #define PERILUNE_TESTS_PASSIVE_H

@@ -477,7 +477,7 @@ static void check_c(const char *isa, const gemm_case *g, const pl_gemm_job *job,
       double want = g->want[i * g->n + j] + (job->accumulate ? (double)was[j] : 0);
       want += e && e->bias ? (double)e->bias[j] : 0;
       want *= e && want < 0 ? (double)e->slope : 1;
-      wrong += !(fabs((double)got[j] - want) <= limit * (fabs(want) + 1));
+      wrong += !(fabs((double)got[j] - want) <= limit * fmax(1, fabs(want)));
     }
     wrong += memcmp(got + g->n, was + g->n, GAP * sizeof *got) != 0;
     if (wrong)

@@ -612,6 +612,12 @@ groups.gradients = {
   {"pl.keep(3)", "bad argument #1 to 'keep' (tensor expected, got number)"},
   {"w.grad = 5", "grad: tensor or nil expected, got number"},
   {"w.grad = pl.ones(9)", "grad: real[9] does not fit real[3]"},
+  {"sgd:step_backward()", "step_backward: tensor expected, got nil"},
+  {"sgd:step_backward(w * 2)", "gradient: the output is real[3]; only one element needs no seed"},
+  {"sgd:step_backward(x:sum())",
+    "gradient: the output real[] does not depend on a tensor that requires a gradient"},
+  {"local loss = w:sum(); sgd:step_backward(loss); sgd:step_backward(loss)",
+    "sum: the graph was freed by an earlier backward pass; pass retain_graph=true to that one"},
 }
 
 groups.core = {
@@ -785,10 +791,11 @@ groups.data_image_store = {
 
 -- What the calls may use, new for each group.
 local function things()
+  local w = pl.rand(3):requires_grad_()
   return setmetatable({
     pl = pl, nn = pl.nn, data = pl.data, image = pl.image,
     x = pl.rand(3, 4), v = pl.rand(4), i = pl.tensor({1, 2, 3}, "int32"), u = pl.ones({4}, "uint8"),
-    w = pl.rand(3):requires_grad_(), im = pl.rand(1, 1, 4, 4),
+    w = w, sgd = pl.optim.SGD({w}, {lr = 1}), im = pl.rand(1, 1, 4, 4),
     set = {images = pl.zeros({4, 2, 2}, "uint8"), labels = pl.ones({4}, "int32")},
   }, {__index = _G})
 end

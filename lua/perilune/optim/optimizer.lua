@@ -8,6 +8,7 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local blame = require "perilune.internal.blame"
+local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 local checks = require "perilune.optim.checks"
@@ -80,6 +81,7 @@ function Optimizer:step_backward(loss)
     for k in pairs(chosen) do params[k].grad = nil end
   end
   local _ <close> = setmetatable({}, {__close = function() self:zero_grad() end})
+  check.tensor("step_backward", loss)
   blaming(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
   blaming(pl.tidy, advance, self) -- those that had a gradient before
 end
