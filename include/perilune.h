@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define PL_VERSION  "0.1.0"
+#define PL_VERSION  "0.2.0"   /* read by meson.build too */
 #define PL_NO_DIM   INT32_MIN /* of a dim that may be left out, and was */
 #define PL_MAX_RANK 8         /* dimensions of a tensor */
 

@@ -1,11 +1,12 @@
---- The documents: the reference page is what the script writes, links lead somewhere, the gallery
--- and the scripts of bench/ run. perilune tests/docs/run.lua; the last line is
+--- The documents: the reference page is what the script writes, links lead somewhere, the first
+-- script, the gallery and the scripts of bench/ run. perilune tests/docs/run.lua; the last line is
 -- `N passed, N failed`.
 
 local lu = require "luaunit"
 
 local here = arg[0]:match "^(.*/)" or "./"
 package.path = here .. "?.lua;" .. here .. "../training/?.lua;" .. package.path
+local pl = require "perilune"
 local links = require "links"
 local program = require "program"
 
@@ -52,6 +53,10 @@ function docs.test_broken_links_are_found()
   lu.assertEquals(broken, {"a.md: b.md: there is no such file",
                            "a.md: #three: there is no such heading"})
   lu.assertEquals(count, 3)
+end
+
+function docs.test_the_changes_are_those_of_this_version()
+  lu.assertEquals(program.bytes(root .. "/CHANGELOG.md"):match "\n## (%S+)", pl.version)
 end
 
 function docs.test_the_gallery_runs()
