@@ -59,6 +59,24 @@ function docs.test_the_changes_are_those_of_this_version()
   lu.assertEquals(program.bytes(root .. "/CHANGELOG.md"):match "\n## (%S+)", pl.version)
 end
 
+-- What it prints is what stands below it, but for what rounding does.
+function docs.test_the_first_script_runs()
+  local readme, folder = program.bytes(root .. "/README.md"), program.folder()
+  local script, printed = readme:match "```lua\n(.-)```.-sin%.lua\n(.-)```"
+  local file <close> = assert(io.open(folder .. "/sin.lua", "w"))
+  file:write((script:gsub("sin%.png", folder .. "/%0")))
+  file:close()
+  local next_line = runs("@perilune '%s/sin.lua'", folder):gmatch "[^\n]+"
+  lu.assertEquals(program.bytes(folder .. "/sin.png"):sub(2, 4), "PNG")
+  program.remove(folder)
+  for step, loss in printed:gmatch "(%d+)\t(%S+)\n" do
+    local its_step, its_loss = next_line():match "^(%d+)\t(%S+)$"
+    lu.assertEquals(its_step, step)
+    lu.assertAlmostEquals(math.log(its_loss / loss), 0, 1)
+  end
+  lu.assertNil(next_line())
+end
+
 function docs.test_the_gallery_runs()
   local folder = program.folder()
   runs("cp docs/gallery.lua '%s' && @perilune '%s/gallery.lua'", folder, folder)
