@@ -109,6 +109,8 @@ bool pl_op_fail(const pl_args *c, const char *format, ...) PL_PRINTF(2, 3);
 /* False with a message unless input i is real. */
 bool pl_need_real(const pl_args *c, int i);
 bool pl_need_rank(const pl_args *c, int i, int rank);
+/* The same unless input i, if it is there, is real and of this size, which follows from input `of`. */
+bool pl_need_size(const pl_args *c, int i, pl_ints size, int of);
 const char *pl_input_name(const pl_op *op, int i);
 
 #endif

@@ -265,3 +265,14 @@ bool pl_need_rank(const pl_args *c, int i, int rank) {
   return pl_op_fail(c, "%s is %s, expected %d dims", pl_input_name(c->op, i), PL_DESCRIBE(c->in[i]),
                     rank);
 }
+
+bool pl_need_size(const pl_args *c, int i, pl_ints size, int of) {
+  const pl_tensor *t = c->in[i];
+  char text[PL_TEXT];
+  if (!t || (t->dtype == PL_REAL && t->rank == size.n &&
+             !memcmp(t->size, size.v, (size_t)size.n * sizeof *size.v)))
+    return true;
+  return pl_op_fail(c, "%s is %s, expected real[%s] for %s %s", pl_input_name(c->op, i),
+                    PL_DESCRIBE(t), pl_size_text(size, text, sizeof text), pl_input_name(c->op, of),
+                    PL_DESCRIBE(c->in[of]));
+}

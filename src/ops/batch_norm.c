@@ -27,19 +27,12 @@ static layout layout_of(const pl_tensor *x) {
   return l;
 }
 
-static bool check_channels(const pl_args *c, int i) {
-  const pl_tensor *t = c->in[i], *x = c->in[X];
-  if (!t || (t->dtype == PL_REAL && t->rank == 1 && t->size[0] == x->size[1])) return true;
-  return pl_op_fail(c, "%s is %s, expected real[%lld] for x %s", pl_input_name(c->op, i),
-                    PL_DESCRIBE(t), (long long)x->size[1], PL_DESCRIBE(x));
-}
-
 static bool batch_norm_shape(pl_args *c) {
   const pl_tensor *x = c->in[X];
   if (!pl_need_real(c, X)) return false;
   if (x->rank < 2) return pl_op_fail(c, "x is %s, expected at least 2 dims", PL_DESCRIBE(x));
   for (int i = WEIGHT; i <= RUNNING_VAR; i++)
-    if (!check_channels(c, i)) return false;
+    if (!pl_need_size(c, i, pl_list(x->size[1]), X)) return false;
   bool training = c->attr[TRAINING].i;
   if (!training && (!c->in[RUNNING_MEAN] || !c->in[RUNNING_VAR]))
     return pl_op_fail(c, "running_mean and running_var are needed outside of training");

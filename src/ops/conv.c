@@ -57,17 +57,6 @@ static bool conv2d_geometry(const pl_args *c, pl_conv *p) {
 /* The shape functions leave the geometry in the call's scratch. */
 _Static_assert(sizeof(pl_conv) <= sizeof((pl_args){0}.scratch), "a geometry fits");
 
-static pl_tensor *bias_of(const pl_args *c) { return c->n_in > 2 ? c->in[2] : NULL; }
-
-static bool check_bias(const pl_args *c, int64_t channels) {
-  const pl_tensor *bias = bias_of(c);
-  if (!bias) return true;
-  if (!pl_need_real(c, 2)) return false;
-  if (bias->rank == 1 && bias->size[0] == channels) return true;
-  return pl_op_fail(c, "weight is %s, bias %s: %lld numbers expected", PL_DESCRIBE(c->in[1]),
-                    PL_DESCRIBE(bias), (long long)channels);
-}
-
 /* The windows of the maxima over the result, over `planes` of it. */
 static pl_pool windows(const pl_args *c, const pl_conv *p) {
   int64_t n = c->attr[MAX_POOL].i;
@@ -78,7 +67,7 @@ static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
 
 static bool conv2d_shape(pl_args *c) {
   pl_conv *p = (pl_conv *)c->scratch;
-  if (!conv2d_geometry(c, p) || !check_bias(c, p->k)) return false;
+  if (!conv2d_geometry(c, p) || !pl_need_size(c, 2, pl_list(p->k), 1)) return false;
   if (!pl_check_activation(c, ACTIVATION, is_pooled(c))) return false;
   if (!p->oh || !p->ow)
     return pl_op_fail(c,
@@ -184,7 +173,7 @@ static bool transpose_geometry(const pl_args *c, pl_conv *p) {
 
 static bool transpose_shape(pl_args *c) {
   pl_conv *p = (pl_conv *)c->scratch;
-  return transpose_geometry(c, p) && check_bias(c, p->c) &&
+  return transpose_geometry(c, p) && pl_need_size(c, 2, pl_list(p->c), 1) &&
          pl_check_activation(c, TRANSPOSE_ACTIVATION, false) &&
          pl_out(c, 0, PL_REAL, pl_list(p->n, p->c, p->h, p->w));
 }
@@ -198,7 +187,7 @@ static const pl_real *reals_or_null(const pl_tensor *t) { return t ? pl_reals(t)
 static bool conv2d_forward(pl_args *c) {
   const pl_conv *p = (const pl_conv *)c->scratch;
   pl_tensor *x = pl_contiguous(c->in[0]), *w = pl_contiguous(c->in[1]);
-  pl_tensor *bias = bias_of(c) ? pl_contiguous(bias_of(c)) : NULL;
+  pl_tensor *bias = c->in[2] ? pl_contiguous(c->in[2]) : NULL;
   pl_tensor *y = pl_pre_activation(c, ACTIVATION);
   if (pl_error()) return false;
   pl_epilogue e = {.bias = reals_or_null(bias), .slope = pl_act_epilogue(c, ACTIVATION)};
@@ -214,7 +203,7 @@ static bool conv2d_forward(pl_args *c) {
 
 static bool transpose_forward(pl_args *c) {
   pl_tensor *x = pl_contiguous(c->in[0]), *w = pl_contiguous(c->in[1]);
-  pl_tensor *bias = bias_of(c) ? pl_contiguous(bias_of(c)) : NULL;
+  pl_tensor *bias = c->in[2] ? pl_contiguous(c->in[2]) : NULL;
   pl_tensor *y = pl_pre_activation(c, TRANSPOSE_ACTIVATION);
   if (pl_error()) return false;
   const pl_epilogue e = {.bias = reals_or_null(bias),

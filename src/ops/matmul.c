@@ -185,15 +185,13 @@ PL_OP(matmul, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
 enum { ACTIVATION }; /* among the attributes */
 
 static bool linear_shape(pl_args *c) {
-  const pl_tensor *x = c->in[0], *w = c->in[1], *bias = c->in[2];
+  const pl_tensor *x = c->in[0], *w = c->in[1];
   if (!pl_need_real(c, 0) || !pl_need_real(c, 1) || !pl_need_rank(c, 1, 2)) return false;
   if (!x->rank || x->size[x->rank - 1] != w->size[1])
     return pl_op_fail(c, "x is %s, weight %s: %lld inputs against %lld", PL_DESCRIBE(x),
                       PL_DESCRIBE(w), (long long)(x->rank ? x->size[x->rank - 1] : 1),
                       (long long)w->size[1]);
-  if (bias && (bias->dtype != PL_REAL || bias->rank != 1 || bias->size[0] != w->size[0]))
-    return pl_op_fail(c, "bias is %s, expected real[%lld]", PL_DESCRIBE(bias),
-                      (long long)w->size[0]);
+  if (!pl_need_size(c, 2, pl_list(w->size[0]), 1)) return false;
   if (!pl_check_activation(c, ACTIVATION, false)) return false;
   pl_ints size = pl_size(x);
   size.v[size.n - 1] = w->size[0];

@@ -23,17 +23,6 @@ static sizes sizes_of(const pl_args *c, int factor) {
   return (sizes){x->size[0], x->size[1], x->size[2], h, factor * h};
 }
 
-static bool expect(const pl_args *c, int i, pl_ints size) {
-  const pl_tensor *t = c->in[i];
-  char text[PL_TEXT];
-  if (!t) return true;
-  bool fits = t->dtype == PL_REAL && t->rank == size.n &&
-              !memcmp(t->size, size.v, (size_t)size.n * sizeof *size.v);
-  if (fits) return true;
-  return pl_op_fail(c, "%s is %s, expected real[%s]", pl_input_name(c->op, i), PL_DESCRIBE(t),
-                    pl_size_text(size, text, sizeof text));
-}
-
 /* Checks everything but c0 and creates y [t,b,h]. */
 static bool layer_shape(pl_args *c, int factor) {
   if (!pl_need_real(c, X) || !pl_need_rank(c, X, 3) || !pl_need_rank(c, WEIGHT_HH, 2)) return false;
@@ -41,9 +30,11 @@ static bool layer_shape(pl_args *c, int factor) {
   if (!s.t || !s.b)
     return pl_op_fail(c, "x is %s: at least one step and one sequence expected",
                       PL_DESCRIBE(c->in[X]));
-  return expect(c, WEIGHT_HH, pl_list(s.gates, s.h)) &&
-         expect(c, WEIGHT_IH, pl_list(s.gates, s.i)) && expect(c, BIAS_IH, pl_list(s.gates)) &&
-         expect(c, BIAS_HH, pl_list(s.gates)) && expect(c, H0, pl_list(s.b, s.h)) &&
+  return pl_need_size(c, WEIGHT_HH, pl_list(s.gates, s.h), X) &&
+         pl_need_size(c, WEIGHT_IH, pl_list(s.gates, s.i), X) &&
+         pl_need_size(c, BIAS_IH, pl_list(s.gates), WEIGHT_HH) &&
+         pl_need_size(c, BIAS_HH, pl_list(s.gates), WEIGHT_HH) &&
+         pl_need_size(c, H0, pl_list(s.b, s.h), X) &&
          pl_out(c, 0, PL_REAL, pl_list(s.t, s.b, s.h)) && pl_out(c, 1, PL_REAL, pl_list(s.b, s.h));
 }
 
@@ -150,7 +141,7 @@ static void add_rows(pl_real *sum, const pl_real *g, int64_t n) {
 static bool lstm_shape(pl_args *c) {
   if (!layer_shape(c, 4)) return false;
   sizes s = sizes_of(c, 4);
-  return expect(c, C0, pl_list(s.b, s.h)) && pl_out(c, 2, PL_REAL, pl_list(s.b, s.h));
+  return pl_need_size(c, C0, pl_list(s.b, s.h), X) && pl_out(c, 2, PL_REAL, pl_list(s.b, s.h));
 }
 
 /* The sum of both biases, or NULL. */

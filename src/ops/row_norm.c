@@ -23,17 +23,7 @@ typedef struct {
 
 /* Weight and bias, which may be absent, must have this size. */
 static bool check_affine(const pl_args *c, pl_ints size) {
-  for (int i = WEIGHT; i <= BIAS; i++) {
-    const pl_tensor *t = c->in[i];
-    bool ok = !t || (t->dtype == PL_REAL && t->rank == size.n);
-    for (int d = 0; ok && t && d < size.n; d++) ok = t->size[d] == size.v[d];
-    char text[PL_TEXT];
-    if (!ok)
-      return pl_op_fail(c, "%s is %s, expected real[%s] for x %s", pl_input_name(c->op, i),
-                        PL_DESCRIBE(t), pl_size_text(size, text, sizeof text),
-                        PL_DESCRIBE(c->in[X]));
-  }
-  return true;
+  return pl_need_size(c, WEIGHT, size, X) && pl_need_size(c, BIAS, size, X);
 }
 
 static bool layer_norm_shape(pl_args *c) {
