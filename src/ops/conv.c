@@ -249,6 +249,8 @@ static pl_tensor *weight_grad_like(const pl_args *c, pl_tensor *g, pl_tensor *x,
                                c->attr[DILATION].ints, pl_size(w));
 }
 
+static pl_tensor *bias_grad(pl_tensor *g) { return pl_sum(g, pl_list(0, 2, 3), false); }
+
 /* The activation's sign is that of its result, since slopes are not negative, and also that of
  * the greatest of several. Other activations come after the maximum. */
 static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
@@ -256,10 +258,10 @@ static bool conv2d_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
   pl_tensor *g = pl_activation_grad(c, ACTIVATION, gout[0]);
   pl_conv p;
   if (!conv2d_geometry(c, &p)) return false;
-  if (is_pooled(c)) g = pl_unpool(g, c->saved[0], p.oh, p.ow);
+  if (needs_grad & 4) gin[2] = bias_grad(g);
+  if (is_pooled(c) && needs_grad & 3) g = pl_unpool(g, c->saved[0], p.oh, p.ow);
   if (needs_grad & 1) gin[0] = input_grad_like(c, g, c->in[1], c->in[0]);
   if (needs_grad & 2) gin[1] = weight_grad_like(c, g, c->in[0], c->in[1]);
-  if (needs_grad & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
   return !pl_error();
 }
 
@@ -283,9 +285,11 @@ static bool conv2d_fused(const pl_args *c, pl_tensor *const *gout, unsigned need
     back.argmax = pl_int32s(c->saved[0]);
   }
   if (needs_grad & 1 && !pl_conv_input_grad(&p, &back, pl_reals(w), pl_reals(gin[0]))) return false;
-  if (!(needs_grad & 2)) return !(needs_grad & 4) || conv2d_rule(c, gout, 4, gin);
-  return pl_conv_weight_grad(&p, pl_reals(x), &back, pl_reals(gin[1]),
-                             needs_grad & 4 ? pl_reals(gin[2]) : NULL);
+  if (needs_grad & 2)
+    return pl_conv_weight_grad(&p, pl_reals(x), &back, pl_reals(gin[1]),
+                               needs_grad & 4 ? pl_reals(gin[2]) : NULL);
+  if (needs_grad & 4) gin[2] = bias_grad(by_sign ? pl_activation_grad(c, ACTIVATION, g) : g);
+  return !pl_error();
 }
 
 static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
@@ -293,7 +297,7 @@ static bool transpose_rule(const pl_args *c, pl_tensor *const *gout, unsigned ne
   pl_tensor *g = pl_activation_grad(c, TRANSPOSE_ACTIVATION, gout[0]);
   if (needs_grad & 1) gin[0] = forward_like(c, g, c->in[1]);
   if (needs_grad & 2) gin[1] = weight_grad_like(c, c->in[0], g, c->in[1]);
-  if (needs_grad & 4) gin[2] = pl_sum(g, pl_list(0, 2, 3), false);
+  if (needs_grad & 4) gin[2] = bias_grad(g);
   return !pl_error();
 }
 

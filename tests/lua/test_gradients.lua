@@ -1,9 +1,9 @@
 --- The gradients of every op, first and second order, by walking the op table.
 --
 -- For each sample of a row, in random directions: the gradient against finite differences;
--- the one-pass gradient against the one written in ops; the gradient of the gradient, by the
--- inputs and by what flows back, against finite differences. The limits are those of the
--- double build; in the float build only the two first-order gradients are compared.
+-- the one-pass gradient against the one written in ops, and against that of some inputs alone; the
+-- gradient of the gradient, by the inputs and by what flows back, against finite differences. The
+-- limits are those of the double build; in the float build only first-order gradients are compared.
 
 local lu = require "luaunit"
 local pl = require "perilune"
@@ -78,6 +78,36 @@ local function close(a, b, limit, what)
   lu.assertTrue(math.abs(a - b) <= limit * scale, ("%s: %.12g and %.12g"):format(what, a, b))
 end
 
+-- Two gradients of an input, computed in other ways; an absent one is zero.
+local function same(what, i, a, b)
+  if not a and not b then return end
+  a, b = a or b * 0, b or a * 0
+  local difference, size = (a - b):abs():amax():item(), math.max(1, b:abs():amax():item())
+  lu.assertTrue(difference <= (double and 1e-12 or 2e-5) * size,
+    ("%s of input %d differ by %g"):format(what, i, difference))
+end
+
+-- Whichever other inputs have gradients, those of one are the same.
+local function check_some(row, what, inputs, wanted, attributes, weights, all)
+  local order = {}
+  for i = 1, #inputs do
+    if wanted[i] then order[#order + 1] = i end
+  end
+  for bits = 1, (1 << #order) - 2 do
+    local some = {}
+    for k, i in ipairs(order) do some[i] = bits >> (k - 1) & 1 == 1 end
+    local copies, targets = leaves(inputs, some)
+    local sum = weighted(call(row, copies, attributes), weights)
+    local grads, n = sum.requires_grad and pl.grad(sum, targets) or {}, 0
+    for k, i in ipairs(order) do
+      if some[i] then
+        n = n + 1
+        same(what .. ": the gradients, alone and with others,", i, grads[n], all[k])
+      end
+    end
+  end
+end
+
 local STEP <const> = 1e-5
 
 local function check_first(row, what, inputs, wanted, attributes, weights)
@@ -86,15 +116,8 @@ local function check_first(row, what, inputs, wanted, attributes, weights)
   local again, targets_again = leaves(inputs, wanted)
   local slow = pl.grad(weighted(call(row, again, attributes), weights), targets_again,
                        {create_graph = true})
-  for k = 1, #targets do
-    if fast[k] or slow[k] then -- an absent gradient is zero
-      local a, b = fast[k] or slow[k] * 0, slow[k] or fast[k] * 0
-      local difference = (a - b):abs():amax():item()
-      local size = math.max(1, b:abs():amax():item())
-      lu.assertTrue(difference <= (double and 1e-12 or 2e-5) * size,
-        ("%s: the two first-order gradients of input %d differ by %g"):format(what, k, difference))
-    end
-  end
+  for k = 1, #targets do same(what .. ": the two first-order gradients", k, fast[k], slow[k]) end
+  check_some(row, what, inputs, wanted, attributes, weights, fast)
   if not double then return end
   local d = directions(inputs, wanted)
   local function f(step)
