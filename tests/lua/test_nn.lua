@@ -103,6 +103,36 @@ function T.test_linear_is_a_product()
   near((layer(x) - want):abs():amax():item(), 0, 1e-6)
 end
 
+-- How often a network calls an op by itself.
+local function calls_of(op, net, x)
+  pl.profile.start()
+  net(x)
+  local calls = 0
+  for _, row in ipairs(pl.profile.stop().ops) do
+    if row.name == op then calls = calls + row.calls end
+  end
+  return calls
+end
+
+function T.test_sequential_fuses_tanh_and_sigmoid()
+  for op, Activation in next, {tanh = nn.Tanh, sigmoid = nn.Sigmoid} do
+    pl.manual_seed(1)
+    local layers = {nn.Conv2d(1, 3, 3), Activation(), nn.MaxPool2d(2), nn.ConvTranspose2d(3, 2, 2),
+      Activation(), nn.BatchNorm2d(2), Activation(), nn.Flatten(), nn.Linear(32, 4), Activation()}
+    local net, x = nn.Sequential(layers), pl.randn(5, 1, 8, 8):requires_grad_()
+    local function one_by_one(y)
+      for _, layer in ipairs(layers) do y = layer(y) end
+      return y
+    end
+    eq({calls_of(op, net, x), calls_of(op, one_by_one, x)}, {0, 4})
+    local a, b, inputs = net(x), one_by_one(x), net:parameters()
+    near((a - b):abs():amax():item(), 0, 1e-6)
+    inputs[#inputs + 1] = x
+    local g, h = pl.grad(a:square():sum(), inputs), pl.grad(b:square():sum(), inputs)
+    for i = 1, #inputs do near((g[i] - h[i]):abs():amax():item(), 0, 1e-5) end
+  end
+end
+
 function T.test_sequential_fuses_activations()
   pl.manual_seed(1)
   local plain = {nn.ConvTranspose2d(1, 2, 2), nn.LeakyReLU(0.2), nn.Conv2d(2, 3, 4), nn.ReLU(),
@@ -132,16 +162,7 @@ function T.test_sequential_fuses_pooling()
     for _, layer in ipairs(plain) do y = layer(y) end
     return y
   end
-  local function ops_of(f)
-    pl.profile.start()
-    f(x)
-    local calls = 0
-    for _, row in ipairs(pl.profile.stop().ops) do
-      if row.name == "max_pool2d" then calls = calls + row.calls end
-    end
-    return calls
-  end
-  eq({ops_of(net), ops_of(one_by_one)}, {2, 4})
+  eq({calls_of("max_pool2d", net, x), calls_of("max_pool2d", one_by_one, x)}, {2, 4})
   net:train()
   local a, b = net(x), one_by_one()
   near((a - b):abs():amax():item(), 0, 1e-5)

@@ -1,6 +1,6 @@
---- Activations as layers. ReLU and LeakyReLU say which attributes of linear, conv2d,
--- conv_transpose2d and batch_norm do the same in one pass, and Sequential makes use of that.
--- As long as these attributes stay the same, `fused` gives the same table.
+--- Activations as layers. Some say which attributes of linear, conv2d, conv_transpose2d and
+-- batch_norm do the same within that op, and Sequential makes use of that. As long as these
+-- attributes stay the same, `fused` gives the same table.
 -- @module perilune.nn.activations
 
 local pl = require "perilune"
@@ -11,20 +11,24 @@ local module = require "perilune.nn.module"
 local class = module.class
 local activations = {}
 
+-- An op without parameters that is also an activation of those ops.
+local function activation_class(name, op)
+  local made, attributes = class(name), {activation = op}
+  made.fused_as = "activation"
+  function made:forward(x) return pl[op](x) end
+  made.made_forward = made.forward
+  function made:fused() return attributes end
+  return made
+end
+
 --- max(x, 0).
-activations.ReLU = class "ReLU"
-local ReLU = activations.ReLU
-ReLU.fused_as = "activation"
+activations.ReLU = activation_class("ReLU", "relu")
 
-function ReLU:forward(x)
-  return pl.relu(x)
-end
-ReLU.made_forward = ReLU.forward
+--- tanh(x).
+activations.Tanh = activation_class("Tanh", "tanh")
 
-local RELU <const> = {activation = "relu"}
-function ReLU:fused()
-  return RELU
-end
+--- 1 / (1 + exp(-x)).
+activations.Sigmoid = activation_class("Sigmoid", "sigmoid")
 
 --- x where x > 0, else slope * x.
 -- @param[opt=0.01] slope number
@@ -56,14 +60,6 @@ end
 function LeakyReLU:extra()
   return ("%g"):format(self.slope)
 end
-
---- tanh(x).
-activations.Tanh = class "Tanh"
-function activations.Tanh:forward(x) return pl.tanh(x) end
-
---- 1 / (1 + exp(-x)).
-activations.Sigmoid = class "Sigmoid"
-function activations.Sigmoid:forward(x) return pl.sigmoid(x) end
 
 --- log(1 + exp(x)).
 activations.Softplus = class "Softplus"

@@ -5,9 +5,9 @@ local complain = require("perilune.internal.blame").complain
 local module = require "perilune.nn.module"
 
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
--- A ReLU or LeakyReLU right after a Linear, a convolution or a BatchNorm is computed in the
--- same pass, and so is, right after that, a MaxPool2d of square windows side by side behind a
--- Conv2d or a BatchNorm2d; the values are the same.
+-- A ReLU, LeakyReLU, Tanh or Sigmoid right after a Linear, a convolution or a BatchNorm is
+-- computed in the same op, and so is, right after that, a MaxPool2d of square windows side by side
+-- behind a Conv2d or a BatchNorm2d; the values are the same.
 -- @param layers list of modules
 local Sequential = module.class "Sequential"
 
