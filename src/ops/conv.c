@@ -26,18 +26,19 @@ static int64_t out_size(const pl_conv *p, int axis, int64_t in, int64_t window) 
 }
 
 /* The geometry from the sizes of images [n,c,h,w] and weight [k,c,r,s]. */
-static bool geometry(const pl_args *c, pl_ints x, pl_ints w, pl_conv *p) {
-  *p = (pl_conv){
+static bool geometry(const pl_args *c, pl_ints x, pl_ints w, pl_conv *result) {
+  pl_conv p = {
       .n = x.v[0], .c = x.v[1], .h = x.v[2], .w = x.v[3], .k = w.v[0], .r = w.v[2], .s = w.v[3]};
-  if (!pl_get_pair(c, STRIDE, "stride", 1, p->stride) ||
-      !pl_get_pair(c, PADDING, "padding", 0, p->pad) ||
-      !pl_get_pair(c, DILATION, "dilation", 1, p->dil))
+  if (!pl_get_pair(c, STRIDE, "stride", 1, p.stride) ||
+      !pl_get_pair(c, PADDING, "padding", 0, p.pad) ||
+      !pl_get_pair(c, DILATION, "dilation", 1, p.dil))
     return false;
-  if (p->r < 1 || p->s < 1)
-    return pl_op_fail(c, "the window is %lld x %lld, expected at least 1 x 1", (long long)p->r,
-                      (long long)p->s);
-  p->oh = out_size(p, 0, p->h, p->r);
-  p->ow = out_size(p, 1, p->w, p->s);
+  if (p.r < 1 || p.s < 1)
+    return pl_op_fail(c, "the window is %lld x %lld, expected at least 1 x 1", (long long)p.r,
+                      (long long)p.s);
+  p.oh = out_size(&p, 0, p.h, p.r);
+  p.ow = out_size(&p, 1, p.w, p.s);
+  *result = p;
   return true;
 }
 
