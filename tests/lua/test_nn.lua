@@ -428,6 +428,8 @@ function T.test_freezing()
   lu.assertNotNil(net[2].weight.grad)
   net[1]:requires_grad_()
   eq(net[1].weight.requires_grad, true)
+  net[1].bias:requires_grad_(false) -- one alone
+  eq(#net:parameters(), 4)
 end
 
 function T.test_apply()

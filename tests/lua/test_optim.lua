@@ -196,7 +196,92 @@ function T.test_groups_of_a_module()
   lu.assertEquals({#groups[2].params, groups[2].weight_decay}, {4, 0})
   lu.assertEquals(optim.AdamW(optim.groups(net)).groups[1].weight_decay, 0.01)
   net[1]:requires_grad_(false)
-  lu.assertEquals(#optim.groups(net)[1].params, 1)
+  lu.assertEquals(#optim.groups(net)[1].params, 2)
+end
+
+--
+-- Frozen parameters
+--
+
+local function weights(net)
+  local list = {}
+  for i, p in ipairs(net:parameters()) do list[i] = p:totable() end
+  return list
+end
+
+-- A network whose first layer is frozen, after two steps of an optimiser of all parameters.
+local function half_frozen(make, step)
+  pl.manual_seed(1)
+  local net = nn.Sequential {nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)}
+  net[1]:requires_grad_(false)
+  local opt, before = make(net:parameters()), weights(net)
+  for _ = 1, 2 do step(opt, net(pl.ones(1, 2)):sum()) end
+  local after = weights(net)
+  for i = 1, 2 do lu.assertEquals(after[i], before[i]) end
+  for i = 3, 4 do lu.assertNotEquals(after[i], before[i]) end
+  return net, opt, step
+end
+
+local function step_apart(opt, loss)
+  opt:zero_grad()
+  loss:backward()
+  opt:step()
+end
+
+local function step_within(opt, loss)
+  opt:step_backward(loss)
+end
+
+local function make_adam(params) return optim.Adam(params, {lr = 0.1, weight_decay = 0.1}) end
+
+local function each_half_frozen(f)
+  for _, step in ipairs {step_apart, step_within} do
+    for _, make in ipairs {
+      make_adam, function(params) return optim.SGD(params, {lr = 0.1, momentum = 0.9}) end,
+      optim.RMSprop, optim.AdamW,
+    } do f(half_frozen(make, step)) end
+  end
+end
+
+-- From then on they are trained, beginning with their first step.
+function T.test_frozen_parameters_are_left_alone_until_they_are_not()
+  each_half_frozen(function(net, opt, step)
+    for i = 1, 2 do lu.assertEquals(opt.state[i], {}) end
+    local before = weights(net)
+    net[1]:requires_grad_()
+    step(opt, net(pl.ones(1, 2)):sum())
+    for i, now in ipairs(weights(net)) do lu.assertNotEquals(now, before[i]) end
+    if opt.name == "Adam" then
+      lu.assertEquals({opt.state[1].step, opt.state[3].step}, {1, 3})
+    end
+  end)
+end
+
+-- Nor do they follow a gradient from before they were frozen.
+function T.test_a_frozen_parameter_with_a_gradient_stays()
+  local p = parameter()
+  local opt = optim.SGD({p}, {lr = 1})
+  p.grad = pl.ones(3)
+  p:requires_grad_(false)
+  opt:step()
+  assert_close(p, START, "frozen")
+end
+
+-- A state with frozen parameters goes through a file, into an optimiser of the same parameters.
+function T.test_state_with_frozen_parameters()
+  local path = os.tmpname()
+  local net, opt, step = half_frozen(make_adam, step_apart)
+  assert(pl.save(path, {net = net:state_dict(), opt = opt:state_dict()}))
+  local other, other_opt = half_frozen(make_adam, step_apart)
+  local saved = assert(pl.load(path))
+  os.remove(path)
+  other:load_state_dict(saved.net)
+  other_opt:load_state_dict(saved.opt)
+  for _, one in ipairs {{net, opt}, {other, other_opt}} do
+    one[1][1]:requires_grad_()
+    for _ = 1, 2 do step(one[2], one[1](pl.ones(1, 2)):sum()) end
+  end
+  lu.assertEquals(weights(other), weights(net))
 end
 
 function T.test_buffers_outlive_tidy()
@@ -248,8 +333,8 @@ function T.test_errors_of_parameters()
     {"Adam: list of tensors expected, got a module; pass its :parameters()",
      function() local _ = optim.Adam(net) end},
     {"Adam: parameter 2 is a number; tensor expected", function() local _ = optim.Adam {p, 1} end},
-    {"Adam: parameter 1, [2,3], does not require a gradient",
-     function() local _ = optim.Adam {pl.zeros(2, 3)} end},
+    {"Adam: parameter 1, [2,3], is int32, which has no gradient; to('real') makes a copy that can",
+     function() local _ = optim.Adam {pl.zeros({2, 3}, "int32")} end},
     {"Adam: parameter 1, [3,2], is not dense; contiguous() makes a copy that is",
      function() local _ = optim.Adam {pl.zeros(2, 3):t():requires_grad_()} end},
     {"Adam: parameter 2 is there twice", function() local _ = optim.Adam {p, p} end},

@@ -1,9 +1,9 @@
 --- Modules: what all layers and networks are made of.
 --
 -- A module is a table with a `forward`. Parameters are found, not registered: every tensor
--- field that requires a gradient is a parameter, every other tensor field a buffer, but for
--- results that have a gradient to pass on, which are neither; modules and plain tables inside a
--- module are searched too. The search goes through
+-- field that requires a gradient, or was a parameter before it was frozen, is a parameter, every
+-- other tensor field a buffer, but for results that have a gradient to pass on, which are neither;
+-- modules and plain tables inside a module are searched too. The search goes through
 -- integer keys in order and then through names in alphabetical order, so it is the same in
 -- every run. Fields whose names begin with `_` are private and left out.
 -- @module perilune.nn.module
@@ -16,11 +16,11 @@ local complain = blame.complain
 local is_tensor = pl.is_tensor
 local module = {}
 
--- Tensors that were parameters before requires_grad_(false); they stay parameters.
-local frozen = setmetatable({}, {__mode = "k"})
+-- Tensors that stay parameters while requires_grad_(false) keeps them as they are.
+local marked = setmetatable({}, {__mode = "k"})
 
 local function is_parameter(tensor)
-  return tensor.requires_grad or frozen[tensor] or false
+  return tensor.requires_grad or marked[tensor] or false
 end
 
 --
@@ -275,14 +275,15 @@ function Module:zero_grad()
   for _, p in ipairs(self:parameters()) do p.grad = nil end
 end
 
---- Turns the training of all parameters on or off, to freeze a part of a network.
+--- Turns the training of all parameters on or off, to freeze a part of a network. They stay
+-- parameters, and optimisers leave frozen ones alone.
 -- @param[opt=true] on boolean
 -- @return the module
 function Module:requires_grad_(on)
   if on == nil then on = true end
   for _, p in ipairs(self:parameters()) do
     p:requires_grad_(on)
-    frozen[p] = not on or nil
+    marked[p] = true
   end
   return self
 end
@@ -485,7 +486,8 @@ function module.module(fields)
   return setmetatable(fields, Module)
 end
 
---- Marks a tensor as a parameter, to be trained.
+--- Marks a tensor as a parameter, to be trained. It stays one when `requires_grad_(false)` freezes
+-- it.
 -- @param tensor real
 -- @return the same tensor
 function module.parameter(tensor)
@@ -493,6 +495,7 @@ function module.parameter(tensor)
     complain("parameter: real tensor expected, got %s",
       is_tensor(tensor) and tensor:dtype() or type(tensor))
   end
+  marked[tensor] = true
   return tensor:requires_grad_(true)
 end
 

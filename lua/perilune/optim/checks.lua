@@ -88,10 +88,10 @@ local function need_parameters(who, params)
   if #params == 0 then complain("%s: the list of parameters is empty", who) end
 end
 
--- What keeps a tensor from being trained: a text, or nil.
+-- What keeps a tensor from ever being trained: a text, or nil. A frozen one may be trained later.
 local function obstacle(p)
-  if not p.requires_grad then
-    return "does not require a gradient; nn.parameter(t) makes it do so"
+  if p:dtype() ~= "real" then
+    return ("is %s, which has no gradient; to('real') makes a copy that can"):format(p:dtype())
   elseif not p.is_leaf then
     return "is the result of an op and would not be trained; nn.parameter(t:detach()) would"
   elseif not p:is_contiguous() then

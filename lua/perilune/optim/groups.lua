@@ -7,7 +7,8 @@ local option = require "perilune.internal.option"
 local groups = {}
 
 --- Splits the parameters of a network into those that weight decay is for and those with
--- one dimension, biases and the factors of norms, that get none. Frozen ones are left out.
+-- one dimension, biases and the factors of norms, that get none. Frozen ones are there too, so that
+-- they are trained when they are no longer frozen.
 --
 --     optim.AdamW(optim.groups(net, {weight_decay = 0.1}), {lr = 1e-3})
 --
@@ -23,7 +24,7 @@ function groups.groups(module, options)
   local others = {params = {}, weight_decay = 0}
   for _, p in ipairs(module:parameters()) do
     local list = (p:dim() > 1 and decayed or others).params
-    if p.requires_grad then list[#list + 1] = p end
+    list[#list + 1] = p
   end
   local list = {}
   if #decayed.params > 0 then list[1] = decayed end

@@ -41,14 +41,15 @@ function meta.__tostring(self)
   return ("%s(%d parameters in %d groups, lr=%g)"):format(self.name, n, #self.groups, self.lr)
 end
 
--- A step of those parameters that have a gradient and are chosen, by number (nil: all of them).
+-- A step of those parameters that are not frozen, have a gradient and are chosen, by number (nil:
+-- all of them).
 local function advance(self, chosen)
   local k = 0
   for _, group in ipairs(self.groups) do
     local params, grads, states = {}, {}, {}
     for _, p in ipairs(group.params) do
       k = k + 1
-      local grad = (not chosen or chosen[k]) and p.grad
+      local grad = (not chosen or chosen[k]) and p.requires_grad and p.grad
       if grad then
         params[#params + 1], grads[#grads + 1], states[#states + 1] = p, grad, self.state[k]
       end
@@ -58,7 +59,8 @@ local function advance(self, chosen)
 end
 
 --- Changes the parameters by one step along their gradients, those of a group in one pass. A
--- parameter without a gradient stays as it is.
+-- parameter without a gradient stays as it is, and so does a frozen one, whose `requires_grad` is
+-- false, until it requires a gradient again.
 function Optimizer:step()
   blaming(advance, self)
 end
