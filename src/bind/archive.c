@@ -106,32 +106,56 @@ static pl_archive **new_archive(lua_State *L) {
   return a;
 }
 
-static bool push_tensor(lua_State *L, pl_archive *a, int i) {
+typedef struct {
+  bool convert, skip;
+} load_options;
+
+/* Puts tensor i into the table at `tensors`, or why it is left out into the one behind it. */
+static bool load_tensor(lua_State *L, pl_archive *a, int i, load_options o, int tensors) {
+  bool unfit;
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_archive_tensor(a, i));
+  plb_fill(L, box, pl_archive_tensor(a, i, o.convert, &unfit));
   pl_scope_end();
-  return *box != NULL;
+  if (*box) {
+    lua_setfield(L, tensors, pl_archive_name(a, i));
+    return true;
+  }
+  if (!unfit || !o.skip) return false;
+  lua_pushstring(L, pl_error());
+  pl_error_clear();
+  lua_setfield(L, tensors + 1, pl_archive_name(a, i));
+  lua_pop(L, 1);
+  return true;
 }
 
-static int io_load_tensors(lua_State *L) {
-  const char *path = plb_path(L, 1);
-  pl_archive **a = new_archive(L);
-  *a = pl_archive_open(path);
-  if (!*a) return plb_nil(L);
-  const int n = pl_archive_count(*a);
-  lua_createtable(L, 0, n);
-  for (int i = 0; i < n; i++) {
-    if (!push_tensor(L, *a, i)) return plb_nil(L);
-    lua_setfield(L, -2, pl_archive_name(*a, i));
-  }
+static void push_texts(lua_State *L, const pl_archive *a) {
   lua_newtable(L);
-  for (int i = 0; pl_archive_text(*a, i).name; i++) {
-    const pl_named_text text = pl_archive_text(*a, i);
+  for (int i = 0; pl_archive_text(a, i).name; i++) {
+    const pl_named_text text = pl_archive_text(a, i);
     lua_pushstring(L, text.text);
     lua_setfield(L, -2, text.name);
   }
-  return 2;
+}
+
+static int io_load_tensors(lua_State *L) {
+  static const char *const known[] = {"convert", "skip", NULL};
+  const char *path = plb_path(L, 1);
+  lua_settop(L, 2);
+  plb_check_options(L, 2, "load_tensors", known);
+  const load_options o = {plb_bool_option(L, 2, "convert", false),
+                          plb_bool_option(L, 2, "skip", false)};
+  pl_archive **a = new_archive(L);
+  *a = pl_archive_open(path);
+  if (!*a) return plb_nil(L);
+  const int n = pl_archive_count(*a), tensors = lua_gettop(L) + 1;
+  lua_createtable(L, 0, n);
+  lua_newtable(L);
+  for (int i = 0; i < n; i++)
+    if (!load_tensor(L, *a, i, o, tensors)) return plb_nil(L);
+  push_texts(L, *a);
+  lua_insert(L, -2);
+  return 3;
 }
 
 static const plb_function functions[] = {
@@ -139,8 +163,9 @@ static const plb_function functions[] = {
      "(path, tensors, texts?)\nWrites a safetensors archive of named tensors, and of texts for its "
      "metadata; true, or nil and a message. perilune.save does it for any plain table."},
     {"load_tensors", io_load_tensors,
-     "(path)\nThe named tensors of a safetensors archive and the table of its texts, or nil and a "
-     "message."},
+     "(path, options?)\nThe named tensors of a safetensors archive, the table of its texts, and "
+     "the "
+     "table of what was left out, or nil and a message. The options are those of perilune.load."},
     {NULL, NULL, NULL}};
 
 void plb_open_archive(lua_State *L) { plb_add(L, "Files", functions, NULL); }

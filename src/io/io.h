@@ -75,7 +75,8 @@ int64_t pl_utf8_check(const char *text);
 
 /*
 ** Archives (safetensors.c): named tensors and named texts in one safetensors file.
-** Real tensors are F32 or F64 in the file; on reading both become this build's real.
+** Real tensors are F32 or F64 in the file. Files of others may have more dtypes: stored.h says
+** what becomes of them.
 */
 
 typedef struct {
@@ -99,7 +100,9 @@ void pl_archive_close(pl_archive *a);
 int pl_archive_count(const pl_archive *a);
 /* Names come sorted and live as long as the archive is open. */
 const char *pl_archive_name(const pl_archive *a, int i);
-pl_tensor *pl_archive_tensor(pl_archive *a, int i);
+/* *unfit says of a failure that the tensor's dtype, or a value in it, has no place here; with
+   `convert` integers beyond int32 are read as real, and doubles beyond float as infinity. */
+pl_tensor *pl_archive_tensor(pl_archive *a, int i, bool convert, bool *unfit);
 /* The i-th text, or a NULL name past the end. */
 pl_named_text pl_archive_text(const pl_archive *a, int i);
 

@@ -8,7 +8,7 @@
 */
 #include "io.h"
 
-#include "../base/base.h"
+#include "stored.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -17,28 +17,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data are little-endian");
 
-enum { MAX_HEADER = 100000000, CHUNK = 4096 };
+enum { MAX_HEADER = 100000000, CHUNK = 4096, PIECE = 1 << 20 };
 #define METADATA "__metadata__"
-
-typedef struct {
-  char name[4];
-  pl_dtype dtype;
-  int width;
-} stored_dtype;
-
-static const stored_dtype dtypes[] = {
-    {"F32", PL_REAL, 4}, {"F64", PL_REAL, 8}, {"I32", PL_INT32, 4}, {"U8", PL_UINT8, 1}};
-enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
-
-static int dtype_width(pl_dtype dtype) {
-  return dtype == PL_REAL ? (int)sizeof(pl_real) : dtype == PL_INT32 ? 4 : 1;
-}
-
-static const char *dtype_name(pl_dtype dtype) {
-  for (int i = 0; i < N_DTYPES; i++)
-    if (dtypes[i].dtype == dtype && dtypes[i].width == dtype_width(dtype)) return dtypes[i].name;
-  return NULL;
-}
 
 /*
 ** Writing
@@ -101,11 +81,11 @@ static bool describe_tensor(cJSON *header, const pl_named_tensor *t, double *off
   const pl_ints size = pl_size(t->tensor);
   const pl_dtype dtype = pl_dtype_of(t->tensor);
   cJSON *entry = cJSON_AddObjectToObject(header, t->name);
-  if (!entry || !cJSON_AddStringToObject(entry, "dtype", dtype_name(dtype))) return false;
+  if (!entry || !cJSON_AddStringToObject(entry, "dtype", pl_stored_name(dtype))) return false;
   cJSON *shape = cJSON_AddArrayToObject(entry, "shape");
   for (int d = 0; d < size.n; d++)
     if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size.v[d]))) return false;
-  const double end = *offset + (double)(pl_numel(t->tensor) * dtype_width(dtype));
+  const double end = *offset + (double)pl_numel(t->tensor) * (double)pl_dtype_bytes(dtype);
   cJSON *offsets = cJSON_CreateDoubleArray((const double[]){*offset, end}, 2);
   *offset = end;
   return shape && cJSON_AddItemToObject(entry, "data_offsets", offsets);
@@ -132,7 +112,7 @@ static bool write_header(pl_newfile *f, const char *header) {
 }
 
 static bool write_tensor(pl_newfile *f, pl_tensor *t) {
-  const size_t bytes = (size_t)(pl_numel(t) * dtype_width(pl_dtype_of(t)));
+  const size_t bytes = (size_t)pl_numel(t) * pl_dtype_bytes(pl_dtype_of(t));
   t = pl_contiguous(t);
   return t && pl_newfile_write(f, pl_data(t), bytes);
 }
@@ -169,8 +149,8 @@ bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, in
 */
 
 typedef struct {
-  const char *name; /* in the parsed header */
-  const stored_dtype *type;
+  const char *name, *dtype;    /* in the parsed header */
+  const pl_stored_dtype *type; /* NULL: one that cannot be read */
   pl_ints size;
   int64_t begin, end;
 } entry;
@@ -207,14 +187,10 @@ static bool whole_number(const cJSON *item, int64_t *value) {
 }
 
 static bool read_type(const pl_archive *a, entry *e, const cJSON *item) {
-  const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "dtype"));
-  for (int i = 0; text && i < N_DTYPES; i++)
-    if (strcmp(dtypes[i].name, text) == 0) {
-      e->type = &dtypes[i];
-      return true;
-    }
-  return pl_fail("%s: tensor '%s' has dtype %s; F32, F64, I32 or U8 expected", a->path, e->name,
-                 text ? text : "missing");
+  e->dtype = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "dtype"));
+  if (!e->dtype) return pl_fail("%s: tensor '%s' has no dtype", a->path, e->name);
+  e->type = pl_stored_find(e->dtype);
+  return true;
 }
 
 static bool read_shape(const pl_archive *a, entry *e, const cJSON *item) {
@@ -237,6 +213,7 @@ static bool read_offsets(const pl_archive *a, entry *e, const cJSON *item) {
       e->end > a->length)
     return pl_fail("%s: tensor '%s' has no data_offsets within the %lld bytes of data", a->path,
                    e->name, (long long)a->length);
+  if (!e->type) return true;
   int64_t bytes = e->type->width;
   bool overflow = false;
   for (int d = 0; d < e->size.n; d++)
@@ -310,13 +287,34 @@ static bool parse_header(pl_archive *a, const char *text, size_t n) {
   return read_entries(a) && check_entries(a);
 }
 
+/* What a file of another kind begins with. */
+static const struct {
+  const char *magic, *what;
+} others[] = {
+    {"\x93NUMPY", "a NumPy array"},
+    {"PK\3\4", "a zip archive, as torch.save and numpy.savez write it"},
+    {"\x80\2", "a Python pickle"},
+    {"\x89HDF", "an HDF5 file"},
+    {"\x89PNG", "a PNG image"},
+    {"GGUF", "a GGUF file"},
+    {"\x1f\x8b", "a gzip file"},
+    {"{", "JSON text"},
+};
+
+/* The first 8 bytes are no length of a header: they may say what the file is. */
+static bool refuse_other(const pl_archive *a, uint64_t n, int64_t file_length) {
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (memcmp(&n, others[i].magic, strlen(others[i].magic)) == 0)
+      return pl_fail("%s: not a safetensors file, but %s", a->path, others[i].what);
+  return pl_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
+                 a->path, (unsigned long long)n, (long long)file_length);
+}
+
 static bool read_header(pl_archive *a, int64_t file_length) {
   uint64_t n = 0;
   if (fread(&n, 8, 1, a->file) != 1)
     return pl_fail("%s: not a safetensors file (shorter than 8 bytes)", a->path);
-  if (n > MAX_HEADER || (int64_t)n > file_length - 8)
-    return pl_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
-                   a->path, (unsigned long long)n, (long long)file_length);
+  if (n > MAX_HEADER || (int64_t)n > file_length - 8) return refuse_other(a, n, file_length);
   char *text = malloc(n + 1);
   if (!text) return pl_fail("%s: not enough memory for its header", a->path);
   a->data = 8 + (int64_t)n;
@@ -365,31 +363,87 @@ pl_named_text pl_archive_text(const pl_archive *a, int i) {
   return i < a->n_texts ? a->texts[i] : (pl_named_text){NULL, NULL};
 }
 
-/* Reads reals of the other width: float where pl_real is double, or the reverse. */
-static bool read_converted(FILE *f, pl_real *out, int64_t n, int width) {
-  union {
-    float f[CHUNK];
-    double d[CHUNK];
-  } in;
-  while (n > 0) {
-    const size_t k = n < CHUNK ? (size_t)n : CHUNK;
-    if (fread(&in, (size_t)width, k, f) != k) return false;
-    for (size_t i = 0; i < k; i++) out[i] = (pl_real)(width == 4 ? (double)in.f[i] : in.d[i]);
-    out += k;
-    n -= (int64_t)k;
+/* Reads what lies in the file as it does in memory. */
+static bool read_plain(const pl_archive *a, pl_tensor *t) {
+  char *out = pl_data(t);
+  size_t bytes = (size_t)pl_numel(t) * pl_dtype_bytes(pl_dtype_of(t));
+  while (bytes > 0 && pl_check_interrupt()) {
+    const size_t n = bytes < PIECE ? bytes : PIECE;
+    if (fread(out, 1, n, a->file) != n) break;
+    out += n;
+    bytes -= n;
+  }
+  return bytes == 0;
+}
+
+/* A value that does not fit: its place in row-major order, from 0, and what it is. */
+typedef struct {
+  int64_t at; /* -1: there is none */
+  char text[32];
+} misfit;
+
+static bool read_unpacked(const pl_archive *a, const entry *e, pl_unpack *unpack, pl_tensor *t,
+                          misfit *bad) {
+  uint64_t in[CHUNK];
+  char *out = pl_data(t);
+  const int64_t all = pl_numel(t);
+  for (int64_t done = 0; done < all; done += CHUNK) {
+    const int64_t n = PL_MIN(CHUNK, all - done);
+    if (!pl_check_interrupt() || fread(in, (size_t)e->type->width, (size_t)n, a->file) != (size_t)n)
+      return false;
+    const int64_t good = unpack(in, out, n);
+    if (good < n) {
+      bad->at = done + good;
+      pl_stored_print(e->type, (char *)in + good * e->type->width, bad->text, sizeof bad->text);
+      return false;
+    }
+    out += (size_t)n * pl_dtype_bytes(pl_dtype_of(t));
   }
   return true;
 }
 
-pl_tensor *pl_archive_tensor(pl_archive *a, int i) {
-  const entry *e = &a->entries[i];
-  pl_tensor *t = pl_empty(e->type->dtype, e->size);
+/* NULL without a message if it was a value, which is in *bad then. */
+static pl_tensor *read_as(const pl_archive *a, const entry *e, pl_dtype dtype, pl_unpack *unpack,
+                          misfit *bad) {
+  pl_tensor *t = pl_empty(dtype, e->size);
+  bad->at = -1;
   if (!t) return NULL;
-  const size_t bytes = (size_t)(e->end - e->begin);
-  bool ok = fseeko(a->file, a->data + e->begin, SEEK_SET) == 0;
-  if (e->type->width == dtype_width(e->type->dtype))
-    ok = ok && fread(pl_data(t), 1, bytes, a->file) == bytes;
-  else ok = ok && read_converted(a->file, pl_data(t), pl_numel(t), e->type->width);
-  if (!ok) return pl_fail("%s: ended while tensor '%s' was read", a->path, e->name), NULL;
-  return t;
+  const bool ok = fseeko(a->file, a->data + e->begin, SEEK_SET) == 0 &&
+                  (unpack ? read_unpacked(a, e, unpack, t, bad) : read_plain(a, t));
+  if (!ok && bad->at < 0) pl_fail("%s: ended while tensor '%s' was read", a->path, e->name);
+  return ok ? t : NULL;
+}
+
+/* "2,1": the indices of an element, from 1. */
+static void print_place(pl_ints size, int64_t at, char *text, size_t n) {
+  int64_t index[PL_MAX_RANK];
+  for (int d = size.n - 1; d >= 0; d--) {
+    index[d] = at % size.v[d] + 1;
+    at /= size.v[d];
+  }
+  text[0] = 0;
+  for (int d = 0; d < size.n; d++) {
+    const size_t used = strlen(text);
+    snprintf(text + used, n - used, "%s%lld", d ? "," : "", (long long)index[d]);
+  }
+}
+
+pl_tensor *pl_archive_tensor(pl_archive *a, int i, bool convert, bool *unfit) {
+  const entry *e = &a->entries[i];
+  *unfit = !e->type;
+  if (!e->type)
+    return pl_fail("%s: tensor '%s' is of dtype %s, which cannot be read; 'skip' leaves it out",
+                   a->path, e->name, e->dtype),
+           NULL;
+  misfit bad;
+  pl_tensor *t = read_as(a, e, e->type->dtype, e->type->unpack, &bad);
+  if (bad.at >= 0 && convert && e->type->convert)
+    t = read_as(a, e, PL_REAL, e->type->convert, &bad);
+  if (bad.at < 0) return t;
+  char place[21 * PL_MAX_RANK];
+  print_place(e->size, bad.at, place, sizeof place);
+  *unfit = true;
+  return pl_fail("%s: tensor '%s' has the %s value %s at [%s], %s", a->path, e->name, e->dtype,
+                 bad.text, place, e->type->problem),
+         NULL;
 }

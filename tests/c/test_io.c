@@ -479,11 +479,21 @@ static void test_png_round_trips(void **state) {
 ** Archives
 */
 
+/* Tensor i, which has to be there. */
+static pl_tensor *nth(pl_archive *a, int i) {
+  bool unfit;
+  pl_tensor *t = pl_archive_tensor(a, i, false, &unfit);
+  if (!t) fail_msg("tensor %d: %s", i, pl_error());
+  assert_false(unfit);
+  return t;
+}
+
 static pl_tensor *read_archive(const char *file) {
+  bool unfit;
   pl_archive *a = pl_archive_open(file);
   pl_tensor *t = a ? pl_empty(PL_REAL, pl_list(1)) : NULL;
   for (int i = 0; t && i < pl_archive_count(a); i++)
-    if (!pl_archive_tensor(a, i)) t = NULL;
+    if (!pl_archive_tensor(a, i, false, &unfit)) t = NULL;
   for (int i = 0; a && pl_archive_text(a, i).name; i++) assert_non_null(pl_archive_text(a, i).text);
   pl_archive_close(a);
   return t;
@@ -502,10 +512,10 @@ static void test_archives(void **state) {
   assert_int_equal(pl_archive_count(a), 4);
   assert_string_equal(pl_archive_name(a, 0), "a \"name\"\n");
   assert_string_equal(pl_archive_name(a, 3), "w");
-  pl_tensor *w = pl_archive_tensor(a, 3);
+  pl_tensor *w = nth(a, 3);
   assert_true(pl_size(w).v[0] == 3 && pl_at(w, 1) == 4 && pl_at(w, 5) == 6);
-  assert_true(pl_at(pl_archive_tensor(a, 1), 1) == 9 && pl_at(pl_archive_tensor(a, 0), 0) == 200);
-  assert_int_equal(pl_numel(pl_archive_tensor(a, 2)), 0);
+  assert_true(pl_at(nth(a, 1), 1) == 9 && pl_at(nth(a, 0), 0) == 200);
+  assert_int_equal(pl_numel(nth(a, 2)), 0);
   assert_string_equal(pl_archive_text(a, 0).name, "note");
   assert_string_equal(pl_archive_text(a, 1).text, "last");
   assert_null(pl_archive_text(a, 2).name);
@@ -542,6 +552,154 @@ static void test_spoilt_archives(void **state) {
   /* the data are free, and so are letters of names and the spaces behind the header */
   assert_true(accepted >= (int)data * 8 && accepted < (int)(data + header / 3) * 8);
   scramble(&b, read_archive);
+}
+
+/*
+** Archives of others
+*/
+
+/* An archive with one tensor "t" of `size`: JSON as in the file, of n bytes. */
+static bytes foreign(const char *dtype, const char *size, const void *data, size_t n) {
+  bytes b = {0};
+  char header[200];
+  const uint64_t length = (uint64_t)snprintf(
+      header, sizeof header, "{\"t\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%zu]}}",
+      dtype, size, n);
+  add(&b, &length, 8);
+  add(&b, header, length);
+  add(&b, data, n);
+  return b;
+}
+
+/* What becomes of the four values of a dtype. */
+static void check_dtype(const char *dtype, int width, const void *data, pl_dtype want,
+                        const double *values) {
+  bytes b = foreign(dtype, "[2,2]", data, (size_t)width * 4);
+  put(&b);
+  pl_archive *a = pl_archive_open(path);
+  assert_non_null(a);
+  pl_tensor *t = nth(a, 0);
+  assert_int_equal(pl_dtype_of(t), want);
+  for (int i = 0; i < 4; i++)
+    if (pl_at(t, i) != values[i] && !(isnan(values[i]) && isnan(pl_at(t, i))))
+      fail_msg("%s, value %d is %g, not %g", dtype, i, pl_at(t, i), values[i]);
+  pl_archive_close(a);
+}
+
+#define CHECK_DTYPE(name, c_type, want, v1, v2, v3, v4)                     \
+  check_dtype(name, sizeof(c_type), (const c_type[]){v1, v2, v3, v4}, want, \
+              (const double[]){v1, v2, v3, v4})
+
+static void test_archives_of_all_dtypes(void **state) {
+  (void)state;
+  CHECK_DTYPE("F32", float, PL_REAL, 1.5, -INFINITY, 0, 16777216);
+  CHECK_DTYPE("F64", double, PL_REAL, 1.5, -INFINITY, NAN, -0.25);
+  CHECK_DTYPE("I8", int8_t, PL_INT32, -128, 127, 0, -1);
+  CHECK_DTYPE("I16", int16_t, PL_INT32, -32768, 32767, 0, -1);
+  CHECK_DTYPE("I32", int32_t, PL_INT32, INT32_MIN, INT32_MAX, 0, -1);
+  CHECK_DTYPE("I64", int64_t, PL_INT32, INT32_MIN, INT32_MAX, 0, -1);
+  CHECK_DTYPE("U8", uint8_t, PL_UINT8, 0, 255, 1, 128);
+  CHECK_DTYPE("U16", uint16_t, PL_INT32, 0, 65535, 1, 32768);
+  CHECK_DTYPE("U32", uint32_t, PL_INT32, 0, INT32_MAX, 1, 65536);
+  CHECK_DTYPE("U64", uint64_t, PL_INT32, 0, INT32_MAX, 1, 65536);
+  CHECK_DTYPE("BOOL", uint8_t, PL_UINT8, 0, 1, 1, 0);
+  const uint16_t halves[] = {0x3c00, 0xc000, 0x7bff, 0x0001},
+                 others[] = {0x83ff, 0x0400, 0xfc00, 0x7e00};
+  check_dtype("F16", 2, halves, PL_REAL, (const double[]){1, -2, 65504, 0x1p-24});
+  check_dtype("F16", 2, others, PL_REAL,
+              (const double[]){-1023 * 0x1p-24, 0x1p-14, -INFINITY, NAN});
+  const uint16_t brains[] = {0x3f80, 0x4040, 0xff80, 0x7fc0};
+  check_dtype("BF16", 2, brains, PL_REAL, (const double[]){1, 3, -INFINITY, NAN});
+}
+
+/* Many values go through the buffer in pieces. */
+static void test_long_tensors_of_others(void **state) {
+  (void)state;
+  static uint16_t values[20000];
+  for (int i = 0; i < 20000; i++) values[i] = (uint16_t)(i * 3);
+  bytes *b = malloc(sizeof *b);
+  assert_non_null(b);
+  *b = foreign("U16", "[20000]", values, sizeof values);
+  put(b);
+  free(b);
+  pl_archive *a = pl_archive_open(path);
+  pl_tensor *t = nth(a, 0);
+  for (int i = 0; i < 20000; i++) assert_true(pl_at(t, i) == (i * 3) % 65536);
+  pl_archive_close(a);
+}
+
+/* The first tensor, or the message, which is `want`; it says whether the values were at fault. */
+static pl_tensor *first(bool convert, const char *want) {
+  bool unfit = false;
+  pl_archive *a = pl_archive_open(path);
+  pl_tensor *t = a ? pl_archive_tensor(a, 0, convert, &unfit) : NULL;
+  pl_archive_close(a);
+  if (want) {
+    assert_null(t);
+    assert_true(unfit);
+    check_refused(want);
+  } else assert_non_null(t);
+  return t;
+}
+
+static void test_values_beyond(void **state) {
+  (void)state;
+  bytes b = foreign("I64", "[2,1,2]", (const int64_t[]){1, 2, 3, -2147483649}, 32);
+  put(&b);
+  first(false, "tensor 't' has the I64 value -2147483649 at [2,1,2], beyond int32; 'convert'");
+  assert_true(pl_at(first(true, NULL), 3) == (double)(pl_real)-2147483649.0);
+  b = foreign("U64", "[1]", (const uint64_t[]){UINT64_MAX}, 8);
+  put(&b);
+  first(false, "the U64 value 18446744073709551615 at [1], beyond int32");
+  assert_true(pl_at(first(true, NULL), 0) == 0x1p64);
+  b = foreign("U32", "[]", (const uint32_t[]){1u << 31}, 4);
+  put(&b);
+  first(false, "the U32 value 2147483648 at [], beyond int32");
+  assert_int_equal(pl_dtype_of(first(true, NULL)), PL_REAL);
+  b = foreign("BOOL", "[3]", "\1\0\7", 3);
+  put(&b);
+  first(false, "the BOOL value 7 at [3], neither 0 nor 1");
+  first(true, "the BOOL value 7 at [3], neither 0 nor 1");
+  b = foreign("F8_E4M3", "[3]", "abc", 3);
+  put(&b);
+  first(true, "tensor 't' is of dtype F8_E4M3, which cannot be read; 'skip' leaves it out");
+  if (sizeof(pl_real) == 8) return;
+  b = foreign("F64", "[2]", (const double[]){1, -1e300}, 16);
+  put(&b);
+  first(false, "the F64 value -1e+300 at [2], beyond float");
+  assert_true(pl_at(first(true, NULL), 1) == -INFINITY);
+}
+
+static void test_spoilt_archives_of_others(void **state) {
+  (void)state;
+  static bytes b;
+  const char *const names[] = {"F32", "F64", "F16", "BF16", "I64", "I32",  "I16",
+                               "I8",  "U64", "U32", "U16",  "U8",  "BOOL", "F8_E5M2"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const int bits = atoi(names[i] + strcspn(names[i], "0123456789"));
+    const size_t n = (size_t)(bits ? bits / 8 : 1) * 3;
+    b = foreign(names[i], "[3]", (const unsigned char[24]){0}, n);
+    cut_off(&b, read_archive);
+    add_bytes(&b, read_archive);
+    const int accepted = flip_bits(&b, read_archive);
+    assert_true(accepted < (int)(n + (b.n - n) / 3) * 8);
+    scramble(&b, read_archive);
+  }
+}
+
+static void test_files_of_other_kinds(void **state) {
+  (void)state;
+  const char *const cases[][2] = {
+      {"\x93NUMPY\1\0v\0{'descr'", "not a safetensors file, but a NumPy array"},
+      {"PK\3\4\24\1\1\1\1\1", "but a zip archive, as torch.save and numpy.savez write it"},
+      {"\x80\2}q\1(X\6", "but a Python pickle"},
+      {"{\"metadata\": {}}", "but JSON text"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    put_file((const unsigned char *)cases[i][0], strlen(cases[i][0]) + 1);
+    assert_null(pl_archive_open(path));
+    check_refused(cases[i][1]);
+  }
 }
 
 /*
@@ -749,6 +907,11 @@ int main(void) {
       TEST(archives),
       TEST(archives_refused),
       TEST(spoilt_archives),
+      TEST(archives_of_all_dtypes),
+      TEST(long_tensors_of_others),
+      TEST(values_beyond),
+      TEST(spoilt_archives_of_others),
+      TEST(files_of_other_kinds),
       TEST(write_and_append),
       TEST(mode_of_new_files),
       TEST(read_limit),

@@ -263,7 +263,8 @@ end
 function T.test_lying_headers()
   local function entry(...) return '{"a":' .. inner(...) .. "}" end
   for _, case in ipairs {
-    {entry("F16", "[2]", 0, 4), "tensor 'a' has dtype F16; F32, F64, I32 or U8 expected"},
+    {entry("F8_E4M3", "[4]", 0, 4),
+     "tensor 'a' is of dtype F8_E4M3, which cannot be read; 'skip' leaves it out"},
     {entry("F32", "[3]", 0, 4),
      "tensor 'a' does not have as many bytes as its dtype and shape need"},
     {entry("F32", "[1]", 0, 8), "no data_offsets within the 4 bytes of data"},
@@ -277,7 +278,7 @@ function T.test_lying_headers()
     {entry("U8", "[9007199254740992,9007199254740992]", 0, 4), "does not have as many bytes"},
     {entry("U8", "[2]", 2, 4), "the data of tensor 'a' begin at byte 2; 0 expected"},
     {entry("U8", "[2]", 0, 2), "has 4 bytes of data; its header describes 2"},
-    {'{"a":5}', "tensor 'a' has dtype missing"},
+    {'{"a":5}', "tensor 'a' has no dtype"},
     {'{"__metadata__":5}', "__metadata__ is no object"},
     {'{"__metadata__":{"x":5}}', "'x' in __metadata__ is no text"},
     {'{"__metadata__":{},"__metadata__":{}}', "two __metadata__ in the header"},
@@ -301,6 +302,50 @@ function T.test_doubles_and_floats()
   local t = assert(pl.load(path))
   lu.assertAlmostEquals(t.d[1], 0.1, 1e-7)
   eq({t.d[2], t.f[1]}, {-3, 0.5})
+end
+
+--- As PyTorch writes a network with batch norm, half precision and a mask, and one dtype of its own.
+function T.test_a_file_of_many_dtypes()
+  local parts, entries, at = {}, {}, 0
+  local function add(name, dtype, shape, bytes)
+    parts[#parts + 1] = bytes
+    entries[#entries + 1] = ('"%s":%s'):format(name, inner(dtype, shape, at, at + #bytes))
+    at = at + #bytes
+  end
+  add("w", "F32", "[1]", ("<f"):pack(1.5))
+  add("num_batches_tracked", "I64", "[]", ("<i8"):pack(7))
+  add("h", "F16", "[2]", "\x00\x3c\x00\xc0")
+  add("b", "BF16", "[2]", "\x80\x3f\x40\x40")
+  add("mask", "BOOL", "[2]", "\1\0")
+  local function write()
+    write_archive("{" .. table.concat(entries, ",") .. "}", table.concat(parts))
+  end
+  write()
+  local t = assert(pl.load(path))
+  eq({t.w[1], t.num_batches_tracked:item(), t.h:totable(), t.b:totable(), t.mask:totable()},
+     {1.5, 7, {1, -2}, {1, 3}, {1, 0}})
+  eq({t.num_batches_tracked:dtype(), t.mask:dtype()}, {"int32", "uint8"})
+  add("ids", "I64", "[2,2]", ("<i8i8i8i8"):pack(1, 2, 3000000000, 4))
+  add("tiny", "F8_E5M2", "[3]", "abc")
+  write()
+  expect_nil(path .. ": tensor 'ids' has the I64 value 3000000000 at [2,1], beyond int32; "
+    .. "'convert' makes the tensor real, 'skip' leaves it out", pl.load(path))
+  expect_nil(path .. ": tensor 'tiny' is of dtype F8_E5M2", pl.load(path, {convert = true}))
+  local left_out
+  t, left_out = pl.load(path, {skip = true})
+  eq({t.ids, t.tiny, t.w[1]}, {nil, nil, 1.5})
+  lu.assertStrContains(left_out.ids, "beyond int32")
+  lu.assertStrContains(left_out.tiny, "F8_E5M2, which cannot be read")
+  t, left_out = pl.load(path, {skip = true, convert = true})
+  eq({t.ids:dtype(), t.ids:totable()}, {"real", {{1, 2}, {3000000000, 4}}})
+  eq(left_out.ids, nil)
+  lu.assertNotNil(left_out.tiny)
+  write_archive("{}")
+  eq({pl.load(path, {skip = true})}, {{}, {}})
+  eq(select("#", pl.load(path)), 2)
+  fails("load: unknown option 'skipp'; known: convert, skip", pl.load, path, {skipp = true})
+  write_bytes(path, "\x93NUMPY\1\0v\0")
+  expect_nil(path .. ": not a safetensors file, but a NumPy array", pl.load(path))
 end
 
 function T.test_damaged_structures()

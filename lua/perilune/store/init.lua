@@ -7,6 +7,7 @@
 local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
+local option = require "perilune.internal.option"
 
 local store = {}
 
@@ -115,19 +116,31 @@ function store.save(path, value)
 end
 
 --- Loads what `save` wrote, or any safetensors file as a table of named tensors.
+--
+-- F32, F64, F16 and BF16 become real, of which a build with float has seven digits; I32, I16, I8
+-- and U16 become int32, and so do I64, U64 and U32 where all values fit; U8 and BOOL become uint8.
+-- A tensor of another dtype, or with a value that does not fit, is an error that names it.
+--
+--     local state, left_out = assert(pl.load("model.safetensors", {convert = true, skip = true}))
+--     for name, why in pairs(left_out) do print(name, why) end
 -- @param path file name
+-- @param[opt] options `convert` (false): a tensor with integers beyond int32 becomes real, rounded,
+--   and numbers beyond float become infinite; `skip` (false): leave out tensors that cannot be read
 -- @return the table, or nil and a message
-function store.load(path)
+-- @return with `skip`, a table of messages by the names of the tensors that were left out
+function store.load(path, options)
   check.path("load", path)
-  local tensors, meta = core.load_tensors(path)
+  local o = option.read("load", options, {convert = false, skip = false})
+  local tensors, meta, left_out = core.load_tensors(path, o)
   if not tensors then return nil, meta end
-  if not meta or not meta[KEY] then return tensors end
+  if not o.skip then left_out = nil end
+  if not meta[KEY] then return tensors, left_out end
   local packed, message = core.json_decode(meta[KEY])
   if packed == nil then return nil, ("%s: %s"):format(path, message) end
   local ok, value = pcall(unpack_value, packed, tensors)
   if ok and type(value) ~= "table" then ok, value = false, "does not hold a table" end
   if not ok then return nil, ("%s: %s"):format(path, value) end
-  return value
+  return value, left_out
 end
 
 return store
