@@ -50,7 +50,7 @@ end
 
 function T.test_what_functions_of_c_say()
   lu.assertStrMatches(
-    message_of("local data = ...\nlocal a = data.subset({images = 1, labels = 1}, {})", pl.data),
+    message_of("local data, x = ...\nlocal a = data.subset({x}, {9})", pl.data, pl.ones(1)),
     "script:2: index_select: .*")
   lu.assertStrMatches(message_of("local i, x = ...\ni.normal_(x, 'a')", pl.nn.init, pl.ones(1)),
                       "script:2: bad argument #2 .*")

@@ -273,7 +273,7 @@ end
 
 function T.test_transform_that_gives_nothing()
   local next_batch = data.batches(numbered(3), {transform = function(x) x:mul_(2) end})
-  lu.assertErrorMsgContains("batches: transform gave nothing; images and labels expected", next_batch)
+  lu.assertErrorMsgContains("batches: transform gave nothing; a batch expected", next_batch)
 end
 
 function T.test_flips()
@@ -386,21 +386,21 @@ function T.test_cycle_goes_on_where_it_was()
 end
 
 function T.test_cycle_refuses()
-  fails("cycle: set with images and labels expected, got nil", data.cycle, nil)
-  fails("cycle: batch_size is 11, but the set has 10 images", data.cycle, numbered(10),
+  fails("cycle: set of tensors expected, got nil", data.cycle, nil)
+  fails("cycle: batch_size is 11, but the set has 10 rows", data.cycle, numbered(10),
         {batch_size = 11})
   fails("cycle: unknown option 'drop_last'", data.cycle, numbered(10), {drop_last = true})
   local cycle = data.cycle(numbered(10), CYCLE)
   cycle:next()
-  fails("load_state_dict: the state is one of 10 images, the set has 4",
+  fails("load_state_dict: the state is one of 10 rows, the set has 4",
         data.cycle(numbered(4), CYCLE).load_state_dict, data.cycle(numbered(4), CYCLE),
         cycle:state_dict())
 end
 
 function T.test_refused()
   local set = numbered(4)
-  fails("batches: set with images and labels expected, got nil", data.batches)
-  fails("batches: set with images and labels expected, got a table without them", data.batches, {})
+  fails("batches: set of tensors expected, got nil", data.batches)
+  fails("batches: set of tensors expected, got a table without any", data.batches, {})
   fails("batches: unknown option 'batchsize'; known: batch_size,", data.batches, set,
         {batchsize = 3})
   fails("batches: batch_size: positive integer expected, got 0", data.batches, set,
@@ -411,8 +411,176 @@ function T.test_refused()
   fails("image_batch: option mean is a string; number expected", data.batches(set, {mean = "a"}))
   fails("batches: order: int32 tensor [n] expected, got real[2]", data.batches, set,
         {order = pl.ones(2)})
-  fails("images are real[2,2,2]; uint8 [n,h,w] or [n,h,w,c] expected",
-        data.batches {images = pl.ones(2, 2, 2), labels = pl.ones({2}, "int32")})
+  fails("images are uint8[2,2]; uint8 [n,h,w] or [n,h,w,c] expected",
+        data.batches {images = pl.ones({2, 2}, "uint8"), labels = pl.ones({2}, "int32")})
+  fails("batches: seed: integer expected, got 1.5", data.batches, set, {seed = 1.5})
+  fails("batches: seed says how to shuffle, which shuffle = false does not", data.batches, set,
+        {seed = 1, shuffle = false})
+end
+
+--
+-- Sets of any tensors
+--
+
+-- Features that say their row, targets, and labels of three classes.
+local function columns(n)
+  local x, labels = pl.arange(1, n):reshape(n, 1):expand(n, 2):contiguous(), {}
+  for i = 1, n do labels[i] = i % 3 + 1 end
+  return x, pl.arange(1, n) * 10, pl.tensor(labels, "int32")
+end
+
+function T.test_sets_by_position()
+  local x, y, labels = columns(10)
+  local sizes, rows = {}, {}
+  for a, b, c, more in data.batches({x, y, labels, name = "rows"}, {batch_size = 4}) do
+    sizes[#sizes + 1] = #a
+    eq({a:size(2), b:dim(), c:dtype(), more}, {2, 1, "int32", nil})
+    for i = 1, #a do
+      rows[#rows + 1] = math.tointeger(a[{i, 2}])
+      eq({b[i], c[i]}, {a[{i, 1}] * 10, rows[#rows] % 3 + 1})
+    end
+  end
+  eq({sizes, sorted(rows)}, {{4, 4, 2}, counting(10)})
+  for only in data.batches({pl.ones({3, 2}, "uint8")}, {batch_size = 2, drop_last = true}) do
+    eq({only:dtype(), only:size()}, {"uint8", {2, 2}})
+  end
+end
+
+function T.test_sets_by_name()
+  local x, y = columns(5)
+  local set, seen = {inputs = x, targets = y, classes = {"a"}}, {}
+  for batch, more in data.batches(set, {batch_size = 2, shuffle = false}) do
+    eq(more, nil)
+    eq((batch.inputs[{{}, 1}] * 10):totable(), batch.targets:totable())
+    eq(batch.classes, nil)
+    seen[#seen + 1] = #batch.targets
+  end
+  eq(seen, {2, 2, 1})
+  for sum in data.batches(set, {batch_size = 5, transform = function(b) return b.targets:sum() end}) do
+    eq(sum:item(), 150)
+  end
+end
+
+-- Their pixels are nobody's business; images and labels with a third tensor are a set by name.
+function T.test_images_that_are_real_and_images_with_more()
+  local images, labels = pl.rand(4, 1, 2, 2), pl.tensor({1, 2, 3, 4}, "int32")
+  for x, y in data.batches({images = images, labels = labels}, {shuffle = false}) do
+    eq({x:totable(), y:totable()}, {images:totable(), labels:totable()})
+  end
+  local set = {images = images, labels = labels, weights = pl.ones(4)}
+  for batch in data.batches(set) do eq(batch.images:size(), {4, 1, 2, 2}) end
+  fails("batches: flip is for sets of uint8 images and their labels; transform may do it to others",
+        data.batches, set, {flip = true})
+  fails("cycle: mean is for sets of uint8 images and their labels", data.cycle, {images}, {mean = 1})
+end
+
+function T.test_an_order_by_seed()
+  local x, y = columns(20)
+  local function order(seed)
+    local list = {}
+    for _, b in data.batches({x, y}, {batch_size = 7, seed = seed}) do
+      table.move(b:totable(), 1, #b, #list + 1, list)
+    end
+    return list
+  end
+  local before = pl.random_state()
+  local first = order(1)
+  eq(order(1), first)
+  lu.assertNotEquals(order(2), first)
+  eq(pl.random_state(), before)
+end
+
+function T.test_cycles_of_any_set()
+  local x, y = columns(7)
+  for _, set in ipairs {{x, y}, {inputs = x, targets = y}} do
+    local cycle = data.cycle(set, {batch_size = 3})
+    for _ = 1, 5 do
+      local a, b = cycle:next()
+      if not set[1] then a, b = a.inputs, a.targets end
+      eq((a[{{}, 1}] * 10):totable(), b:totable())
+    end
+    eq({cycle.pass, cycle.place}, {3, 1})
+  end
+end
+
+function T.test_what_is_no_set()
+  local x = pl.ones(3, 2)
+  for message, set in pairs {
+    ["got a tensor; {x} is a set with x alone"] = x,
+    ["set of tensors expected, got an object"] = pl.nn.Linear(1, 1),
+    ["set of tensors expected, got a table without any"] = {name = "none"},
+    ["entry 2 of the set is a table; tensor expected"] = {x, {1, 2, 3}},
+    ["the set has tensors by position and by name, 'y'; one way expected"] = {x, y = x},
+    ["the set has an entry 3, but none 2"] = {x, [3] = x},
+    ["entry '2' of the set is real[], which has no rows"] = {x, pl.tensor(1)},
+    ["entry 'y' of the set is int32[4], but 'x' is real[3,2]; equal first sizes expected"] =
+      {x = x, y = pl.ones({4}, "int32")},
+  } do
+    for _, name in ipairs {"batches", "cycle", "split", "subset", "folds", "take", "shuffle", "count",
+                           "batch_count"} do
+      fails(name .. ": ", data[name], set, 2)
+      fails(message, data[name], set, 2)
+    end
+  end
+end
+
+function T.test_parts_of_any_set()
+  local x, y = columns(10)
+  local named = {inputs = x, targets = y, name = "ten"}
+  eq({data.count(named), data.count {x}}, {10, 10})
+  eq(data.subset({x, y}, {3, 1})[2]:totable(), {30, 10})
+  local a, b = data.split(named, 0.3)
+  eq({a.targets:totable(), #b.inputs, a.name, b.name}, {{10, 20, 30}, 7, "ten", "ten"})
+  eq(data.take({x, y}, 2)[2]:totable(), {10, 20})
+  eq(#data.take({x, y}, 0)[1], 0)
+  fails("take: 11 of 10 rows", data.take, {x}, 11)
+  local mixed = data.shuffle({x, y}, 3)
+  eq((mixed[1][{{}, 2}] * 10):totable(), mixed[2]:totable())
+  eq(data.shuffle({x, y}, 3)[2]:totable(), mixed[2]:totable())
+  eq(sorted(mixed[2]:totable()), y:totable())
+  lu.assertNotEquals(mixed[2]:totable(), y:totable())
+end
+
+-- How many of each class.
+local function histogram(labels)
+  local counts = {0, 0, 0}
+  for _, label in ipairs(labels:totable()) do counts[label] = counts[label] + 1 end
+  return counts
+end
+
+function T.test_stratified_splits()
+  local labels = {}
+  for i = 1, 100 do labels[i] = i <= 60 and 1 or i <= 90 and 2 or 3 end
+  local set = {x = pl.arange(1, 100), labels = pl.tensor(labels, "int32")}
+  local a, b = data.split(set, 0.5, {stratify = "labels", seed = 1})
+  eq({histogram(a.labels), histogram(b.labels)}, {{30, 15, 5}, {30, 15, 5}})
+  local all = table.move(b.x:totable(), 1, 50, 51, a.x:totable())
+  eq(sorted(all), set.x:totable())
+  lu.assertNotEquals(sorted(a.x:totable()), data.split(set, 0.5, {stratify = "labels"}).x:totable())
+  eq(#data.split({set.x, set.labels}, 7, {stratify = 2})[1], 7)
+  fails("split: stratify: the set has no entry 'label'", data.split, set, 3, {stratify = "label"})
+  fails("split: stratify: 'x' is real[100]; labels, int32 or uint8 [n], expected", data.split, set, 3,
+        {stratify = "x"})
+end
+
+function T.test_folds()
+  local x, y, labels = columns(11)
+  for _, options in ipairs {{}, {seed = 4}, {seed = 4, stratify = 3}} do
+    local seen, sizes = {}, {}
+    for train, test in data.folds({x, y, labels}, 3, options) do
+      eq(#train[1] + #test[1], 11)
+      local both = table.move(test[2]:totable(), 1, #test[2], #train[2] + 1, train[2]:totable())
+      eq(sorted(both), y:totable())
+      sizes[#sizes + 1] = #test[1]
+      table.move(test[2]:totable(), 1, #test[2], #seen + 1, seen)
+      if options.stratify then
+        for _, count in ipairs(histogram(test[3])) do lu.assertTrue(count == 1 or count == 2) end
+      end
+    end
+    eq({sorted(seen), sorted(sizes)}, {y:totable(), {3, 4, 4}})
+  end
+  fails("folds: 12 folds of 11 rows; 2 to 11 expected", data.folds, {x}, 12)
+  fails("folds: unknown option 'shuffle'; known: seed, stratify", data.folds, {x}, 2, {shuffle = true})
 end
 
 --
@@ -435,7 +603,7 @@ function T.test_subset_and_split()
   local all = table.move(b.labels:totable(), 1, 7, 4, a.labels:totable())
   eq(sorted(all), counting(10))
   for _, first in ipairs {0, 10, 11, -1, 2.5, 0.01, "3", true} do
-    fails("split: " .. tostring(first) .. " of 10 images; 1 to 9, or a fraction, expected",
+    fails("split: " .. tostring(first) .. " of 10 rows; 1 to 9, or a fraction, expected",
           data.split, set, first)
   end
   fails("index 11 at position 1 is not within 1 and 10", data.subset, set, {11})

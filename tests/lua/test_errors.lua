@@ -731,12 +731,12 @@ groups.nn = {
 }
 
 groups.data_image_store = {
-  {"data.batches()", "batches: set with images and labels expected, got nil"},
-  {"data.batches {}", "batches: set with images and labels expected, got a table without them"},
+  {"data.batches()", "batches: set of tensors expected, got nil"},
+  {"data.batches {}", "batches: set of tensors expected, got a table without any"},
   {"data.batches(set, 3)", "batches: options: table expected, got number"},
   {"data.batches(set, {size = 3})",
-    "batches: unknown option 'size'; known: batch_size, drop_last, flip, mean, order, shift, " ..
-      "shuffle, skip, std, transform"},
+    "batches: unknown option 'size'; known: batch_size, drop_last, flip, mean, order, seed, " ..
+      "shift, shuffle, skip, std, transform"},
   {"data.batches(set, {batch_size = 0})", "batches: batch_size: positive integer expected, got 0"},
   {"data.batches(set, {batch_size = 1.5})",
     "batches: batch_size: positive integer expected, got 1.5"},
@@ -748,13 +748,13 @@ groups.data_image_store = {
   {"data.batches(set, {mean = {}})()", "image_batch: option mean is a table; number expected"},
   {"data.batches(set, {order = v})()", "batches: order: int32 tensor [n] expected, got real[4]"},
   {"data.batches(set, {order = 3})()", "batches: order: int32 tensor [n] expected, got number"},
-  {"data.split(set)", "split: nil of 4 images; 1 to 3, or a fraction, expected"},
-  {"data.split(set, 9)", "split: 9 of 4 images; 1 to 3, or a fraction, expected"},
-  {"data.split(set, 0)", "split: 0 of 4 images; 1 to 3, or a fraction, expected"},
-  {"data.split(set, 1, {sed = 1})", "split: unknown option 'sed'; known: seed"},
+  {"data.split(set)", "split: nil of 4 rows; 1 to 3, or a fraction, expected"},
+  {"data.split(set, 9)", "split: 9 of 4 rows; 1 to 3, or a fraction, expected"},
+  {"data.split(set, 0)", "split: 0 of 4 rows; 1 to 3, or a fraction, expected"},
+  {"data.split(set, 1, {sed = 1})", "split: unknown option 'sed'; known: seed, stratify"},
   {"data.subset(set, {9})", "index_select: index 9 at position 1 is not within 1 and 4"},
   {"data.subset(set, 3)", "index_select: index is real[], expected int32"},
-  {"data.subset(3, {1})", "subset: set with images and labels expected, got number"},
+  {"data.subset(3, {1})", "subset: set of tensors expected, got number"},
   {"data.synthetic {m = 3}", "synthetic: unknown option 'm'; known: n, seed, size"},
   {"data.synthetic {n = 0}", "synthetic: n: positive integer expected, got 0"},
   {"data.synthetic {n = -1}", "synthetic: n: positive integer expected, got -1"},

@@ -540,6 +540,23 @@ function T.test_batches_in_an_order_of_ones_own()
   lu.assertEquals(seen, {set.labels[3], set.labels[1], set.labels[2]})
 end
 
+function T.test_batches_of_any_set_in_a_job()
+  local run, set = open("--variant plain --out " .. temporary "run"), {x = pl.ones(5, 2), y = pl.ones(5)}
+  local sizes = {}
+  for job in run:jobs(run.options) do
+    for _ in job:epochs(1) do
+      lu.assertErrorMsgContains("batches: set of tensors expected, got nil", job.batches, job)
+    end
+    for _ in job:epochs(2) do
+      lu.assertErrorMsgContains("batches: seed: the job's own", job.batches, job, set, {seed = 1})
+    end
+    for _ in job:epochs(3) do
+      for batch in job:batches(set, {batch_size = 3}) do sizes[#sizes + 1] = #batch.x + #batch.y end
+    end
+  end
+  lu.assertEquals(sizes, {6, 4})
+end
+
 function T.test_means_of_an_epoch()
   local run, seen = open("--variant plain --out " .. temporary "run"), {}
   for job in run:jobs(run.options) do

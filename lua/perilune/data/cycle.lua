@@ -1,4 +1,4 @@
---- Batches without end: a set of images passed through again and again, in a new order each
+--- Batches without end: a set passed through again and again, in a new order each
 -- time (internal; use `perilune.data.cycle`).
 -- @module perilune.data.cycle
 
@@ -13,13 +13,14 @@ Cycle.__index = Cycle
 
 --- Makes a cycle.
 -- @param batches function(set, options) that iterates over one pass
--- @param count how many batches a pass has
--- @param set of images and labels
+-- @param rows how many the set has
+-- @param set of tensors
 -- @param options for `batches`
 -- @return the cycle
-function cycle.new(batches, count, set, options)
+function cycle.new(batches, rows, set, options)
   return setmetatable({
-    pass = 1, place = 0, _batches = batches, _count = count, _set = set, _options = options,
+    pass = 1, place = 0, _batches = batches, _rows = rows, _set = set, _options = options,
+    _count = rows // options.batch_size,
   }, Cycle)
 end
 
@@ -32,13 +33,12 @@ end
 
 --- The next batch. The order of a pass is drawn from the common stream of random numbers
 -- when its first batch is asked for.
--- @return images, real [b, channels, h, w]
--- @return labels, int32 [b]
+-- @return as of `data.batches`
 function Cycle:next()
   if self.place == self._count then
     self.pass, self.place, self._order, self._next = self.pass + 1, 0, nil, nil
   end
-  self._order = self._order or core.keep(core.randperm(#self._set.labels))
+  self._order = self._order or core.keep(core.randperm(self._rows))
   self._next = self._next or open(self)
   self.place = self.place + 1
   return self._next()
@@ -53,9 +53,9 @@ end
 --- Takes over what `state_dict` gave, for the same set and options.
 -- @param state table
 function Cycle:load_state_dict(state)
-  local order, n = state.order, #self._set.labels
+  local order, n = state.order, self._rows
   if order and #order ~= n then
-    complain("load_state_dict: the state is one of %d images, the set has %d", #order, n)
+    complain("load_state_dict: the state is one of %d rows, the set has %d", #order, n)
   end
   check.natural("load_state_dict", "place", state.place)
   self.pass, self.place, self._next = state.pass, state.place, nil

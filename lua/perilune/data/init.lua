@@ -1,25 +1,39 @@
 --- Data sets and batches. Text is in `data.text`.
 --
--- A set of images is a table: `images`, a uint8 tensor [n, h, w] or [n, h, w, 3]; `labels`,
--- an int32 tensor [n] of class indices from 1; `classes`, their names; `name`; and
--- `synthetic`, true for the drawn stand-in.
+-- A set is a table of tensors of any dtypes with equal first size, by position, `{x, y}`, or by
+-- name, `{inputs = x, targets = y}`; other fields describe it, and its parts keep them.
 --
 --     local data = require "perilune.data"
+--     local train, test = data.split({pl.randn(100, 3), pl.randn(100)}, 0.8, {seed = 1})
+--     for x, y in data.batches(train, {batch_size = 32}) do
+--       ...  -- x: real [32, 3], y: real [32]; the last batch is smaller
+--     end
+--
+-- A set of images has `images`, a uint8 tensor [n, h, w] or [n, h, w, 3]; `labels`, an int32
+-- tensor [n] of class indices from 1; `classes`, their names; `name`; and `synthetic`, true for
+-- the drawn stand-in.
+--
 --     local train = assert(data.fashion_mnist{split = "train"})
 --     for x, y in data.batches(train, {batch_size = 128, mean = 0.286, std = 0.353}) do
 --       ...  -- x: real [128, 1, 28, 28], y: int32 [128]
 --     end
 -- @module perilune.data
 
-local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
-local cycle = require "perilune.data.cycle"
+local batches = require "perilune.data.batches"
+local entries = require "perilune.data.entries"
+local parts = require "perilune.data.parts"
 local synthetic = require "perilune.data.synthetic"
 
-local complain, blaming = blame.complain, blame.blaming
-local data = {text = require "perilune.data.text"}
+local complain = require("perilune.internal.blame").complain
+local data = {
+  text = require "perilune.data.text", describe = entries.describe,
+  batches = batches.batches, batch_count = batches.batch_count, cycle = batches.cycle,
+  count = parts.count, subset = parts.subset, take = parts.take, shuffle = parts.shuffle,
+  split = parts.split, folds = parts.folds, permutation = parts.permutation,
+}
 
 local known = {} -- the rows of sets.lua, by name
 for _, row in ipairs(require "perilune.data.sets") do known[row.name] = row end
@@ -91,13 +105,6 @@ local function check_pair(images, labels, image_path, label_path)
   return true
 end
 
---- A tensor in a message: uint8[60000,28,28].
--- @param t tensor
--- @return string
-function data.describe(t)
-  return ("%s[%s]"):format(t:dtype(), table.concat(t:size(), ","))
-end
-
 --- Reads a set of images and labels from two IDX files.
 -- @param image_path uint8 [n, h, w]
 -- @param label_path uint8 [n], classes counted from 0 in the file
@@ -116,12 +123,6 @@ function data.read_pair(image_path, label_path, classes)
     return nil, ("%s: label %d; 0 to %d expected"):format(label_path, highest, #classes - 1)
   end
   return {images = images, labels = labels:add_(1), classes = classes, synthetic = false}
-end
-
-local function check_seed(who, seed)
-  if not math.type(seed) or not math.tointeger(seed) then
-    complain("%s: seed: integer expected, got %s", who, tostring(seed))
-  end
 end
 
 local function known_images()
@@ -187,171 +188,10 @@ function data.synthetic(options)
   local o = option.read("synthetic", options, {n = 1000, seed = 1, size = 28})
   check.count("synthetic", "n", o.n)
   check.count("synthetic", "size", o.size)
-  check_seed("synthetic", o.seed)
+  check.seed("synthetic", o.seed)
   local images, labels = synthetic.draw(o)
   return {images = images, labels = labels, classes = data.fashion_classes,
     name = "drawn garments", synthetic = true}
-end
-
---
--- Parts of a set
---
-
--- Complains unless the value is a set.
-local function check_set(who, set)
-  if type(set) ~= "table" or set.images == nil or set.labels == nil then
-    complain("%s: set with images and labels expected, got %s", who,
-      type(set) == "table" and "a table without them" or type(set))
-  end
-end
-
--- The same set with other images and labels.
-local function with(set, images, labels)
-  local part = {}
-  for name, value in pairs(set) do part[name] = value end
-  part.images, part.labels = images, labels
-  return part
-end
-
---- Some rows of a set, copied.
--- @param set the set
--- @param rows an int32 tensor or a list of row numbers
--- @return the smaller set
-function data.subset(set, rows)
-  check_set("subset", set)
-  if type(rows) == "table" then rows = blaming(core.tensor, rows, "int32") end
-  return with(set, blaming(core.index_select, set.images, rows, 1),
-              blaming(core.index_select, set.labels, rows, 1))
-end
-
---- Cuts a set in two.
---
--- Without a seed the first images are the first part, and nothing is copied.
--- @param set the set
--- @param first how many images the first part gets, or the fraction of them
--- @param options `seed`: choose them at random with this seed
--- @return the first part
--- @return the rest
-function data.split(set, first, options)
-  local o = option.read("split", options, {seed = option.absent})
-  if o.seed then check_seed("split", o.seed) end
-  check_set("split", set)
-  local n, count = #set.labels, first
-  if type(first) == "number" and first < 1 then count = math.floor(first * n + 0.5) end
-  if math.type(count) ~= "integer" or count < 1 or count >= n then
-    complain("split: %s of %d images; 1 to %d, or a fraction, expected", tostring(first), n, n - 1)
-  end
-  if not o.seed then
-    return with(set, set.images:slice(1, 1, count), set.labels:slice(1, 1, count)),
-      with(set, set.images:slice(1, count + 1, n - count),
-        set.labels:slice(1, count + 1, n - count))
-  end
-  local order = data.permutation(n, o.seed)
-  return data.subset(set, order:slice(1, 1, count)),
-    data.subset(set, order:slice(1, count + 1, n - count))
-end
-
---- A random order of 1..n that depends on the seed alone.
--- @param n how many
--- @param seed an integer
--- @return an int32 tensor [n]
-function data.permutation(n, seed)
-  n = check.natural("permutation", "n", n)
-  check_seed("permutation", seed)
-  local state = core.random_state()
-  core.manual_seed(seed)
-  local order = core.randperm(n)
-  core.set_random_state(state)
-  return order
-end
-
---
--- Batches
---
-
-local BATCH_OPTIONS <const> = {
-  batch_size = 64, shuffle = true, drop_last = false, flip = false, shift = 0, mean = 0, std = 1,
-  transform = option.absent, order = option.absent, skip = 0,
-}
-
---- How many batches `data.batches` gives with the same options, without those to skip.
--- @param set the set
--- @param options `batch_size` (64), `drop_last` (false), `order`
--- @return a whole number
-function data.batch_count(set, options)
-  check_set("batch_count", set)
-  options = options or {}
-  local n = #(options.order or set.labels)
-  local size = check.count("batch_count", "batch_size", options.batch_size or 64)
-  return options.drop_last and n // size or (n + size - 1) // size
-end
-
-local function transformed(x, ...)
-  if x == nil then complain("batches: transform gave nothing; images and labels expected") end
-  return x, ...
-end
-
---- Goes once through a set in batches: `for x, y in data.batches(set, {...}) do`.
---
--- `x` is a real tensor [b, channels, h, w], (pixel / 255 - mean) / std; `y` the int32 labels
--- [b]. The order and the augmentation come from the common stream of random numbers, so a
--- run that restores `random_state` meets the same batches.
--- @param set the set
--- @param options `batch_size` (64); `shuffle` (true); `drop_last` (false): leave out a last
---   batch that is not full; `mean` (0) and `std` (1) of the pixels; `flip` (false): mirror half
---   of the images; `shift` (0): move images by at most that many pixels each way;
---   `transform(x, y)`: a function whose results take the place of x and y; `order`: an int32
---   tensor of rows to use in this order; `skip` (0): how many batches not to make
--- @return the iterator
-function data.batches(set, options)
-  check_set("batches", set)
-  local o = option.read("batches", options, BATCH_OPTIONS)
-  local size = check.count("batches", "batch_size", o.batch_size)
-  check.natural("batches", "skip", o.skip)
-  check.natural("batches", "shift", o.shift)
-  local order = o.order
-  if order and (not check.is_tensor(order) or order:dtype() ~= "int32" or order:dim() ~= 1) then
-    complain("batches: order: int32 tensor [n] expected, got %s",
-      check.is_tensor(order) and data.describe(order) or type(order))
-  end
-  local count = data.batch_count(set, o)
-  if not order then
-    local n = #set.labels
-    order = o.shuffle and core.randperm(n) or core.arange(1, n, "int32")
-  end
-  local batch, n = o.skip, #order
-  return function()
-    if batch >= count then return nil end
-    local first = batch * size + 1
-    batch = batch + 1
-    local rows = order:slice(1, first, math.min(size, n - first + 1))
-    local x = blaming(core.image_batch, set.images, rows, o)
-    local y = blaming(core.index_select, set.labels, rows, 1)
-    if o.transform then return transformed(o.transform(x, y)) end
-    return x, y
-  end
-end
-
---- Batches without end, for trainings that do not count in epochs: `local x, y = c:next()`.
---
--- Each pass through the set has a new order, and leaves out a last batch that is not full.
--- `c.pass` counts the passes from 1, `c.place` the batches of the pass that were given. With
--- `state_dict` and `load_state_dict` it is a part of a job, and goes on where it was.
--- @param set the set
--- @param options as for `batches`: `batch_size` (64), `mean`, `std`, `flip`, `shift`,
---   `transform`
--- @return the cycle
-function data.cycle(set, options)
-  check_set("cycle", set)
-  local o = option.read("cycle", options, {
-    batch_size = 64, flip = false, shift = 0, mean = 0, std = 1, transform = option.absent})
-  check.count("cycle", "batch_size", o.batch_size)
-  o.drop_last = true
-  local count = data.batch_count(set, o)
-  if count == 0 then
-    complain("cycle: batch_size is %d, but the set has %d images", o.batch_size, #set.labels)
-  end
-  return cycle.new(data.batches, count, set, o)
 end
 
 return data

@@ -14,6 +14,7 @@ local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 local data = require "perilune.data"
+local entries = require "perilune.data.entries"
 local progress = require "perilune.progress"
 
 local job = {}
@@ -256,27 +257,31 @@ function Job:iterations(n, parts, options)
   end})
 end
 
--- The order of the images in this epoch; nil: as they are.
-local function order_of(self, set, options)
+-- The order of the rows in this epoch; nil: as they are.
+local function order_of(self, rows, options)
   if options.order or options.shuffle == false then return options.order end
-  self._order = self._order or pl.keep(pl.randperm(#set.labels))
+  self._order = self._order or pl.keep(pl.randperm(rows))
   return self._order
 end
 
 --- The batches of this epoch that are still to do: `for x, y in job:batches(set) do`.
--- @param set of images and labels
--- @param[opt] options as for `data.batches`, but for `skip`
--- @return iterator over images and labels
+-- @param set of tensors
+-- @param[opt] options as for `data.batches`, but for `skip` and `seed`: the job's own seed says how
+--   to shuffle
+-- @return iterator, as of `data.batches`
 function Job:batches(set, options)
   begin_loop(self, "batches")
   local o = {}
   for name, value in next, options or {} do o[name] = value end
   if o.skip then complain("batches: skip: the job skips what is done already") end
-  o.order, o.skip = order_of(self, set, o), self.step
+  if o.seed then complain("batches: seed: the job's own seed says how to shuffle") end
+  local rows = entries.read("batches", set).n
+  o.order, o.skip = order_of(self, rows, o), self.step
   local next_batch = data.batches(set, o)
   local size, count = o.batch_size or 64, data.batch_count(set, o)
-  local total = math.min(#set.labels, count * size)
-  local next_step, _, _, bar = loop(self, count, "images", size, total)
+  local total = math.min(rows, count * size)
+  local unit = set.images and "images" or "rows"
+  local next_step, _, _, bar = loop(self, count, unit, size, total)
   return function()
     if next_step() then return next_batch() end
   end, nil, nil, bar

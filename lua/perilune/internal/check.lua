@@ -51,6 +51,15 @@ function check.natural(who, what, value)
   complain("%s: %s: integer of at least 0 expected, got %s", who, what, tostring(value))
 end
 
+--- Raises an error unless the value can be a seed of random numbers.
+-- @param who the function's name
+-- @param value to check
+function check.seed(who, value)
+  if not math.type(value) or not math.tointeger(value) then
+    complain("%s: seed: integer expected, got %s", who, tostring(value))
+  end
+end
+
 --- Raises an error unless the value can be the name of a file.
 -- @param who the function's name
 -- @param path to check

@@ -3,6 +3,7 @@
 
 local pl = require "perilune"
 local complain = require("perilune.internal.blame").complain
+local set_parts = require "perilune.data.parts"
 
 local folds = {}
 
@@ -17,19 +18,7 @@ end
 
 -- The rows of each label, in a random order: a list for each label that occurs, ascending.
 local function shuffled_rows(labels)
-  local order, value = pl.randperm(#labels):totable(), labels:totable()
-  local rows, known = {}, {}
-  for _, row in ipairs(order) do
-    local label = value[row]
-    if not rows[label] then
-      rows[label] = {}
-      known[#known + 1] = label
-    end
-    table.insert(rows[label], row)
-  end
-  table.sort(known)
-  for i, label in ipairs(known) do known[i] = rows[label] end
-  return known
+  return set_parts.by_class(labels:totable(), pl.randperm(#labels):totable())
 end
 
 --- Parts rows into folds that have as equal numbers of each class as possible.
@@ -39,13 +28,7 @@ end
 -- @return list of {train = int32, test = int32}: the rows of a fold and of the others,
 --   ascending; folds of which one part would be empty or have one class only are left out
 function folds.stratified(labels, count, seed)
-  local fold, turn = {}, 0 -- the turn goes on from class to class, which evens out the folds
-  for _, rows in ipairs(with_seed(seed, shuffled_rows, labels)) do
-    for _, row in ipairs(rows) do
-      fold[row] = turn % count + 1
-      turn = turn + 1
-    end
-  end
+  local fold = set_parts.deal(with_seed(seed, shuffled_rows, labels), count)
   local parts = {}
   for i = 1, count do
     local train, test, seen, classes = {}, {}, {}, 0
