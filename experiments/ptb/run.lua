@@ -269,7 +269,7 @@ end
 
 local function read_vocabulary(path)
   local words = {}
-  for line in experiment.must(io.open(path)):lines() do words[#words + 1] = line end
+  for word in experiment.must(pl.read_file(path)):gmatch "[^\n]+" do words[#words + 1] = word end
   return text.vocabulary(words)
 end
 

@@ -3,7 +3,45 @@
 */
 #include "io/io.h"
 
+#include <stdlib.h>
+
 #include "bind.h"
+
+enum { MAX_FILE = 1 << 30 };
+
+/* The block that was read hangs on a guard, for Lua may raise an error when it copies it. */
+static int free_block(lua_State *L) {
+  void **block = lua_touserdata(L, 1);
+  free(*block);
+  *block = NULL;
+  return 0;
+}
+
+static int io_read_file(lua_State *L) {
+  size_t n = 0;
+  const char *path = plb_path(L, 1);
+  void **block = lua_newuserdatauv(L, sizeof *block, 0);
+  *block = NULL;
+  if (luaL_newmetatable(L, "perilune.block")) {
+    lua_pushcfunction(L, free_block);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, free_block);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  *block = pl_file_read(path, MAX_FILE, &n);
+  if (!*block) return plb_nil(L);
+  lua_pushlstring(L, *block, n);
+  return 1;
+}
+
+static int io_crc32(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  lua_pushinteger(L, pl_crc32((uint32_t)luaL_optinteger(L, 2, 0), text, n));
+  return 1;
+}
 
 static int io_mkdir(lua_State *L) { return plb_result(L, pl_folder_make(plb_path(L, 1))); }
 
@@ -37,6 +75,9 @@ static int io_truncate_file(lua_State *L) {
 }
 
 static const plb_function functions[] = {
+    {"read_file", io_read_file, "(path)\nThe bytes of a regular file, or nil and a message."},
+    {"crc32", io_crc32,
+     "(text, crc=0)\nThe CRC-32 of a text, or of all before it too, whose CRC-32 is given."},
     {"mkdir", io_mkdir,
      "(path)\nMakes a folder and those above it, as far as they are missing; true, or nil and a "
      "message."},

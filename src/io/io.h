@@ -74,9 +74,17 @@ bool pl_png_write(const char *path, pl_tensor *image);
 int64_t pl_utf8_check(const char *text);
 
 /*
+** Checksums (checksum.c)
+*/
+
+/* The CRC-32 of n bytes that follow those whose CRC-32 is given; 0 for none. */
+uint32_t pl_crc32(uint32_t crc, const void *data, size_t n);
+
+/*
 ** Archives (safetensors.c): named tensors and named texts in one safetensors file.
 ** Real tensors are F32 or F64 in the file. Files of others may have more dtypes: stored.h says
-** what becomes of them.
+** what becomes of them. What is written has a checksum of header and data among its texts, which
+** is compared when the archive is opened; one that others wrote has none.
 */
 
 typedef struct {

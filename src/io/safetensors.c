@@ -5,6 +5,9 @@
 ** JSON object {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]},
 ** ..., "__metadata__": {"name": "text", ...}}; the data, to which the offsets refer and
 ** which the tensors cover without gap or overlap. All of it is checked before use.
+**
+** What is written here has a text "perilune.crc32" too: the CRC-32, in hexadecimal digits, of header
+** and data with zeros in the place of these digits.
 */
 #include "io.h"
 
@@ -19,6 +22,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data are 
 
 enum { MAX_HEADER = 100000000, CHUNK = 4096, PIECE = 1 << 20 };
 #define METADATA "__metadata__"
+#define CHECKSUM "perilune.crc32"
+#define DIGITS   8
 
 /*
 ** Writing
@@ -49,10 +54,13 @@ static bool check_text(const char *path, const char *what, const char *name, con
 }
 
 static bool check_texts(const char *path, int n, const pl_named_text *texts) {
-  for (int i = 0; i < n; i++)
+  for (int i = 0; i < n; i++) {
+    if (strcmp(texts[i].name, CHECKSUM) == 0)
+      return pl_fail("%s: no text may be named " CHECKSUM, path);
     if (!check_text(path, "the name of text", texts[i].name, texts[i].name) ||
         !check_text(path, "text", texts[i].name, texts[i].text))
       return false;
+  }
   return true;
 }
 
@@ -69,11 +77,10 @@ static bool check_names(const char *path, int n, const pl_named_tensor *t) {
 }
 
 static bool describe_texts(cJSON *header, int n, const pl_named_text *texts) {
-  if (n == 0) return true;
   cJSON *object = cJSON_AddObjectToObject(header, METADATA);
   for (int i = 0; object && i < n; i++)
     if (!cJSON_AddStringToObject(object, texts[i].name, texts[i].text)) return false;
-  return object != NULL;
+  return object && cJSON_AddStringToObject(object, CHECKSUM, "00000000");
 }
 
 /* Adds one tensor to the header and moves the offset behind its data. */
@@ -103,30 +110,57 @@ static char *make_header(int n, const pl_named_tensor *t, int n_texts, const pl_
   return text;
 }
 
-/* The length, the header and the spaces that make the data start at a multiple of 8. */
-static bool write_header(pl_newfile *f, const char *header) {
-  const size_t n = strlen(header), pad = -n & 7;
-  const uint64_t length = n + pad;
-  return pl_newfile_write(f, &length, 8) && pl_newfile_write(f, header, n) &&
-         pl_newfile_write(f, "       ", pad);
+/* Where the digits of the checksum stand in a header of n bytes; NULL: it has none. */
+static char *find_checksum(char *header, size_t n) {
+  static const char key[] = "\"" CHECKSUM "\":\"";
+  char *at = memmem(header, n, key, sizeof key - 1);
+  return at && (size_t)(header + n - at) >= sizeof key - 1 + DIGITS ? at + sizeof key - 1 : NULL;
 }
 
-static bool write_tensor(pl_newfile *f, pl_tensor *t) {
-  const size_t bytes = (size_t)pl_numel(t) * pl_dtype_bytes(pl_dtype_of(t));
-  t = pl_contiguous(t);
-  return t && pl_newfile_write(f, pl_data(t), bytes);
+/* Takes some bytes of the file: writes them, or adds them to a checksum. */
+typedef bool sink(void *to, const void *data, size_t n);
+
+static bool write_bytes(void *to, const void *data, size_t n) {
+  return pl_newfile_write(to, data, n);
 }
 
-static bool save(const char *path, const char *header, int n, const pl_named_tensor *t) {
-  pl_newfile *f = pl_newfile_open(path);
-  if (!f) return false;
-  bool ok = write_header(f, header);
+static bool add_bytes(void *to, const void *data, size_t n) {
+  uint32_t *crc = to;
+  *crc = pl_crc32(*crc, data, n);
+  return true;
+}
+
+/* Gives the header and the data to a sink, with spaces between that make the data start at a
+ * multiple of 8. */
+static bool pour(sink *take, void *to, const char *header, int n, const pl_named_tensor *t) {
+  const size_t length = strlen(header);
+  bool ok = take(to, header, length) && take(to, "       ", -length & 7);
   for (int i = 0; ok && i < n; i++) {
     pl_scope_begin(); /* one packed copy at a time */
-    ok = write_tensor(f, t[i].tensor);
+    pl_tensor *packed = pl_contiguous(t[i].tensor);
+    ok = packed &&
+         take(to, pl_data(packed), (size_t)pl_numel(packed) * pl_dtype_bytes(pl_dtype_of(packed)));
     pl_scope_end();
   }
-  if (ok) return pl_newfile_commit(f);
+  return ok;
+}
+
+static bool seal(char *header, int n, const pl_named_tensor *t) {
+  uint32_t crc = 0;
+  char digits[DIGITS + 1];
+  if (!pour(add_bytes, &crc, header, n, t)) return false;
+  snprintf(digits, sizeof digits, "%08x", (unsigned)crc);
+  memcpy(find_checksum(header, strlen(header)), digits, DIGITS);
+  return true;
+}
+
+static bool save(const char *path, char *header, int n, const pl_named_tensor *t) {
+  const uint64_t length = (strlen(header) + 7) & ~(uint64_t)7;
+  if (!seal(header, n, t)) return false;
+  pl_newfile *f = pl_newfile_open(path);
+  if (!f) return false;
+  if (pl_newfile_write(f, &length, sizeof length) && pour(write_bytes, f, header, n, t))
+    return pl_newfile_commit(f);
   pl_newfile_discard(f);
   return false;
 }
@@ -234,6 +268,7 @@ static bool read_texts(pl_archive *a, const cJSON *object) {
   cJSON_ArrayForEach(text, object) {
     if (!cJSON_IsString(text))
       return pl_fail("%s: '%s' in " METADATA " is no text", a->path, text->string);
+    if (strcmp(text->string, CHECKSUM) == 0) continue;
     a->texts[a->n_texts++] = (pl_named_text){text->string, text->valuestring};
   }
   return true;
@@ -278,6 +313,26 @@ static bool check_entries(pl_archive *a) {
   return true;
 }
 
+/* Compares the checksum, if there is one; all of the file is read for it. */
+static bool check_sum(const pl_archive *a, char *header, size_t n) {
+  char *digits = find_checksum(header, n), stated[DIGITS + 1] = {0}, found[DIGITS + 1];
+  if (!digits) return true;
+  memcpy(stated, digits, DIGITS);
+  memset(digits, '0', DIGITS);
+  uint32_t crc = pl_crc32(0, header, n);
+  char *piece = malloc(PIECE);
+  if (!piece) return pl_fail("%s: not enough memory to read it", a->path);
+  for (size_t got = PIECE; got == PIECE && pl_check_interrupt();) {
+    got = fread(piece, 1, PIECE, a->file);
+    crc = pl_crc32(crc, piece, got);
+  }
+  free(piece);
+  if (pl_error()) return false;
+  snprintf(found, sizeof found, "%08x", (unsigned)crc);
+  return strcmp(stated, found) == 0 ||
+         pl_fail("%s: its checksum is %s, that of what it holds %s", a->path, stated, found);
+}
+
 static bool parse_header(pl_archive *a, const char *text, size_t n) {
   const char *end = NULL;
   a->header = cJSON_ParseWithLengthOpts(text, n, &end, false);
@@ -319,8 +374,9 @@ static bool read_header(pl_archive *a, int64_t file_length) {
   if (!text) return pl_fail("%s: not enough memory for its header", a->path);
   a->data = 8 + (int64_t)n;
   a->length = file_length - a->data;
-  const bool ok = fread(text, 1, n, a->file) == n ? parse_header(a, text, n)
-                                                  : pl_fail("%s: ended while it was read", a->path);
+  const bool ok = fread(text, 1, n, a->file) == n
+                      ? parse_header(a, text, n) && check_sum(a, text, n)
+                      : pl_fail("%s: ended while it was read", a->path);
   free(text);
   return ok;
 }

@@ -545,12 +545,11 @@ static void test_spoilt_archives(void **state) {
                                      {"b", pl_full(PL_INT32, pl_list(3), 1)}};
   assert_true(pl_archive_save(path, 2, tensors, 1, (pl_named_text[]){{"n", "t"}}));
   get(&b);
-  size_t data = 4 * sizeof(pl_real) + 12, header = b.n - data;
   cut_off(&b, read_archive);
   add_bytes(&b, read_archive);
   int accepted = flip_bits(&b, read_archive);
-  /* the data are free, and so are letters of names and the spaces behind the header */
-  assert_true(accepted >= (int)data * 8 && accepted < (int)(data + header / 3) * 8);
+  /* a checksum that has lost its name is none */
+  assert_true(accepted <= (int)strlen("perilune.crc32") * 8);
   scramble(&b, read_archive);
 }
 

@@ -293,7 +293,7 @@ function T.test_resume_refuses_other_options()
   } do assert_failure(message:format(folder), parse_line, line .. " --resume " .. folder) end
   assert_failure(folder .. " holds a run of toy, not of other", experiment.options,
                  {"--resume", folder}, {name = "other"})
-  assert_failure(("the run in %s knows no option --new: another version of the experiment made it")
+  assert_failure(("%s/options.json has no option --new: another version of the experiment made it")
     :format(folder), experiment.options, {"--resume", folder},
     {name = "toy", options = {{"new", default = 1, type = "integer"}}})
 end
@@ -302,7 +302,7 @@ function T.test_damaged_options()
   local folder = temporary "run"
   local run = open("--out " .. folder)
   run:write("options.json", "{")
-  assert_failure(folder .. "/options.json is damaged", parse, {"--resume", folder})
+  assert_failure(folder .. "/options.json is damaged: not JSON at byte 2 of 1", parse, {"--resume", folder})
 end
 
 function T.test_folder_that_cannot_be_made()
@@ -375,12 +375,13 @@ function T.test_checkpoint_and_restore()
 
   local other = open("--resume " .. folder)
   lu.assertEquals(#other:records(), 1)
-  lu.assertEquals(core.file_size(other:path "metrics.jsonl"), length)
   lu.assertNil(other:restore "plain-2")
   local state = other:restore "plain-1"
   lu.assertEquals({state.epoch, state.weights:totable()}, {2, {1, 2}})
   lu.assertEquals(pl.rand(3):totable(), expected)
   lu.assertFalse(other:finished "plain-1")
+  other:checkpoint("plain-1", {})
+  lu.assertEquals(core.file_size(other:path "metrics.jsonl"), length)
 end
 
 function T.test_finished_jobs()
@@ -430,7 +431,9 @@ function T.test_joining_what_is_unfinished()
     open, ("--join %s --out %s"):format(one, all))
   local two = finished_run("two", "plain")
   open(("--join %s --out %s"):format(two, all))
-  os.remove(all .. "/checkpoint.safetensors")
+  local saved = assert(pl.load(all .. "/checkpoint.safetensors"))
+  saved.finished = {}
+  assert(pl.save(all .. "/checkpoint.safetensors", saved))
   assert_failure(all .. " was stopped while it was being joined; join the runs in another folder",
     open, "--resume " .. all)
 end
@@ -443,18 +446,22 @@ function T.test_runs_that_cannot_be_joined()
   assert_failure(temporary "none" .. " holds no run: there is no options.json in it",
                  open, ("--join %s --out %s"):format(temporary "none", all))
   local saved = contents(one .. "/options.json")
-  assert(core.write_file(one .. "/options.json", (saved:gsub('"toy"', '"other"'))))
+  saved = saved:gsub('"toy"', '"other"'):gsub('"crc32":"%x+",', "")
+  assert(core.write_file(one .. "/options.json", saved))
   assert_failure(one .. " holds a run of other, not of toy",
                  open, ("--join %s --out %s"):format(one, all))
   for text, message in pairs {
     ["{\"variant\": \"plain\"}\n"] = "line 1: a record with variant and seed expected",
     ["{}\n"] = "line 1: a record with variant and seed expected",
-    ["{\"variant\": \"a\", \"seed\": 1}\n{\"vari"] = "line 2: ",
+    ["{\"variant\": \"a\", \"seed\": 1}\n"] = "line 1.seconds is missing; number expected",
+    ["{\"variant\": \"a\", \"seed\": 1, \"seconds\": 1}\n"] = "line 1: no epoch",
+    ["{\"variant\": \"a\", \"seed\": 1, \"seconds\": 1, \"epoch\": 1}\n{\"vari"] = "line 2: ",
   } do
     assert(core.write_file(two .. "/metrics.jsonl", text))
+    os.remove(two .. "/checkpoint.safetensors") -- as of results that were handed on
     local ok, failure = pcall(open, ("--join %s --out %s"):format(two, all))
     lu.assertFalse(ok)
-    lu.assertStrContains(failure.message, "/metrics.jsonl: " .. message)
+    lu.assertStrContains(failure.message, "/metrics.jsonl is damaged: " .. message)
   end
   lu.assertNil(core.file_size(all .. "/options.json"))
 end
@@ -482,7 +489,10 @@ function T.test_run_without_a_checkpoint_begins_anew()
   open("--out " .. folder):log(record())
   local other = open("--resume " .. folder)
   lu.assertEquals(other:records(), {})
-  lu.assertEquals(core.file_size(other:path "metrics.jsonl"), 0)
+  other:log(record {epoch = 2})
+  lu.assertEquals(#other:records(), 1)
+  lu.assertEquals(core.file_size(other:path "metrics.jsonl"),
+    #contents(other:path "metrics.jsonl"):match "^[^\n]*\n")
 end
 
 function T.test_metrics_that_are_too_short()
@@ -844,6 +854,28 @@ function T.test_a_folder_in_use()
   local status, _, message = execute("--resume " .. folder)
   lu.assertEquals(status, 1)
   lu.assertStrContains(message, folder .. " is in use by another process")
+end
+
+function T.test_damaged_files_end_with_one_line()
+  local folder = temporary "stopped"
+  execute("--out " .. folder, "STOP='kill dropout-1 2 3' INTERVAL=0")
+  for name, what in pairs {
+    ["options.json"] = "its checksum is not that of what it holds",
+    ["metrics.jsonl"] = "its first %d+ bytes are not those that the checkpoint knows of",
+    ["checkpoint.safetensors"] = "its checksum is %x+, that of what it holds %x+",
+  } do
+    local path = folder .. "/" .. name
+    local before = contents(path)
+    local damaged = before:gsub("1", "2", 1)
+    assert(core.write_file(path, damaged))
+    local status, out, err = execute("--resume " .. folder)
+    lu.assertEquals({status, contents(path) == damaged}, {1, true})
+    lu.assertNotStrContains(out, "epoch")
+    lu.assertStrMatches(err, "perilune: " .. path:gsub("%p", "%%%0") .. " is damaged: " .. what .. "\n")
+    assert(core.write_file(path, before))
+  end
+  lu.assertEquals(execute("--resume " .. folder), 0)
+  assert_same_as_undisturbed(folder)
 end
 
 function T.test_finished_run_prints_its_table_again()

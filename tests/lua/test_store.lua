@@ -251,6 +251,20 @@ function T.test_no_flipped_bit_does_harm()
   lu.assertTrue(refused > header * 4)
 end
 
+-- A changed value is found by the checksum, which is no text of the file's.
+function T.test_changed_data_are_refused()
+  assert(core.save_tensors(path, {a = pl.tensor {1, 2}}, {note = "text"}))
+  eq(select(2, core.load_tensors(path)), {note = "text"})
+  local whole = read_bytes(path)
+  write_bytes(path, whole:sub(1, -2) .. string.char(whole:byte(-1) ~ 1))
+  expect_nil(path .. ": its checksum is ", pl.load(path))
+  write_bytes(path, (whole:gsub("perilune.crc32", "perilune.other")))
+  eq(pl.load(path).a:totable(), {1, 2})
+  expect_nil("no text may be named perilune.crc32",
+             core.save_tensors(path, {}, {["perilune.crc32"] = "0"}))
+  eq({core.crc32 "123456789", core.crc32("6789", core.crc32 "12345")}, {0xCBF43926, 0xCBF43926})
+end
+
 -- Saves tensors with a header of its own making.
 local function write_archive(header, data)
   write_bytes(path, ("<I8"):pack(#header) .. header .. (data or ""))

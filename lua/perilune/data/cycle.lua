@@ -5,6 +5,7 @@
 local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
+local parts = require "perilune.data.parts"
 
 local cycle = {}
 
@@ -53,12 +54,22 @@ end
 --- Takes over what `state_dict` gave, for the same set and options.
 -- @param state table
 function Cycle:load_state_dict(state)
-  local order, n = state.order, self._rows
-  if order and #order ~= n then
-    complain("load_state_dict: the state is one of %d rows, the set has %d", #order, n)
+  if type(state) ~= "table" then
+    complain("load_state_dict: what state_dict gave expected, got %s", type(state))
   end
-  check.natural("load_state_dict", "place", state.place)
-  self.pass, self.place, self._next = state.pass, state.place, nil
+  local order, n = state.order, self._rows
+  if order ~= nil then check.tensor("load_state_dict: order", order) end
+  if order and order:numel() ~= n then
+    complain("load_state_dict: the state is one of %d rows, the set has %d", order:numel(), n)
+  elseif order and not parts.is_order(order, n) then
+    complain("load_state_dict: order is no order of %d rows", n)
+  end
+  local pass = check.count("load_state_dict", "pass", state.pass)
+  local place = check.natural("load_state_dict", "place", state.place)
+  if place > self._count then
+    complain("load_state_dict: place is %d of %d batches", place, self._count)
+  end
+  self.pass, self.place, self._next = pass, place, nil
   self._order = order and core.keep(order)
 end
 

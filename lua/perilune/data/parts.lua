@@ -24,6 +24,20 @@ function parts.permutation(n, seed)
   return order
 end
 
+--- Whether a tensor is an order of 1..n (internal).
+-- @param order tensor
+-- @param n how many
+-- @return boolean
+function parts.is_order(order, n)
+  if order:dtype() ~= "int32" or order:dim() ~= 1 or #order ~= n then return false end
+  local seen = {}
+  for _, row in ipairs(order:totable()) do
+    if row < 1 or row > n or seen[row] then return false end
+    seen[row] = true
+  end
+  return true
+end
+
 --- How many rows a set has: the first size of its tensors.
 -- @param set the set
 -- @return a whole number

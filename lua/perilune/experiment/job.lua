@@ -15,7 +15,9 @@ local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 local data = require "perilune.data"
 local entries = require "perilune.data.entries"
+local set_parts = require "perilune.data.parts"
 local progress = require "perilune.progress"
+local schema = require "perilune.experiment.schema"
 
 local job = {}
 
@@ -71,11 +73,35 @@ local function snapshot(self)
   }
 end
 
+-- What `snapshot` gives.
+local SNAPSHOT <const> = schema.record {
+  epoch = schema.count, step = schema.natural, order = schema.optional(schema.tensor),
+  sums = schema.map(schema.record {schema.number, schema.number}), seconds = schema.duration,
+  state = schema.table, parts = schema.table,
+}
+
+-- Ends the program because the checkpoint does not fit this job.
+local function damaged(self, text, ...)
+  schema.damaged(self.run:path "checkpoint.safetensors", text, ...)
+end
+
+-- A part takes up its state; an error of it is one about the file.
+local function load_part(self, name, state)
+  local part = self._parts[name]
+  if state == nil then damaged(self, "state.parts.%s is missing; table expected", name) end
+  local ok, message = pcall(part.load_state_dict, part, state)
+  if ok then return end
+  if type(message) ~= "string" or pl.interrupted() then error(message, 0) end
+  message = message:gsub("^[^\n]-:%d+: ", ""):match "^[^\n]*"
+  damaged(self, "state.parts.%s is not what this experiment saves: %s", name, message)
+end
+
 local function restore(self)
   local saved = self.run:restore(self.key)
   if not saved then return end
+  schema.check(self.run:path "checkpoint.safetensors", saved, SNAPSHOT, "state")
   for _, name in ipairs(words.sorted_keys(self._parts)) do
-    self._parts[name]:load_state_dict(saved.parts[name])
+    load_part(self, name, saved.parts[name])
   end
   self.epoch, self.step, self._order = saved.epoch, saved.step, saved.order
   self._sums, self.state = saved.sums, saved.state
@@ -165,6 +191,7 @@ function Job:epochs(n, parts)
   n = check.count("epochs", "number of epochs", n)
   begin(self, "epochs", parts)
   self.last_epoch = n
+  if self.epoch > n + 1 then damaged(self, "state.epoch is %d of %d epochs", self.epoch, n) end
   local begun = false
   return function()
     if begun then end_epoch(self) end
@@ -205,6 +232,7 @@ end
 -- A loop over n steps that counts `size` units each on its bar, `total` in all; `period` is
 -- the number of steps between two checkpoints, those that time asks for apart.
 local function loop(self, n, unit, size, total, period)
+  if self.step > n then damaged(self, "state.step is %d of %d steps", self.step, n) end
   local function shown() return means(self) end
   local bar = progress.new {
     total = total, unit = unit, done = math.min(self.step * size, total),
@@ -260,7 +288,11 @@ end
 -- The order of the rows in this epoch; nil: as they are.
 local function order_of(self, rows, options)
   if options.order or options.shuffle == false then return options.order end
-  self._order = self._order or pl.keep(pl.randperm(rows))
+  if not self._order then
+    self._order = pl.keep(pl.randperm(rows))
+  elseif not set_parts.is_order(self._order, rows) then
+    damaged(self, "state.order is no order of %d rows", rows)
+  end
   return self._order
 end
 

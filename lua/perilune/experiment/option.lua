@@ -116,7 +116,7 @@ option.readers = {
 }
 
 local kinds = {string = "a value", number = "a number", integer = "an integer",
-                      boolean = "yes or no"}
+                      boolean = "yes or no", flag = "yes or no"}
 
 --- What values an option takes, in words.
 -- @param self the option
@@ -180,6 +180,46 @@ local function read_many(self, text)
   return list
 end
 
+local kind_fits = {
+  string = function(value) return type(value) == "string" end,
+  number = function(value) return math.type(value) and math.abs(value) < math.huge end,
+  integer = function(value) return math.type(value) == "integer" end,
+  boolean = function(value) return type(value) == "boolean" end,
+}
+kind_fits.flag = kind_fits.boolean
+
+local function is_choice(self, value)
+  for _, choice in ipairs(self.choices or {value}) do
+    if choice == value then return true end
+  end
+  return false
+end
+
+local function misfit(self, value)
+  if not kind_fits[self.type](value) then
+    return ("%s; %s expected"):format(option.text(value), option.expected(self))
+  elseif self.min and value < self.min or self.max and value > self.max then
+    return ("%s; %s expected"):format(value, option.expected(self))
+  elseif not is_choice(self, value) then
+    return ("'%s', none of %s"):format(value, table.concat(option.choice_names(self), ", "))
+  end
+end
+
+--- What is wrong with a value that a file gives for an option.
+-- @param self the option
+-- @param value anything but nil
+-- @return text, or nil
+function option.problem(self, value)
+  if not self.many then return misfit(self, value) end
+  if type(value) ~= "table" or next(value) == nil then
+    return ("%s; a list expected"):format(type(value) == "table" and "empty" or tostring(value))
+  end
+  for key, one in next, value do
+    local text = math.type(key) ~= "integer" and "not a list" or misfit(self, one)
+    if text then return text end
+  end
+end
+
 --- The value that a word of the command line stands for.
 -- @param self the option
 -- @param text the word
@@ -192,8 +232,10 @@ end
 -- @param value anything
 -- @return string
 function option.text(value)
-  if type(value) == "table" then return table.concat(value, ",") end
-  return value == nil and "none" or tostring(value)
+  if type(value) ~= "table" then return value == nil and "none" or tostring(value) end
+  local words_of = {}
+  for i, one in ipairs(value) do words_of[i] = tostring(one) end
+  return table.concat(words_of, ",")
 end
 
 --- The value of an option that is not given. The default of a list may be a list or a text.

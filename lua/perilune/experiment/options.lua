@@ -5,7 +5,9 @@ local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
 local internal = require "perilune.internal.option"
 local failure = require "perilune.experiment.failure"
+local files = require "perilune.experiment.folder"
 local option = require "perilune.experiment.option"
+local schema = require "perilune.experiment.schema"
 local usage = require "perilune.experiment.usage"
 
 local fail = failure.fail
@@ -76,12 +78,9 @@ function options.read_saved(folder, task)
   if not core.file_size(path) then
     fail("%s holds no run: there is no options.json in it", folder)
   end
-  local file <close> = failure.must(io.open(path))
-  local saved = core.json_decode(file:read "a")
-  if type(saved) ~= "table" or type(saved.options) ~= "table" then
-    fail("%s is damaged", path)
-  elseif saved.task ~= task then
-    fail("%s holds a run of %s, not of %s", folder, tostring(saved.task), task)
+  local saved = files.read_options(path)
+  if saved.task ~= task then
+    fail("%s holds a run of %s, not of %s", folder, saved.task, task)
   end
   return saved
 end
@@ -91,9 +90,12 @@ local function take_over(known, values, given, saved, folder)
   local key, name, old, new = known.key, known.name, saved[known.key], given[known.key]
   if known.free then return end
   if old == nil and known.default ~= nil then
-    fail("the run in %s knows no option --%s: another version of the experiment made it",
-         folder, name)
-  elseif new == nil then
+    fail("%s/options.json has no option --%s: another version of the experiment made it", folder,
+         name)
+  end
+  local text = old ~= nil and option.problem(known, old)
+  if text then schema.damaged(folder .. "/options.json", "options.%s is %s", key, text) end
+  if new == nil then
     values[key] = old
   elseif not option.same_value(known, new, old) then
     fail("--%s is %s for the run in %s, not %s", name, option.text(old), folder, option.text(new))

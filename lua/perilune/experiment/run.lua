@@ -9,10 +9,12 @@
 -- - `<key>.safetensors`: the networks of a finished job;
 -- - `table.txt` and whatever else the experiment writes.
 --
--- The checkpoint is replaced as a whole, so it is the one truth about the run: a run that
--- goes on cuts the metrics back to what the checkpoint knows of. A record is in its file as
--- soon as it is logged, but only a checkpoint waits for the disk to have it: waiting takes
--- milliseconds, which is too long for a record of every step. One process at a time has the folder.
+-- The checkpoint is there from the beginning and replaced as a whole, so it is the one truth about
+-- the run: a run that goes on cuts the metrics back to what the checkpoint knows of before it
+-- writes. First it reads all files and compares their checksums (`perilune.experiment.folder`). A
+-- record is in its file as soon as it is logged, but only a checkpoint waits for the disk to have
+-- it: waiting takes milliseconds, which is too long for a record of every step. One process at a
+-- time has the folder.
 -- @module perilune.experiment.run
 
 local pl = require "perilune"
@@ -22,9 +24,11 @@ local complain = require("perilune.internal.blame").complain
 local sorted_keys = require("perilune.internal.words").sorted_keys
 local failure = require "perilune.experiment.failure"
 local job = require "perilune.experiment.job"
+local files = require "perilune.experiment.folder"
 local options = require "perilune.experiment.options"
 local progress = require "perilune.progress"
 local report = require "perilune.experiment.report"
+local schema = require "perilune.experiment.schema"
 
 local fail, must = failure.fail, failure.must
 local run = {}
@@ -33,6 +37,22 @@ local INTERVAL <const> = 600 -- seconds between two checkpoints inside of a loop
 
 local Run = {__name = "run"}
 Run.__index = Run
+
+-- Cuts the metrics of a resumed run, which begins to write.
+local function cut_metrics(self)
+  if self._uncut then must(core.truncate_file(self:path "metrics.jsonl", self._bytes)) end
+  self._uncut = false
+end
+
+local function save(self, key, state)
+  cut_metrics(self)
+  if self._bytes > 0 then must(core.append_file(self:path "metrics.jsonl", "")) end
+  must(store.save(self:path "checkpoint.safetensors", {
+    metrics_bytes = self._bytes, metrics_crc32 = self._crc, finished = self._finished,
+    random = pl.random_state(), key = key, state = state,
+  }))
+  self._saved_at, self._current, self._pending = core.clock(), key, nil
+end
 
 --
 -- Opening
@@ -64,67 +84,54 @@ local function lock(folder)
   locked[folder] = true
 end
 
--- The records in a folder's metrics.jsonl.
-local function read_records(folder)
-  local path, list = folder .. "/metrics.jsonl", {}
-  for line in must(io.open(path)):lines() do
-    local record, message = core.json_decode(line)
-    if not record then fail("%s: line %d: %s", path, #list + 1, message) end
-    list[#list + 1] = record
-  end
-  return list
-end
-
 local function set_of(list)
   local set = {}
   for _, value in ipairs(list) do set[value] = true end
   return set
 end
 
--- Whether a run was left in the middle of a job. Results that were handed on have no checkpoint.
-local function is_unfinished(folder)
-  local path = folder .. "/checkpoint.safetensors"
-  local saved = pl.file_exists(path) and must(store.load(path))
-  local bytes = core.file_size(folder .. "/metrics.jsonl")
-  return saved and (saved.key ~= nil or bytes ~= saved.metrics_bytes)
+-- The records of a finished run. Results that were handed on have no checkpoint.
+local function finished_records(folder)
+  local path = folder .. "/metrics.jsonl"
+  local saved = files.read_checkpoint(folder .. "/checkpoint.safetensors")
+  local bytes = saved and saved.metrics_bytes
+  if saved and (saved.key or bytes == 0 or (core.file_size(path) or 0) > bytes) then
+    fail("--join: %s is not finished; --resume %s goes on with it", folder, folder)
+  end
+  return files.read_records(path, bytes, saved and saved.metrics_crc32)
 end
 
--- The records of other runs, which --join names; two that trained the same are a mistake.
+-- The records of other runs, which --join names, and the networks of their jobs as bytes; two that
+-- trained the same are a mistake.
 local function read_joined(folders, task)
-  local list, from = {}, {}
+  local list, from, networks = {}, {}, {}
   for _, folder in ipairs(folders) do
     options.read_saved(folder, task)
-    for i, record in ipairs(read_records(folder)) do
-      if type(record) ~= "table" or record.variant == nil or record.seed == nil then
-        fail("%s/metrics.jsonl: line %d: a record with variant and seed expected", folder, i)
-      end
+    for _, record in ipairs(finished_records(folder)) do
       local key = job.key_of(record.variant, record.seed)
       if (from[key] or folder) ~= folder then
         fail("--join: %s is in %s and in %s", key, from[key], folder)
       end
-      from[key] = folder
+      if not from[key] then
+        from[key], networks[key] = folder, files.read_networks(folder, key) or false
+      end
       list[#list + 1] = record
     end
-    if is_unfinished(folder) then
-      fail("--join: %s is not finished; --resume %s goes on with it", folder, folder)
-    end
   end
-  return list, from
+  return list, networks
 end
 
--- Makes them records of this run, and copies the networks.
-local function take_joined(self, records, from)
+-- Makes them records of this run, and writes the networks.
+local function take_joined(self, records, networks)
   for _, record in ipairs(records) do self:log(record) end
-  for _, key in ipairs(sorted_keys(from)) do
-    local name = key .. ".safetensors"
-    local file <close> = io.open(from[key] .. "/" .. name, "rb")
-    if file then self:write(name, file:read "a") end
+  for _, key in ipairs(sorted_keys(networks)) do
+    if networks[key] then self:write(key .. ".safetensors", networks[key]) end
     self:finish(key)
   end
 end
 
 local function begin(self, behind)
-  local joined, from = read_joined(self.options.join or {}, behind.task)
+  local joined, networks = read_joined(self.options.join or {}, behind.task)
   self.folder = self.options.out or new_folder(behind.task)
   must(core.mkdir(self.folder))
   lock(self.folder)
@@ -133,10 +140,11 @@ local function begin(self, behind)
       fail("%s holds a run already; --resume %s goes on with it", self.folder, self.folder)
     end
   end
-  self:write("options.json", core.json_encode {
+  self:write("options.json", files.options_text {
     task = behind.task, options = options.determining(self.options), build = build(),
-  } .. "\n")
-  take_joined(self, joined, from)
+  })
+  save(self)
+  take_joined(self, joined, networks)
 end
 
 -- Says so if the same bits cannot be expected.
@@ -151,11 +159,16 @@ local function compare_builds(self, saved)
   end
 end
 
+-- A run that was stopped before there was a checkpoint has no metrics either.
 local function read_checkpoint(self)
-  local path = self:path "checkpoint.safetensors"
-  if not pl.file_exists(path) then return end
-  local saved = must(store.load(path))
-  self._bytes, self._finished, self._pending = saved.metrics_bytes, saved.finished, saved
+  local path, metrics = self:path "checkpoint.safetensors", self:path "metrics.jsonl"
+  local saved = files.read_checkpoint(path)
+  if saved then
+    self._bytes, self._crc = saved.metrics_bytes, saved.metrics_crc32
+    self._finished, self._pending = saved.finished, saved
+  elseif pl.file_exists(metrics) and core.file_size(metrics) ~= 0 then
+    fail("%s is missing, without which the run cannot go on", path)
+  end
 end
 
 local function read_metrics(self)
@@ -164,8 +177,8 @@ local function read_metrics(self)
     if self._bytes > 0 then fail("%s is missing", path) end
     return
   end
-  must(core.truncate_file(path, self._bytes))
-  self._records = read_records(self.folder)
+  self._records = files.read_records(path, self._bytes, self._crc)
+  self._uncut = true
 end
 
 local function all_finished(self)
@@ -179,9 +192,9 @@ end
 local function go_on(self, behind)
   self.folder = behind.folder
   lock(self.folder)
-  compare_builds(self, behind.saved.build)
   read_checkpoint(self)
   read_metrics(self)
+  compare_builds(self, behind.saved.build)
   if self.options.join and not all_finished(self) then
     fail("%s was stopped while it was being joined; join the runs in another folder", self.folder)
   end
@@ -195,7 +208,7 @@ function run.open(values)
   if not behind then complain("open: the table that experiment.options gave expected") end
   local self = setmetatable({
     options = values, task = behind.task, interval = INTERVAL, _command = behind.command,
-    _bytes = 0, _finished = {}, _records = {}, _saved_at = core.clock(),
+    _bytes = 0, _crc = 0, _finished = {}, _records = {}, _saved_at = core.clock(),
   }, Run)
   if behind.folder then go_on(self, behind) else begin(self, behind) end
   print(("%s: %s%s"):format(self.task, self.folder, behind.folder and ", going on" or ""))
@@ -233,7 +246,9 @@ function Run:log(record)
   end
   if not record.epoch and not record.iteration then complain("log: the record has no epoch") end
   local line = core.json_encode(record, {nan = "null"})
+  cut_metrics(self)
   self._bytes = must(core.append_file(self:path "metrics.jsonl", line .. "\n", false))
+  self._crc = self._crc and core.crc32(line .. "\n", self._crc)
   self._records[#self._records + 1] = core.json_decode(line)
 end
 
@@ -346,21 +361,17 @@ end
 -- Checkpoints
 --
 
-local function save(self, key, state)
-  if self._bytes > 0 then must(core.append_file(self:path "metrics.jsonl", "")) end
-  must(store.save(self:path "checkpoint.safetensors", {
-    metrics_bytes = self._bytes, finished = self._finished, random = pl.random_state(),
-    key = key, state = state,
-  }))
-  self._saved_at, self._current, self._pending = core.clock(), key, nil
-end
-
 --- Writes a checkpoint: the state of the job that runs, with what every checkpoint has. One
 -- job runs at a time.
 -- @param key of the job
 -- @param state plain table for `perilune.save`, or a function that gives one
 function Run:checkpoint(key, state)
-  local other = self._current or (self._pending and self._pending.key)
+  local pending = self._pending and self._pending.key
+  if pending and pending ~= key then
+    schema.damaged(self:path "checkpoint.safetensors",
+      "it holds the job %s, but the first that is not finished is %s", pending, key)
+  end
+  local other = self._current
   if other and other ~= key then
     complain("checkpoint: %s is not finished, so there can be none of %s", other, key)
   end

@@ -63,6 +63,17 @@ function checks.options(kind, o)
   if problem then complain("%s: %s", kind.name, problem) end
 end
 
+--- The same for options that were saved: a schedule may have ended at a learning rate of 0.
+-- @param kind what `optimizer.new` was given
+-- @param o the options
+function checks.saved_options(kind, o)
+  checks.lr(kind.name, o.lr)
+  local others = {}
+  for name, value in next, o do others[name] = value end
+  others.lr = 1
+  checks.options(kind, others)
+end
+
 --
 -- Parameters
 --

@@ -125,21 +125,47 @@ end
 -- What is wrong with a group of a state for this one: a text, or nil.
 local function group_misfit(i, group, there)
   local here = shapes(group.params)
-  if type(there.params) ~= "table" or #there.params ~= #here then
-    return ("group %d has %d parameters here, %d there"):format(i, #here, #(there.params or {}))
+  local params = type(there) == "table" and there.params
+  if type(params) ~= "table" or #params ~= #here then
+    return ("group %d has %d parameters here, %s there"):format(i, #here,
+      type(params) == "table" and #params or "none")
+  end
+  for _, name in ipairs(words.sorted_keys(there)) do
+    if group[name] ~= nil and type(there[name]) ~= type(group[name]) then
+      return ("%s of group %d is a %s here, a %s there"):format(name, i, type(group[name]),
+        type(there[name]))
+    end
   end
   for j, shape in ipairs(here) do
-    if shape ~= there.params[j] then
-      return ("parameter %d of group %d is %s here, %s there"):format(j, i, shape, there.params[j])
+    if shape ~= params[j] then
+      return ("parameter %d of group %d is %s here, %s there"):format(j, i, shape,
+        tostring(params[j]))
     end
   end
 end
 
+-- What a kind's `state` says of a name, as text, unless the value is that.
+local function misfit_of(value, what)
+  if what == "tensor" then
+    return not (is_tensor(value) and value:dtype() == "real") and "real tensor" or nil
+  end
+  return not (math.type(value) == "integer" and value >= 0) and "integer of at least 0" or nil
+end
+
 -- What the engine steps all at once has to have the parameter's shape.
-local function state_misfit(k, p, state)
-  for _, name in ipairs(words.sorted_keys(state)) do
-    local value = state[name]
-    if is_tensor(value) and words.shape(value) ~= words.shape(p) then
+local function state_misfit(kind, k, p, state)
+  if type(state) ~= "table" then
+    return ("the state of parameter %d is a %s; table expected"):format(k, type(state))
+  end
+  for name, value in next, state do
+    local wanted = kind.state and misfit_of(value, kind.state[name])
+    if kind.state and not kind.state[name] then
+      return ("the state of parameter %d has an entry '%s', which is not one of %s"):format(k, name,
+        table.concat(words.sorted_keys(kind.state), ", "))
+    elseif wanted then
+      return ("%s of parameter %d is a %s; %s expected"):format(name, k,
+        is_tensor(value) and value:dtype() .. " tensor" or type(value), wanted)
+    elseif not kind.step and is_tensor(value) and words.shape(value) ~= words.shape(p) then
       return ("%s of parameter %d is %s for a parameter of %s"):format(
         name, k, words.shape(value), words.shape(p))
     end
@@ -160,10 +186,20 @@ local function misfit(self, state)
     if problem then return problem end
     for _, p in ipairs(group.params) do
       k = k + 1
-      problem = self._at_once and state_misfit(k, p, state.state[k] or {})
+      problem = state_misfit(self._kind, k, p, state.state[k] or {})
       if problem then return problem end
     end
   end
+end
+
+-- A group with other options.
+local function with_options(group, options)
+  local copy = {}
+  for _, from in ipairs {group, options} do
+    for name, value in next, from do copy[name] = value end
+  end
+  copy.params = group.params
+  return copy
 end
 
 -- A copy whose tensors outlive the step in which it is made.
@@ -184,9 +220,10 @@ function Optimizer:load_state_dict(state)
   local problem = misfit(self, state)
   if problem then complain("load_state_dict of %s: %s", self.name, problem) end
   for i, group in ipairs(self.groups) do
-    for name, value in next, state.groups[i] do
-      if name ~= "params" then group[name] = value end
-    end
+    checks.saved_options(self._kind, with_options(group, state.groups[i]))
+  end
+  for i, group in ipairs(self.groups) do
+    for name, value in next, with_options(group, state.groups[i]) do group[name] = value end
     checks.own(group)
   end
   for k = 1, #self.state do self.state[k] = kept(state.state[k] or {}) end
@@ -223,11 +260,12 @@ end
 local function read_kind(given)
   local kind = option.read("new", given, {
     name = option.required, options = option.required, check = option.absent,
-    step = option.absent, step_all = option.absent,
+    step = option.absent, step_all = option.absent, state = option.absent,
   })
   need("name", kind.name, "string")
   need("options", kind.options, "table")
   if kind.options.lr == nil then complain("new: options: lr is missing") end
+  if kind.state ~= nil then need("state", kind.state, "table") end
   if kind.check ~= nil then need("check", kind.check, "function") end
   if kind.step and kind.step_all then complain("new: step or step_all expected, got both") end
   if kind.step_all == nil then need("step", kind.step, "function") end
@@ -254,17 +292,19 @@ end
 -- `step` changes one parameter in place, of which nothing is recorded. `state` is empty before
 -- the first step; the tensors and numbers in it stay, and are a part of checkpoints. `o` has the
 -- options of the parameter's group. To step all parameters of a group at once, give
--- `step_all(params, grads, states, o)`, with lists, instead; it keeps its tensors itself.
+-- `step_all(params, grads, states, o)`, with lists, instead; it keeps its tensors itself. `state`
+-- says of what is remembered by a name whether it is a "tensor" or an "integer", which is checked
+-- when a state is loaded.
 -- @param kind table: `name`; `options`, their defaults, `lr` among them, or `optim.required`;
---   `step`; perhaps `check`, a function of the options that gives a text if they do not go
---   together
+--   `step`; perhaps `state`; perhaps `check`, a function of the options that gives a text if they
+--   do not go together
 -- @return function(params, options), which makes an optimiser
 function optimizer.new(kind)
   kind = read_kind(kind)
   return function(params, options)
     local self = {
       name = kind.name, groups = checks.groups(kind, params, options), state = {},
-      _step_all = kind.step_all, _at_once = kind.step == nil,
+      _kind = kind, _step_all = kind.step_all,
     }
     for _, group in ipairs(self.groups) do
       for _ = 1, #group.params do self.state[#self.state + 1] = {} end

@@ -39,11 +39,18 @@ function Schedule:load_state_dict(state)
   if type(state) ~= "table" or state.schedule ~= self.name then
     complain("load_state_dict of %s: the state is one of %s", self.name,
       tostring(type(state) == "table" and state.schedule or type(state)))
-  elseif #state.initial_lr ~= #self.initial_lr then
-    complain("load_state_dict of %s: %d groups here, %d there", self.name, #self.initial_lr,
-      #state.initial_lr)
+  elseif type(state.initial_lr) ~= "table" or #state.initial_lr ~= #self.initial_lr then
+    complain("load_state_dict of %s: %d groups here, %s there", self.name, #self.initial_lr,
+      type(state.initial_lr) == "table" and #state.initial_lr or "none")
   end
-  self.steps = state.steps
+  local steps = check.natural("load_state_dict of " .. self.name, "steps", state.steps)
+  for i, lr in ipairs(state.initial_lr) do
+    if not math.type(lr) then
+      complain("load_state_dict of %s: initial_lr of group %d is %s; number expected", self.name, i,
+        tostring(lr))
+    end
+  end
+  self.steps = steps
   self.initial_lr = table.move(state.initial_lr, 1, #state.initial_lr, 1, {})
   return self
 end

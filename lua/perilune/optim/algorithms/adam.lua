@@ -4,6 +4,8 @@
 local core = require "perilune.core"
 local optimizer = require "perilune.optim.optimizer"
 
+local STATE <const> = {exp_avg = "tensor", exp_avg_sq = "tensor", step = "integer"}
+
 local function step_all(decoupled)
   return function(params, grads, states, o)
     local ms = optimizer.remembered(params, states, "exp_avg")
@@ -27,6 +29,7 @@ end
 local Adam = optimizer.new {
   name = "Adam",
   options = {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0},
+  state = STATE,
   step_all = step_all(false),
 }
 
@@ -38,6 +41,7 @@ local Adam = optimizer.new {
 local AdamW = optimizer.new {
   name = "AdamW",
   options = {lr = 1e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0.01},
+  state = STATE,
   step_all = step_all(true),
 }
 

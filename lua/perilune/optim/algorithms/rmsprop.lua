@@ -22,6 +22,7 @@ end
 local RMSprop = optimizer.new {
   name = "RMSprop",
   options = {lr = 0.01, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0},
+  state = {square_avg = "tensor", momentum_buffer = "tensor"},
   step_all = step_all,
 }
 

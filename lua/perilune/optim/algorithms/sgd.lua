@@ -35,6 +35,7 @@ local SGD = optimizer.new {
     lr = optimizer.required, momentum = 0, dampening = 0, weight_decay = 0, nesterov = false,
   },
   check = check,
+  state = {momentum_buffer = "tensor"},
   step_all = step_all,
 }
 
