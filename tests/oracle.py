@@ -2,7 +2,7 @@
 
     python3 tests/oracle.py > tests/lua/oracle.lua
 
-Made with PyTorch 1.13 and NumPy 1.24, in double precision. A case has the inputs, the
+Made with PyTorch 2.9 and NumPy 2.4, in double precision. A case has the inputs, the
 attributes, the results, and the gradients by the inputs of the sum of all real results,
 element i (from 0, in row-major order) times cos(i). Some have the same of second order: the
 gradients by the inputs of the sum of all those gradients times cos(i). Inputs have two
@@ -128,13 +128,14 @@ def gradients(outputs, inputs, create_graph=False):
     return [next(got) if t is not None and t.requires_grad else None for t in inputs]
 
 
-def case(op, function, inputs, attrs=None, grad=True, changed=(), second=False):
-    """function(*inputs) gives what the op must give; changed: inputs, from 1, changed in place."""
+def case(op, function, inputs, attrs=None, grad=True, changed=(), second=False, fixed=()):
+    """function(*inputs) gives what the op must give; changed: inputs, from 1, changed in place;
+    fixed: those that get no gradient."""
     given = [None if t is None else t.clone() for t in inputs]
     work = [None if t is None else t.clone() for t in inputs]
     if grad:
         for i, t in enumerate(work):
-            if t is not None and t.dtype == torch.float64 and i + 1 not in changed:
+            if t is not None and t.dtype == torch.float64 and i + 1 not in (*changed, *fixed):
                 t.requires_grad_()
     outputs = outputs_of(function(*work))
     fields = ['op="%s"' % op, "inputs=" + list_text(given)]
@@ -879,11 +880,115 @@ def more_losses():
          [values([[2 ** 20, 2 ** 20 + 1, 2 ** 20 - 1]]), ints([1])], {"label_smoothing": 0.1})
 
 
+def class_losses():
+    """cross_entropy with all that it takes, of logits with and without trailing dims."""
+    def labels(size):
+        return index(size[0], *size[2:], n=size[1])
+
+    for size in [(4, 3), (2, 3, 2), (1, 3, 2, 2)]:
+        for reduction in ("mean", "sum", "none"):
+            for s in (0, 0.1):
+                attrs = {"reduction": reduction, **({"label_smoothing": s} if s else {})}
+                at = labels(size)
+                at.reshape(-1)[:2] = torch.tensor([1, 2])
+                ignored = {**attrs, "ignore_index": 2}
+                second = size != (1, 3, 2, 2)
+                case("cross_entropy", lambda x, y: F.cross_entropy(x, rows(y), **attrs),
+                     [real(*size), labels(size)], attrs, second=second)
+                case("cross_entropy", lambda x, y: F.cross_entropy(
+                    x, rows(y), **{**ignored, "ignore_index": 1}), [real(*size), at], ignored,
+                    second=second)
+                case("cross_entropy", lambda x, y, w: F.cross_entropy(
+                    x, rows(y), w, **{**ignored, "ignore_index": 1}),
+                    [real(*size), at, positive(3)], ignored, fixed=(3,), second=second)
+                p = real(*size).softmax(1).mul(100).round() / 100
+                case("cross_entropy", lambda x, y: F.cross_entropy(x, y, **attrs),
+                     [real(*size), p], attrs, second=second)
+                case("cross_entropy", lambda x, y, w: F.cross_entropy(x, y, w, **attrs),
+                     [real(*size), p, positive(3)], attrs, fixed=(3,), second=second)
+    case("cross_entropy", lambda x, y: F.cross_entropy(x, rows(y), ignore_index=0),
+         [real(2, 3), ints([1, 1])], {"ignore_index": 1}, grad=False)
+    case("cross_entropy", lambda x, y: F.cross_entropy(x, rows(y), ignore_index=0, reduction="sum"),
+         [real(2, 3), ints([1, 1])], {"ignore_index": 1, "reduction": "sum"})
+    case("cross_entropy", lambda x, y: F.cross_entropy(x, rows(y)),
+         [values([[-math.inf, 1, 2], [1, 2, -math.inf]]), ints([2, 1])], second=True)
+
+
+def more_binary_losses():
+    bce = F.binary_cross_entropy_with_logits
+    for reduction in ("mean", "sum", "none"):
+        attrs = {"reduction": reduction}
+        for w in [(3, 4), (4,), (3, 1)]:
+            x, y = real(3, 4, low=-8, high=8), real(3, 4, low=0.06, high=0.95)
+            case("binary_cross_entropy_with_logits", lambda x, y, w: bce(x, y, w, **attrs),
+                 [x, y, positive(*w)], attrs, second=True, fixed=(3,))
+            case("binary_cross_entropy_with_logits",
+                 lambda x, y, w, p: bce(x, y, w, pos_weight=p, **attrs),
+                 [x, y, positive(4), positive(*w)], attrs, second=True, fixed=(3, 4))
+    case("binary_cross_entropy_with_logits",
+         lambda x, y, w, p: bce(x, y, w, pos_weight=p, reduction="none"),
+         [values([1000, 1000, -1000, -1000, 0]), values([0, 1, 0, 1, 0.5]), values([1]),
+          values([3])], {"reduction": "none"}, fixed=(3, 4))
+    edge = [values([0, 1, 1e-20, 0.5]), values([0, 1, 0, 1])]
+    for reduction in ("mean", "sum", "none"):
+        case("binary_cross_entropy", lambda x, y: F.binary_cross_entropy(x, y, reduction=reduction),
+             edge, {"reduction": reduction}, fixed=(2,))
+        case("binary_cross_entropy", lambda x, y: F.binary_cross_entropy(x, y, reduction=reduction),
+             [real(2, 3, low=0.06, high=0.95), real(2, 3, low=0.06, high=0.95)],
+             {"reduction": reduction}, second=True)
+        case("binary_cross_entropy", lambda x, y: F.binary_cross_entropy(x, y, reduction=reduction),
+             [values([0, 1, 0]), values([1, 0, 0.5])], {"reduction": reduction}, grad=False)
+
+
+def at_the_edges():
+    """Values and gradients at zeros, infinities and NaN, where they are PyTorch's."""
+    inf, nan = math.inf, math.nan
+    odd = values([0.0, -0.0, inf, -inf, 1, -1, 0.5, nan])
+    for name in ("abs", "square", "exp", "sigmoid", "tanh", "softplus", "logsigmoid", "log1p",
+                 "expm1", "atan", "erf", "reciprocal", "rsqrt", "sqrt", "log", "log2", "log10",
+                 "asin", "acos", "cosh", "sinh"):
+        case(name, getattr(torch, name, getattr(F, name, None)), [odd])
+    case("relu", F.relu, [odd[:-1]])
+    case("leaky_relu", F.leaky_relu, [odd])
+    for low, high in [(-1, 1), (0, 0.5), (1, -1), (0, inf), (-inf, 0)]:
+        case("clamp", lambda x: x.clamp(low, high), [odd], {"min": low, "max": high})
+    a = values([0, 0, 0, 0, 0, 2, -2, -2, -8, 1, nan, 1, inf, 0])
+    b = values([0, 1, 2, 0.5, -1, 0, 2, 3, 1 / 4, nan, 1, 2, 0.5, -0.0])
+    case("pow", torch.pow, [a, b])
+    case("maximum", torch.maximum, [values([1, 2, inf, -inf]), values([2, 1, -inf, 3])])
+    case("where", lambda c, a, b: torch.where(c.bool(), a, b),
+         [torch.tensor([1, 0], dtype=torch.uint8), values([1, nan]), values([inf, 2])])
+    for row in [[0, 0, 0], [-0.0, -0.0, 0], [1e-30, 0, 0], [2, 2, 2], [3, 4, 0]]:
+        x = values(row)
+        case("norm", torch.linalg.vector_norm, [x])
+        case("std", torch.std, [x])
+        case("var", torch.var, [x])
+        case("logsumexp", lambda x: x.logsumexp(0), [x], {"dim": 1})
+        case("prod", torch.prod, [x], second=True)
+        case("cumprod", lambda x: x.cumprod(0), [x], {"dim": 1})
+    for row in [[-inf, 1, 2], [inf, 1, 2], [-inf, inf, 0], [inf, inf, 1], [-inf, -inf, -inf],
+                [nan, 1, 2], [1e30, 1e30, 0], [-1e37, -1e37, -1e37]]:
+        x = values(row)
+        case("logsumexp", lambda x: x.logsumexp(0), [x], {"dim": 1}, grad=abs(row[0]) < 1e30)
+        case("softmax", lambda x: x.softmax(0), [x], {"dim": 1})
+        case("log_softmax", lambda x: x.log_softmax(0), [x], {"dim": 1})
+        case("max", lambda x: one_based(x.max(0)), [x], {"dim": 1})
+        case("min", lambda x: one_based(x.min(0)), [x], {"dim": 1})
+        case("norm", torch.linalg.vector_norm, [x])
+        case("mean", torch.mean, [x])
+        case("nansum", torch.nansum, [x])
+    for unbiased in (False, True):
+        case("var", lambda x: x.var(0, unbiased), [values([5])],
+             {"dim": 1, "unbiased": unbiased})
+        case("std", lambda x: x.std(0, unbiased), [values([5])],
+             {"dim": 1, "unbiased": unbiased})
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
               binary_losses, activations, more_unaries, more_binaries,
               arranged, more_reductions, choices,
-              more_products, more_losses):
+              more_products, more_losses, class_losses, more_binary_losses, at_the_edges):
     group()
 
 version = torch.__version__.split("a")[0]

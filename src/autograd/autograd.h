@@ -4,7 +4,8 @@
 ** An op is a row. Its meaning is given in one of two ways, or in both:
 **   decompose   builds the outputs from other ops; gradients of any order follow from that
 **   forward     computes the outputs; then `gradient` (written in ops, so it has gradients
-**               itself) or `decompose` must be there, or `nograd` set
+**               itself) or `decompose` must be there, or `nograd` set. For some arguments it may
+**               build the outputs from other ops, as decompose does; then theirs is the history
 ** `fused_gradient` is an optional gradient of first order that may work on bare values; it is
 ** taken when no graph of the gradient is asked for.
 **

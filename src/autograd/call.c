@@ -187,6 +187,9 @@ static int made(const pl_args *c, int n_out) {
   return n_out;
 }
 
+/* Whether forward called other ops instead of computing values: their history is that of the call. */
+static bool is_composed(const pl_args *c) { return c->out[0]->node && !c->op->view; }
+
 static bool run(pl_args *c, int n_out) {
   const pl_op *op = c->op;
   if (!check_inputs(c)) return false;
@@ -202,7 +205,7 @@ static bool run(pl_args *c, int n_out) {
     return true;
   }
   if (op->shape && !op->shape(c)) return false;
-  return op->forward(c) && record(c, made(c, n_out));
+  return op->forward(c) && (is_composed(c) || record(c, made(c, n_out)));
 }
 
 static bool apply(pl_args *c, int n_out, pl_tensor **out) {

@@ -13,9 +13,19 @@
 ** Attributes
 */
 
+/* Inputs. A number stands for a tensor of rank 0, made inside the scope. */
+typedef struct {
+  int n;
+  pl_tensor **t;
+  pl_tensor *few[PL_MAX_IN];
+  bool is_number[PL_MAX_IN];
+  double number[PL_MAX_IN];
+} inputs;
+
 typedef struct {
   lua_State *L;
   const pl_op *op;
+  inputs *in;
   const pl_attr_spec *spec; /* n of them */
   int n;
   pl_attr attr[PL_MAX_ATTR];
@@ -125,10 +135,27 @@ static bool is_named(const reader *r, int k, int i) {
   return by_name;
 }
 
+static int bad_input(lua_State *L, const pl_op *op, int k, const char *got) {
+  return luaL_error(L, "%s: %s: tensor expected, got %s", pl_op_name(op),
+                    pl_op_signature(op)->in[k].name, got);
+}
+
+/* A tensor that may be left out, by its name; whether there is one. */
+static bool read_named_input(reader *r, const char *name, int i) {
+  const pl_signature *s = pl_op_signature(r->op);
+  int k = 0;
+  while (k < s->n_in && !(s->in[k].optional && strcmp(s->in[k].name, name) == 0)) k++;
+  if (k == s->n_in) return false;
+  if (r->in->few[k]) luaL_error(r->L, "%s: %s is given twice", pl_op_name(r->op), name);
+  if (!(r->in->few[k] = plb_test(r->L, i))) bad_input(r->L, r->op, k, luaL_typename(r->L, i));
+  return true;
+}
+
 static void read_named(reader *r, int i) {
   for (lua_pushnil(r->L); lua_next(r->L, i); lua_pop(r->L, 1)) {
     const char *name = lua_type(r->L, -2) == LUA_TSTRING ? lua_tostring(r->L, -2) : "?";
     int k = 0;
+    if (read_named_input(r, name, lua_gettop(r->L))) continue;
     while (k < r->n && strcmp(r->spec[k].name, name) != 0) k++;
     if (k < r->n && r->given[k]) luaL_error(r->L, "%s: %s is given twice", pl_op_name(r->op), name);
     if (k == r->n)
@@ -174,16 +201,8 @@ static void read_attributes(reader *r, int i, int top) {
 }
 
 /*
-** Inputs. A number stands for a tensor of rank 0, made inside the scope.
+** Inputs
 */
-
-typedef struct {
-  int n;
-  pl_tensor **t;
-  pl_tensor *few[PL_MAX_IN];
-  bool is_number[PL_MAX_IN];
-  double number[PL_MAX_IN];
-} inputs;
 
 /* A list of tensors, or tensors side by side; leaves them, and the block they are in, on top. */
 static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
@@ -205,11 +224,6 @@ static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
       luaL_error(L, "%s: element %d of the list is a %s; tensor expected", pl_op_name(op), k + 1,
                  luaL_typename(L, first + k));
   return next;
-}
-
-static int bad_input(lua_State *L, const pl_op *op, int k, const char *got) {
-  return luaL_error(L, "%s: %s: tensor expected, got %s", pl_op_name(op),
-                    pl_op_signature(op)->in[k].name, got);
 }
 
 /* Returns the index of the first argument that is no input. */
@@ -259,7 +273,7 @@ int plb_call_op(lua_State *L) {
   inputs in;
   pl_tensor *out[PL_MAX_OUT], **box[PL_MAX_OUT];
   int top = lua_gettop(L), n_out = pl_op_outputs(op);
-  r.L = L, r.op = op;
+  r.L = L, r.op = op, r.in = &in;
   r.spec = pl_op_signature(op)->attr;
   r.n = pl_op_signature(op)->n_attr;
   for (int k = 0; k < r.n; k++) r.attr[k] = r.spec[k].fallback, r.given[k] = false;

@@ -2,30 +2,10 @@
 ** distance_loss.c: losses between two tensors that are composed of other ops, as the mean, the sum
 ** or each of their terms.
 */
-#include "ops.h"
-
-enum { MEAN, SUM, NONE }; /* as in the attribute `reduction` */
-#define REDUCTION_ATTR "reduction:choice(mean|sum|none)"
-
-/* The result from the terms of a loss, as attribute `at` says. */
-static bool reduced(pl_args *c, pl_tensor *terms, int at) {
-  switch (c->attr[at].i) {
-    case MEAN: c->out[0] = pl_mean(terms, PL_ALL_DIMS, false); break;
-    case SUM: c->out[0] = pl_sum(terms, PL_ALL_DIMS, false); break;
-    default: c->out[0] = terms; /* NONE */
-  }
-  return c->out[0] != NULL;
-}
-
-static bool one_shape(const pl_args *c) {
-  if (!pl_need_real(c, 0) || !pl_need_real(c, 1)) return false;
-  if (pl_same_size(c->in[0], c->in[1])) return true;
-  return pl_op_fail(c, "%s is %s, %s %s; expected one shape", pl_input_name(c->op, 0),
-                    PL_DESCRIBE(c->in[0]), pl_input_name(c->op, 1), PL_DESCRIBE(c->in[1]));
-}
+#include "reduction.h"
 
 static pl_tensor *difference(const pl_args *c) {
-  return one_shape(c) ? pl_sub(c->in[0], c->in[1]) : NULL;
+  return pl_one_shape(c) ? pl_sub(c->in[0], c->in[1]) : NULL;
 }
 
 /*
@@ -34,12 +14,12 @@ static pl_tensor *difference(const pl_args *c) {
 
 static bool mse_loss_decompose(pl_args *c) {
   pl_tensor *d = difference(c);
-  return d && reduced(c, pl_square(d), 0);
+  return d && pl_reduced(c, pl_square(d), 0);
 }
 
 static bool l1_loss_decompose(pl_args *c) {
   pl_tensor *d = difference(c);
-  return d && reduced(c, pl_abs(d), 0);
+  return d && pl_reduced(c, pl_abs(d), 0);
 }
 
 /* k (d - k / 2) with k = d limited to [-delta, delta]: d^2 / 2 within, delta (|d| - delta / 2)
@@ -53,32 +33,32 @@ static bool huber_loss_decompose(pl_args *c) {
   const double delta = c->attr[1].d;
   if (!(delta > 0)) return pl_op_fail(c, "delta is %g, expected more than 0", delta);
   pl_tensor *d = difference(c);
-  return d && reduced(c, huber(d, delta), 0);
+  return d && pl_reduced(c, huber(d, delta), 0);
 }
 
 static bool smooth_l1_loss_decompose(pl_args *c) {
   const double beta = c->attr[1].d;
   if (!(beta >= 0)) return pl_op_fail(c, "beta is %g, expected 0 or more", beta);
   pl_tensor *d = difference(c);
-  return d && reduced(c, beta > 0 ? pl_affine(huber(d, beta), 1 / beta, 0) : pl_abs(d), 0);
+  return d && pl_reduced(c, beta > 0 ? pl_affine(huber(d, beta), 1 / beta, 0) : pl_abs(d), 0);
 }
 
 #define PAIR "any[3,4] any[3,4]; any[3,4] any[3,4] reduction=sum; any[4] any[4] reduction=none"
-PL_OP(mse_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .attrs = REDUCTION_ATTR,
+PL_OP(mse_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .attrs = PL_REDUCTION_ATTR,
       .doc = "(x - y)^2: the mean or the sum of all elements, or none of these", .samples = PAIR,
       .decompose = mse_loss_decompose);
-PL_OP(l1_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .attrs = REDUCTION_ATTR,
+PL_OP(l1_loss, .group = PL_GROUP_LOSSES, .inputs = "x y", .attrs = PL_REDUCTION_ATTR,
       .doc = "|x - y|: the mean or the sum of all elements, or none of these", .samples = PAIR,
       .decompose = l1_loss_decompose);
 PL_OP(smooth_l1_loss, .group = PL_GROUP_LOSSES, .inputs = "x y",
-      .attrs = REDUCTION_ATTR " beta:real=1",
+      .attrs = PL_REDUCTION_ATTR " beta:real=1",
       .doc =
           "with d = |x - y|: d^2 / (2 beta) where d < beta, else d - beta / 2 (Girshick 2015); the "
           "mean or the sum of all elements, or none of these",
       .samples = PAIR "; any[3,4] any[3,4] beta=0.3; any[3] any[3] beta=0",
       .decompose = smooth_l1_loss_decompose);
 PL_OP(huber_loss, .group = PL_GROUP_LOSSES, .inputs = "x y",
-      .attrs = REDUCTION_ATTR " delta:real=1",
+      .attrs = PL_REDUCTION_ATTR " delta:real=1",
       .doc =
           "with d = |x - y|: d^2 / 2 where d < delta, else delta (d - delta / 2) (Huber 1964); the "
           "mean or the sum of all elements, or none of these",
@@ -99,7 +79,7 @@ static pl_tensor *negative_entropy(pl_tensor *target) {
 
 static bool kl_div_decompose(pl_args *c) {
   pl_tensor *x = c->in[0], *target = c->in[1], *p, *terms;
-  if (!one_shape(c)) return false;
+  if (!pl_one_shape(c)) return false;
   if (c->attr[1].i) p = pl_exp(target), terms = pl_mul(p, pl_sub(target, x));
   else terms = pl_sub(negative_entropy(target), pl_mul(target, x));
   if (!terms) return false;
@@ -113,35 +93,6 @@ static bool kl_div_decompose(pl_args *c) {
   return c->out[0] != NULL;
 }
 
-/* log p, but no less than -100; its derivative is 1 / p, but no more than 1e12. */
-static pl_tensor *limited_log(pl_tensor *p) {
-  const bool was = pl_grad_mode(false);
-  pl_tensor *lift = pl_clamp(pl_affine(p, -1, 1e-12), 0, 1);
-  pl_tensor *fall = pl_sub(pl_clamp(pl_log(p), -100, 1), pl_log(pl_add(p, lift)));
-  pl_grad_mode(was);
-  return pl_add(pl_log(pl_add(p, lift)), fall);
-}
-
-static bool probabilities(const pl_args *c) {
-  for (int64_t i = 0; i < pl_numel(c->in[0]); i++) {
-    const double v = pl_at(c->in[0], i);
-    if (v < 0 || v > 1)
-      return pl_op_fail(c, "x has %g at position %lld, which is not within 0 and 1", v,
-                        (long long)i + 1);
-  }
-  return true;
-}
-
-static bool binary_cross_entropy_decompose(pl_args *c) {
-  pl_tensor *x = c->in[0], *y = c->in[1];
-  if (!one_shape(c) || !probabilities(c)) return false;
-  pl_tensor *right = pl_mul(y, limited_log(x));
-  pl_tensor *wrong = pl_mul(pl_affine(y, -1, 1), limited_log(pl_affine(x, -1, 1)));
-  pl_tensor *terms = pl_neg(pl_add(right, wrong));
-  if (c->in[2]) terms = pl_mul(terms, c->in[2]);
-  return terms && reduced(c, terms, 0);
-}
-
 PL_OP(kl_div, .group = PL_GROUP_LOSSES, .inputs = "x target",
       .attrs = "reduction:choice(mean|batchmean|sum|none) log_target:bool=false",
       .doc =
@@ -152,81 +103,6 @@ PL_OP(kl_div, .group = PL_GROUP_LOSSES, .inputs = "x target",
           "any[3,4] unit[3,4]; any[3,4] any[3,4] log_target=true reduction=batchmean; any[3,4] "
           "unit[3,4] reduction=sum; any[4] unit[4] reduction=none",
       .decompose = kl_div_decompose);
-PL_OP(binary_cross_entropy, .group = PL_GROUP_LOSSES, .inputs = "x target weight?",
-      .attrs = REDUCTION_ATTR,
-      .doc =
-          "-weight (target log x + (1 - target) log(1 - x)) of probabilities x, where logs are no "
-          "less than -100: the mean or the sum of all elements, or none of these. With logits it "
-          "is binary_cross_entropy_with_logits, which is more exact",
-      .samples =
-          "unit[3,4] unit[3,4]; unit[3,4] unit[3,4] any[3,4] reduction=sum; unit[2,3] unit[2,3] "
-          "any[3] reduction=none",
-      .decompose = binary_cross_entropy_decompose);
-
-/*
-** nll_loss: x [n,c,...], labels [n,...]
-*/
-
-/* Labels as positions in x, and whether each counts (real, 1 or 0); those to ignore become 1. */
-static bool read_labels(const pl_args *c, pl_tensor *at, pl_tensor *counts) {
-  const int64_t classes = c->in[0]->size[1];
-  for (int64_t i = 0; i < pl_numel(at); i++) {
-    const double v = pl_at(c->in[1], i);
-    const bool ignored = v == (double)c->attr[0].i;
-    if (!ignored && (v < 1 || v > (double)classes))
-      return pl_op_fail(c, "label %g at position %lld is not within 1 and %lld", v,
-                        (long long)i + 1, (long long)classes);
-    pl_int32s(at)[i] = ignored ? 1 : (int32_t)v;
-    pl_reals(counts)[i] = !ignored;
-  }
-  return true;
-}
-
-static bool nll_shapes(const pl_args *c) {
-  const pl_tensor *x = c->in[0], *labels = c->in[1], *weight = c->in[2];
-  if (!pl_need_real(c, 0)) return false;
-  const bool several = x->rank >= 2;
-  if (!several || labels->dtype != PL_INT32 || labels->rank != x->rank - 1)
-    return pl_op_fail(c, "x is %s, labels %s; expected real[n,c,...] and int32[n,...]",
-                      PL_DESCRIBE(x), PL_DESCRIBE(labels));
-  const pl_ints size = pl_without(pl_size(x), 1, false);
-  for (int d = 0; d < size.n; d++)
-    if (labels->size[d] != size.v[d])
-      return pl_op_fail(c, "labels are %s for x %s", PL_DESCRIBE(labels), PL_DESCRIBE(x));
-  if (!weight || (weight->dtype == PL_REAL && weight->rank == 1 && weight->size[0] == x->size[1]))
-    return true;
-  return pl_op_fail(c, "weight is %s, expected real[%lld]", PL_DESCRIBE(weight),
-                    (long long)x->size[1]);
-}
-
-static bool nll_loss_decompose(pl_args *c) {
-  if (!nll_shapes(c)) return false;
-  const pl_ints size = pl_size(c->in[1]);
-  pl_tensor *at = pl_empty(PL_INT32, size), *w = pl_empty(PL_REAL, size);
-  if (!at || !w || !read_labels(c, at, w)) return false;
-  pl_tensor *counted = pl_gt(w, pl_zero()); /* what does not count may be infinite */
-  if (c->in[2]) {
-    pl_tensor *of_label = pl_index_select(c->in[2], pl_reshape(at, pl_list(-1)), 0);
-    w = pl_mul(w, pl_reshape(of_label, size));
-  }
-  pl_tensor *right = pl_squeeze(pl_gather(c->in[0], pl_unsqueeze(at, 1), 1), pl_list(1));
-  pl_tensor *terms = pl_neg(pl_mul(w, pl_where(counted, right, pl_zero())));
-  if (!terms || c->attr[1].i != MEAN) return terms && reduced(c, terms, 1);
-  c->out[0] = pl_div(pl_sum(terms, PL_ALL_DIMS, false), pl_sum(w, PL_ALL_DIMS, false));
-  return c->out[0] != NULL;
-}
-
-PL_OP(nll_loss, .group = PL_GROUP_LOSSES, .inputs = "x labels weight?",
-      .attrs = "ignore_index:int=-100 " REDUCTION_ATTR,
-      .doc =
-          "-weight x at the labels (int32 [n,...] from 1) of log-probabilities x [n,c,...], weight "
-          "[c] being that of each class, and nothing where the label is ignore_index: the sum "
-          "divided by that of the weights (mean), the sum, or none of these",
-      .samples =
-          "any[3,4] index4[3]; any[3,4] index4[3] constpos[4]; any[3,4] index4[3] ignore_index=2 "
-          "reduction=sum; any[2,3,4] index3[2,4] reduction=none",
-      .decompose = nll_loss_decompose);
-
 /*
 ** Of directions and distances along a dim
 */
@@ -255,14 +131,14 @@ static pl_tensor *distance(pl_tensor *a, pl_tensor *b, double eps) {
 static bool triplet_margin_loss_decompose(pl_args *c) {
   pl_tensor *anchor = c->in[0], *near = c->in[1], *far = c->in[2];
   const double eps = c->attr[1].d;
-  if (!one_shape(c) || !pl_need_real(c, 2)) return false;
+  if (!pl_one_shape(c) || !pl_need_real(c, 2)) return false;
   if (!pl_same_size(anchor, far))
     return pl_op_fail(c, "anchor is %s, negative %s; expected one shape", PL_DESCRIBE(anchor),
                       PL_DESCRIBE(far));
   pl_tensor *to_far = distance(anchor, far, eps);
   if (c->attr[2].i) to_far = pl_minimum(to_far, distance(near, far, eps));
   pl_tensor *excess = pl_sub(distance(anchor, near, eps), to_far);
-  return excess && reduced(c, pl_relu(pl_affine(excess, 1, c->attr[0].d)), 3);
+  return excess && pl_reduced(c, pl_relu(pl_affine(excess, 1, c->attr[0].d)), 3);
 }
 
 PL_OP(cosine_similarity, .group = PL_GROUP_LOSSES, .inputs = "x y",
@@ -273,7 +149,7 @@ PL_OP(cosine_similarity, .group = PL_GROUP_LOSSES, .inputs = "x y",
       .samples = "any[3,4] any[3,4]; any[3,4] any[4] dim=1; any[4] any[4] dim=-1",
       .decompose = cosine_similarity_decompose);
 PL_OP(triplet_margin_loss, .group = PL_GROUP_LOSSES, .inputs = "anchor positive negative",
-      .attrs = "margin:real=1 eps:real=1e-6 swap:bool=false " REDUCTION_ATTR,
+      .attrs = "margin:real=1 eps:real=1e-6 swap:bool=false " PL_REDUCTION_ATTR,
       .doc =
           "max(|anchor - positive| - |anchor - negative| + margin, 0) with lengths along the last "
           "dim, where eps is added to each difference; swap takes |positive - negative| where that "

@@ -314,6 +314,64 @@ function T.test_losses()
   eq(nn.MSELoss()(x, x + 2):item(), 4)
 end
 
+-- What is left out of a loss is left out of its op; tensors are buffers, and move with the module.
+function T.test_options_of_losses()
+  local x, y = pl.tensor {{0, 1, 2}, {2, 0, 1}}, pl.tensor({1, 3}, "int32")
+  local w = pl.tensor {1, 2, 3}
+  local loss = nn.CrossEntropyLoss {weight = w, ignore_index = 3, reduction = "sum"}
+  near(loss(x, y):item(), pl.cross_entropy(x, y, w, 0, 3, "sum"):item(), 1e-6)
+  near(pl.cross_entropy(x, y, {weight = w, ignore_index = 3, reduction = "sum"}):item(),
+    -x:log_softmax(2):totable()[1][1], 1e-6)
+  eq(loss:signature(), "CrossEntropyLoss(ignore_index=3, reduction=sum)")
+  local buffer, kept = loss:named_buffers()()
+  eq({buffer, kept == w}, {"weight", true})
+  local target = pl.tensor {{1, 0, 0.5}, {0, 1, 0.5}}
+  near(nn.BCEWithLogitsLoss {pos_weight = w}(x, target):item(),
+    pl.binary_cross_entropy_with_logits(x, target, nil, w):item(), 1e-6)
+  fails("cross_entropy: weight is given twice",
+    function() pl.cross_entropy(x, y, w, {weight = w}) end)
+  fails("cross_entropy: weight: tensor expected, got number",
+    function() pl.cross_entropy(x, y, {weight = 1}) end)
+  for name, options in next, {
+    NLLLoss = {ignore_index = 2}, L1Loss = {reduction = "sum"}, SmoothL1Loss = {beta = 2},
+    HuberLoss = {delta = 2}, KLDivLoss = {log_target = true},
+  } do
+    local made = nn[name](options)
+    eq(made(x, name == "NLLLoss" and y or x * 2):size(), {})
+    local key, value = next(options)
+    eq(made:signature(), ("%s(%s=%s)"):format(name, key, value))
+  end
+  near(nn.BCELoss()(target * 0.5, target):item(),
+    pl.binary_cross_entropy(target * 0.5, target):item(), 1e-6)
+  eq(nn.TripletMarginLoss {margin = 2}(x, x, x):item(), 2)
+end
+
+-- The gradient of a probability that is certain, and wrong, is limited as PyTorch's is.
+function T.test_certain_probabilities()
+  local p = pl.tensor({0, 1, 0, 1}):requires_grad_()
+  pl.binary_cross_entropy(p, pl.tensor {1, 0, 0, 1}, {reduction = "sum"}):backward()
+  local g = p.grad:totable()
+  near(g[1] / 1e12, -1, 1e-5)
+  near(g[2] / 1e12, 1, 1e-5)
+  eq({g[3], g[4]}, {0, 0})
+end
+
+-- What does not count may be anything.
+function T.test_ignored_logits_may_be_nan()
+  local nan = 0 / 0
+  for _, more in ipairs {{}, {weight = pl.ones(2)}, {label_smoothing = 0.1}} do
+    for _, create_graph in ipairs {false, true} do
+      local x = pl.tensor({{nan, 1}, {0, 0}}):requires_grad_()
+      more.ignore_index = 1
+      local y = pl.cross_entropy(x, pl.tensor({1, 2}, "int32"), more)
+      near(y:item(), math.log(2), 1e-6)
+      local g = pl.grad(y, {x}, {create_graph = create_graph})[1]:totable()
+      eq(g[1], {0, 0})
+      near(g[2][1], more.label_smoothing and 0.45 or 0.5, 1e-6)
+    end
+  end
+end
+
 function T.test_binary_cross_entropy()
   local x, y = pl.tensor {{0, 3}, {-1, 0}}, pl.tensor {{1, 0.5}, {0, 0.25}}
   local rows = nn.BCEWithLogitsLoss {reduction = "rows"}(x, y):totable()
@@ -524,7 +582,8 @@ function T.test_errors_after_one_that_was_caught()
 end
 
 function T.test_arguments_that_nobody_reads_are_refused()
-  fails("MSELoss: no arguments expected", function() nn.MSELoss {reduction = "sum"} end)
+  fails("MSELoss: reduction: mean, sum or none expected, got rows", function() nn.MSELoss {reduction = "rows"} end)
+  fails("BCELoss: weight: tensor expected, got number", function() nn.BCELoss {weight = 2} end)
   fails("Softplus: no arguments expected", function() nn.Softplus(5) end)
   fails("ReLU: no arguments expected", function() nn.ReLU {} end)
   fails("Flatten: one argument expected", function() nn.Flatten(2, 3) end)
