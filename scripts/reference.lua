@@ -83,16 +83,43 @@ elements as the mask has ones, with row numbers as many rows. It is not recorded
 have no history, and `t` must not require a gradient. The same holds for the methods that end in `_`.
 `cat`, `stack` and `where` make tensors of parts that have a history; inside `no_grad` writing is free.]]
 
+-- Where the values or gradients of ops differ from PyTorch's; the tests of the ops and their oracle
+-- leave these out.
+local function edges()
+  say("### At the edges\n")
+  prose([[
+Gradients are the same whether a graph of them is asked for or not, also at ties, zeros, infinities and
+NaN. Values and gradients are those of PyTorch 2, but for these:
+
+| where | here | PyTorch |
+|---|---|---|
+| equal values in `amax`, `amin`, and in `max`, `min`, `median` without dim | the gradient is that of the first, of `median` that of the one in the middle | shared among them |
+| equal values in `maximum`, `minimum` | the gradient is that of a | shared |
+| NaN in `amax`, `amin` | the gradient is that of the first NaN | NaN for all |
+| NaN in `maximum`, `minimum` | the gradient is that of b | that of both |
+| NaN in `relu`, `hardtanh` | the gradient is 0 | 1 |
+| NaN in `elu`, `selu`, `hardswish` | the gradient is NaN | 1 |
+| `sign` of NaN | NaN | 0 |
+| `hardswish` of -infinity, `gelu` of infinity | 0, infinity | NaN |
+| `logsumexp` of equal numbers beyond 2^24 | the gradients sum to 1 | each is 1 |
+| `norm` of numbers whose squares overflow or vanish | right, with its gradient | infinite or 0 |
+| the gradient of the gradient of `norm` where it is 0 | 0 | NaN |
+| the gradient of the gradient of `elu`, `selu` at 0 | that of the side below 0 | 0 |
+| `prod`, `cumprod` beside infinities and NaN | the gradient is the product of the other factors | NaN |
+| `quantile` between two equal infinities | infinite | NaN |]])
+end
+
 local function engine()
   say("## The engine\n")
   prose([[
 Names without `tensor:` are functions of `pl`. Those of ops, which take a tensor first, are methods
 of tensors too: `pl.sum(x, 1)` and `x:sum(1)` are the same. Arguments after the tensors may be
-given by position or, in a table at the end, by name: `x:sum{dim = 1, keepdim = true}`. `name?`
-may be left out; `name=value` shows a default. Where a number is expected a tensor without dims stands
-for its value.]])
+given by position or, in a table at the end, by name: `x:sum{dim = 1, keepdim = true}`; so may
+tensors that may be left out. `name?` may be left out; `name=value` shows a default. Where a number is
+expected a tensor without dims stands for its value.]])
   say("### Indexing\n")
   prose(indexing)
+  edges()
   for _, group in ipairs(engine_groups()) do
     say("### %s\n", group.title)
     for _, name in ipairs(group) do thing(entries.bound(name)) end
@@ -158,6 +185,7 @@ end
 
 local function contents()
   say("- [The engine](#the-engine)")
+  say("  - [At the edges](#at-the-edges)")
   for _, group in ipairs(engine_groups()) do
     say("  - [%s](#%s)", group.title, anchor(group.title))
   end

@@ -144,6 +144,11 @@ static pl_tensor *both_zero(pl_tensor *a, pl_tensor *b) {
   return pl_eq(pl_add(pl_abs(a), pl_abs(b)), pl_zero());
 }
 
+/* 1 where a is zero and b is not negative. */
+static pl_tensor *power_of_zero(pl_tensor *a, pl_tensor *b) {
+  return pl_eq(pl_add(pl_abs(a), pl_relu(pl_neg(b))), pl_zero());
+}
+
 static pl_tensor *number(double v) { return pl_full(PL_REAL, PL_ALL_DIMS, v); }
 
 /* t + x sigmoid(x) (1 - t^2), where t = tanh(softplus(x)) */

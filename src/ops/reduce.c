@@ -4,6 +4,7 @@
 ** Partial sums cover fixed blocks and are added in order: the bits do not depend on
 ** how many threads there are.
 */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -161,18 +162,62 @@ static pl_tensor *shifted(pl_tensor *x, pl_ints dims) {
 static bool var_decompose(pl_args *c) {
   int64_t n;
   if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
-  double divisor = (double)n - (c->attr[2].i ? 1 : 0);
+  const double divisor = (double)n - (c->attr[2].i ? 1 : 0);
   pl_tensor *x = shifted(c->in[0], c->attr[0].ints);
   pl_tensor *centred = pl_sub(x, pl_mean(x, c->attr[0].ints, true));
   pl_tensor *sum = pl_sum(pl_square(centred), c->attr[0].ints, c->attr[1].i);
-  c->out[0] = pl_affine(sum, divisor > 0 ? 1 / divisor : NAN, 0);
+  c->out[0] = pl_affine(sum, 1 / PL_MAX(divisor, 0), 0);
   return true;
 }
 
+/* The root of x, which is not negative; at 0, where it has no gradient, 0 stands for that. */
+static pl_tensor *root(pl_tensor *x) {
+  pl_tensor *nothing = pl_eq(x, pl_zero());
+  return pl_where(nothing, pl_zero(), pl_sqrt(pl_where(nothing, pl_one(), x)));
+}
+
+#ifdef PL_REAL_IS_DOUBLE
+static const double LEAST = DBL_MIN, MOST = DBL_MAX, EPSILON = DBL_EPSILON;
+#else
+static const double LEAST = (double)FLT_MIN, MOST = (double)FLT_MAX, EPSILON = (double)FLT_EPSILON;
+#endif
+
+/* Whether sums of squares are finite and large enough to be exact, or NaN. */
+static bool squares_fit(const pl_tensor *sums) {
+  bool fit = true;
+  for (int64_t i = 0; fit && i < pl_numel(sums); i++)
+    fit = !(pl_at(sums, i) < LEAST / EPSILON || pl_at(sums, i) > MOST);
+  return fit;
+}
+
+/* The largest magnitudes over some dims, which are kept, as constants; 1 for those that are no
+ * measure. */
+static pl_tensor *magnitude(pl_tensor *x, pl_ints dims) {
+  const bool was = pl_grad_mode(false);
+  pl_tensor *most = pl_amax(pl_abs(x), dims, true);
+  pl_tensor *some = pl_gt(pl_in_range(most, LEAST, MOST), pl_zero());
+  most = pl_where(some, most, pl_one());
+  pl_grad_mode(was);
+  return most;
+}
+
+/* s y, where s has dims that y has not */
+static pl_tensor *scaled(pl_tensor *y, pl_tensor *s) {
+  return y && s ? pl_mul(y, pl_reshape(s, pl_size(y))) : NULL;
+}
+
+/* Of n numbers that are huge or tiny, so that their squares are not numbers, std is s std(x / s). */
 static bool std_decompose(pl_args *c) {
+  const pl_ints dims = c->attr[0].ints;
+  const bool keepdim = c->attr[1].i, unbiased = c->attr[2].i;
+  pl_tensor *x = c->in[0];
   if (!pl_need_real(c, 0)) return false;
-  c->out[0] = pl_sqrt(pl_var(c->in[0], c->attr[0].ints, c->attr[1].i, c->attr[2].i));
-  return c->out[0] != NULL;
+  pl_tensor *var = pl_var(x, dims, keepdim, unbiased);
+  if (!var) return false;
+  if (squares_fit(var) || !pl_numel(x)) return (c->out[0] = root(var)) != NULL;
+  x = shifted(x, dims);
+  pl_tensor *s = magnitude(x, dims);
+  return (c->out[0] = scaled(root(pl_var(pl_div(x, s), dims, keepdim, unbiased)), s)) != NULL;
 }
 
 static bool var_mean_decompose(pl_args *c) {
@@ -197,11 +242,13 @@ static bool nanmean_decompose(pl_args *c) {
 static bool norm_decompose(pl_args *c) {
   unsigned mask;
   if (!pl_need_real(c, 0) || !dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
-  pl_tensor *sum = pl_sum(pl_square(c->in[0]), c->attr[0].ints, c->attr[1].i);
-  /* the root of 0 has no gradient; of the many of the norm there, 0 is one */
-  pl_tensor *nothing = pl_eq(sum, pl_zero());
-  c->out[0] = pl_where(nothing, pl_zero(), pl_sqrt(pl_where(nothing, pl_one(), sum)));
-  return true;
+  const pl_ints dims = c->attr[0].ints;
+  pl_tensor *x = c->in[0], *sum = pl_sum(pl_square(x), dims, c->attr[1].i);
+  if (!sum) return false;
+  if (squares_fit(sum) || !pl_numel(x)) return (c->out[0] = root(sum)) != NULL;
+  pl_tensor *s = magnitude(x, dims);
+  sum = pl_sum(pl_square(pl_div(x, s)), dims, c->attr[1].i);
+  return (c->out[0] = scaled(root(sum), s)) != NULL;
 }
 
 static bool logsumexp_decompose(pl_args *c) {
@@ -232,7 +279,9 @@ PL_OP(var, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
 #define VAR_SAMPLES REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false"
 PL_OP(std, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
-      .doc = "the standard deviation over some dims, or over all: the root of var",
+      .doc =
+          "the standard deviation over some dims, or over all: the root of var; at 0 its gradient "
+          "is 0",
       .samples = VAR_SAMPLES, .decompose = std_decompose);
 PL_OP(var_mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
@@ -245,7 +294,9 @@ PL_OP(nanmean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? 
       .doc = "the mean over some dims, or over all, of what is not NaN; of nothing it is NaN",
       .samples = REDUCE_SAMPLES, .decompose = nanmean_decompose);
 PL_OP(norm, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
-      .doc = "the Euclidean norm over some dims, or over all; at 0 its gradient is 0",
+      .doc =
+          "the Euclidean norm over some dims, or over all, also of huge and tiny numbers; at 0 its "
+          "gradient is 0",
       .samples = REDUCE_SAMPLES, .decompose = norm_decompose);
 PL_OP(logsumexp, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
       .doc = "log of the sum of exp(x) along a dim, without overflow",

@@ -167,8 +167,7 @@ static bool cov_decompose(pl_args *c) {
   const double divisor = (double)(n - c->attr[0].i);
   pl_tensor *rows = x->rank == 2 ? x : pl_reshape(x, pl_list(1, n));
   pl_tensor *centred = pl_sub(rows, pl_mean(rows, pl_list(1), true));
-  pl_tensor *y =
-      pl_affine(pl_bmm(centred, pl_transpose(centred, 0, 1)), divisor > 0 ? 1 / divisor : NAN, 0);
+  pl_tensor *y = pl_affine(pl_bmm(centred, pl_transpose(centred, 0, 1)), 1 / PL_MAX(divisor, 0), 0);
   return (c->out[0] = x->rank == 2 ? y : pl_reshape(y, PL_ALL_DIMS)) != NULL;
 }
 
