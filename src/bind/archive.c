@@ -15,7 +15,7 @@
  * to the table; gives how many there are. */
 static int push_copy(lua_State *L, int i) {
   int n = 0;
-  luaL_checktype(L, i, LUA_TTABLE);
+  plb_need(L, i, LUA_TTABLE);
   lua_newtable(L);
   for (lua_pushnil(L); lua_next(L, i); n++) {
     lua_pushvalue(L, -2);
@@ -28,8 +28,7 @@ static int push_copy(lua_State *L, int i) {
 static const char *check_name(lua_State *L, int i, const char *what) {
   size_t n;
   if (lua_type(L, i) != LUA_TSTRING)
-    luaL_error(L, "save_tensors: a %s is named by a %s; string expected", what,
-               luaL_typename(L, i));
+    luaL_error(L, "save_tensors: a %s is named by a %s; string expected", what, plb_typename(L, i));
   const char *name = lua_tolstring(L, i, &n);
   if (strlen(name) != n) luaL_error(L, "save_tensors: a %s has a zero byte in its name", what);
   return name;
@@ -43,8 +42,7 @@ static pl_named_tensor *check_tensors(lua_State *L, int i, int *n) {
   for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1), next++) {
     next->name = check_name(L, -2, "tensor");
     if (!plb_test(L, -1))
-      luaL_error(L, "save_tensors: '%s' is a %s; tensor expected", next->name,
-                 luaL_typename(L, -1));
+      luaL_error(L, "save_tensors: '%s' is a %s; tensor expected", next->name, plb_typename(L, -1));
   }
   return list;
 }
@@ -62,7 +60,7 @@ static pl_named_text *check_texts(lua_State *L, int i, int *n) {
   for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1)) {
     const char *name = check_name(L, -2, "text");
     if (lua_type(L, -1) != LUA_TSTRING)
-      luaL_error(L, "save_tensors: text '%s' is a %s; string expected", name, luaL_typename(L, -1));
+      luaL_error(L, "save_tensors: text '%s' is a %s; string expected", name, plb_typename(L, -1));
     size_t length;
     const char *text = lua_tolstring(L, -1, &length);
     if (strlen(text) != length) luaL_error(L, "save_tensors: text '%s' has a zero byte", name);

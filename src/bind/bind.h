@@ -65,7 +65,8 @@ pl_tensor *plb_hold_if(lua_State *L, int i);
 /* The same where Lua runs while the tensor is used: pushes a box that holds it, to be emptied by
  * plb_let_go at the end. */
 pl_tensor **plb_anchor(lua_State *L, int i);
-/* Raises the message in the error slot, blamed on the caller's line, and clears the slot. */
+/* Raises the message in the error slot, and clears the slot. It blames the caller's line and names
+ * the function that was called, not the op that it called in turn. */
 int plb_raise(lua_State *L);
 /* Pushes nil and the message in the error slot, and clears the slot: for expected failures. */
 int plb_nil(lua_State *L);
@@ -87,6 +88,13 @@ lua_State *plb_alive(void);
 ** arg.c: reading arguments
 */
 
+/* Notes under which name scripts call the function on top: "zeros", or "tensor:size" of a method. */
+void plb_name_function(lua_State *L, const char *name);
+/* Raises a message that begins with the name of the function that runs, and blames the line that
+ * called it. */
+int plb_error(lua_State *L, const char *format, ...);
+/* "tensor" or Lua's name of the type of what stands at i: in messages a tensor is no userdata. */
+const char *plb_typename(lua_State *L, int i);
 /* What stands at i, for messages: numbers and strings themselves, else the type. */
 const char *plb_shown(lua_State *L, int i);
 /*
@@ -94,19 +102,33 @@ const char *plb_shown(lua_State *L, int i);
 ** i, which may be an argument or the top of the stack; the tensor's value takes its place.
 */
 bool plb_as_number(lua_State *L, int i);
-/* The number at i, or an error. */
-double plb_number(lua_State *L, int i);
-double plb_opt_number(lua_State *L, int i, double fallback);
 /* Pushes a value of t: an integer for int32 and uint8, a float for real. */
 void plb_push_value(lua_State *L, const pl_tensor *t, double v);
+/* Raises "full: argument 2: TEXT"; of a method, self is not counted. */
+int plb_bad_arg(lua_State *L, int i, const char *text);
+/* The same if the argument at i is not as it should be. */
+void plb_arg_check(lua_State *L, bool good, int i, const char *text);
+/* The same: "full: argument 2: number expected, got string"; or, if what is missing is the tensor
+ * whose method was called, that methods are called with a colon. */
+int plb_expected(lua_State *L, int i, const char *what);
+/* The argument at i, of its type and no other: a string is no number. */
+void plb_need(lua_State *L, int i, int type);
+double plb_number(lua_State *L, int i);
+double plb_opt_number(lua_State *L, int i, double fallback);
+lua_Integer plb_whole(lua_State *L, int i);
+lua_Integer plb_opt_whole(lua_State *L, int i, lua_Integer fallback);
+const char *plb_text(lua_State *L, int i, size_t *n);
 /* The integer at i. */
 int64_t plb_integer(lua_State *L, int i, const char *what);
 /* Reads a list of integers at i: an integer, or a table of them. */
 pl_ints plb_ints(lua_State *L, int i, const char *what);
 /* Pushes a list of integers. */
 void plb_push_ints(lua_State *L, pl_ints ints);
-/* Reads the name of a dtype ("real", "int32", "uint8") at i. */
+/* Reads the name of a dtype ("real", "int32", "uint8") at i, or {dtype = "int32"}, in which kind is
+ * another name of dtype, and no other name may stand. */
 pl_dtype plb_dtype(lua_State *L, int i, pl_dtype fallback);
+/* The dtype that a table at i, a list of anything, has by name, or the fallback. */
+pl_dtype plb_named_dtype(lua_State *L, int i, pl_dtype fallback);
 /* An option of a table at i, or the fallback; an option of the wrong type is an error that names
  * it. */
 double plb_number_option(lua_State *L, int i, const char *who, const char *name, double fallback);
@@ -156,7 +178,7 @@ void plb_open_canvas(lua_State *L);   /* drawing */
 void plb_open_frechet(lua_State *L);  /* a distance between sets of features */
 void plb_open_learn(lua_State *L);    /* support vector machines */
 
-/* Calls the row of the op table that its upvalue is. */
+/* Calls the row of the op table that its first upvalue is; the second says whether it is a method. */
 int plb_call_op(lua_State *L);
 /* The metamethods __index and __newindex of tensors; both have the method table as upvalue. */
 int plb_index(lua_State *L);

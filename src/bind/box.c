@@ -61,15 +61,15 @@ plb_box *plb_box_at(lua_State *L, int i) {
 pl_tensor *plb_test(lua_State *L, int i) {
   plb_enter(L);
   plb_box *box = plb_box_at(L, i);
-  if (box && !box->tensor) luaL_error(L, RELEASED);
+  if (box && !box->tensor) plb_error(L, RELEASED);
   return box ? box->tensor : NULL;
 }
 
 pl_tensor *plb_check(lua_State *L, int i) {
   plb_enter(L);
   plb_box *box = plb_box_at(L, i);
-  if (!box) luaL_typeerror(L, i, "tensor");
-  if (!box->tensor) luaL_argerror(L, i, RELEASED);
+  if (!box) plb_expected(L, i, "tensor");
+  if (!box->tensor) plb_bad_arg(L, i, RELEASED);
   return box->tensor;
 }
 
@@ -131,15 +131,6 @@ static int box_gc(lua_State *L) {
 /*
 ** Errors
 */
-
-int plb_raise(lua_State *L) {
-  const char *message = pl_error();
-  luaL_where(L, 1);
-  lua_pushstring(L, message ? message : "unknown error");
-  pl_error_clear();
-  lua_concat(L, 2);
-  return lua_error(L);
-}
 
 int plb_nil(lua_State *L) {
   luaL_pushfail(L);
@@ -285,7 +276,7 @@ static int call_guarded(lua_State *L) {
 
 static void check_callable(lua_State *L) {
   if (lua_isfunction(L, 1)) return;
-  if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) luaL_typeerror(L, 1, "function");
+  if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) plb_expected(L, 1, "function");
   lua_pop(L, 1);
 }
 

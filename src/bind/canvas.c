@@ -13,20 +13,20 @@
 
 static pl_canvas *check_canvas(lua_State *L) {
   pl_canvas **box = luaL_checkudata(L, 1, CANVAS);
-  luaL_argcheck(L, *box != NULL, 1, "the canvas is closed");
+  plb_arg_check(L, *box != NULL, 1, "the canvas is closed");
   return *box;
 }
 
 /* A coordinate. NaN and infinity have no place on a page. */
 static double number(lua_State *L, int i) {
   double v = plb_number(L, i);
-  luaL_argcheck(L, isfinite(v), i, "a finite number expected");
+  plb_arg_check(L, isfinite(v), i, "a finite number expected");
   return v;
 }
 
 static double not_negative(lua_State *L, int i) {
   double v = number(L, i);
-  luaL_argcheck(L, v >= 0, i, "must not be negative");
+  plb_arg_check(L, v >= 0, i, "must not be negative");
   return v;
 }
 
@@ -91,7 +91,7 @@ static int canvas_dash(lua_State *L) {
   pl_canvas *c = check_canvas(L);
   double lengths[MAX_DASHES];
   int n = lua_gettop(L) - 1;
-  luaL_argcheck(L, n <= MAX_DASHES, MAX_DASHES + 2, "too many dash lengths");
+  plb_arg_check(L, n <= MAX_DASHES, MAX_DASHES + 2, "too many dash lengths");
   for (int i = 0; i < n; i++) lengths[i] = number(L, i + 2);
   return self_or_raise(L, pl_canvas_dash(c, lengths, n));
 }
@@ -150,7 +150,7 @@ static int canvas_clip(lua_State *L) {
 
 static int canvas_measure(lua_State *L) {
   double width = 0, height = 0;
-  if (!pl_canvas_measure(check_canvas(L), luaL_checkstring(L, 2), &width, &height))
+  if (!pl_canvas_measure(check_canvas(L), plb_text(L, 2, NULL), &width, &height))
     return plb_raise(L);
   lua_pushnumber(L, width);
   lua_pushnumber(L, height);
@@ -162,7 +162,7 @@ static int canvas_text(lua_State *L) {
   static const char *const across[] = {"left", "center", "right", NULL};            /* pl_halign */
   static const char *const along[] = {"top", "middle", "baseline", "bottom", NULL}; /* pl_valign */
   pl_canvas *c = check_canvas(L);
-  const char *text = luaL_checkstring(L, 2);
+  const char *text = plb_text(L, 2, NULL);
   double x = number(L, 3), y = number(L, 4);
   pl_halign h = (pl_halign)luaL_checkoption(L, 5, "left", across);
   pl_valign v = (pl_valign)luaL_checkoption(L, 6, "baseline", along);
@@ -174,8 +174,8 @@ static int canvas_image(lua_State *L) {
   pl_canvas *c = check_canvas(L);
   pl_tensor *t = plb_check(L, 2);
   double x = number(L, 3), y = number(L, 4), width = number(L, 5), height = number(L, 6);
-  luaL_argcheck(L, width > 0, 5, "must be positive");
-  luaL_argcheck(L, height > 0, 6, "must be positive");
+  plb_arg_check(L, width > 0, 5, "must be positive");
+  plb_arg_check(L, height > 0, 6, "must be positive");
   return self_or_raise(L, pl_canvas_image(c, t, x, y, width, height));
 }
 
@@ -192,7 +192,7 @@ static int canvas_pixels(lua_State *L) {
 
 static int canvas_save(lua_State *L) {
   pl_canvas *c = check_canvas(L);
-  const char *path = luaL_checkstring(L, 2);
+  const char *path = plb_text(L, 2, NULL);
   if (!pl_canvas_save(c, path, plb_opt_number(L, 3, 2))) return plb_nil(L);
   lua_pushboolean(L, 1);
   return 1;

@@ -20,8 +20,8 @@ static int core_memory(lua_State *L) {
 }
 
 static int core_threads(lua_State *L) {
-  lua_Integer n = luaL_optinteger(L, 1, 0);
-  luaL_argcheck(L, n >= 0 && n <= 4096, 1, "1 to 4096 threads expected");
+  lua_Integer n = plb_opt_whole(L, 1, 0);
+  plb_arg_check(L, n >= 0 && n <= 4096, 1, "1 to 4096 threads expected");
   lua_pushinteger(L, pl_threads((int)n));
   return 1;
 }
@@ -37,7 +37,7 @@ static int core_blas(lua_State *L) {
 }
 
 static int core_fail_after(lua_State *L) {
-  pl_memory_fail_after(luaL_optinteger(L, 1, -1));
+  pl_memory_fail_after(plb_opt_whole(L, 1, -1));
   return 0;
 }
 
@@ -89,9 +89,10 @@ void plb_add_to_group(lua_State *L, const char *title, const char *name) {
 static void add_rows(lua_State *L, const char *group, const plb_function *rows, int to,
                      const char *prefix) {
   for (; rows && rows->name; rows++) {
-    lua_pushcfunction(L, rows->f);
-    lua_setfield(L, to, rows->name);
     lua_pushfstring(L, "%s%s", prefix, rows->name);
+    lua_pushcfunction(L, rows->f);
+    plb_name_function(L, lua_tostring(L, -2));
+    lua_setfield(L, to, rows->name);
     lua_pushfstring(L, "%s%s%s", prefix, rows->name, rows->doc);
     lua_rawset(L, 3);
     plb_add_to_group(L, group, rows->name);

@@ -51,7 +51,7 @@ static int run_rule(lua_State *L) {
     pl_tensor *g = plb_test(L, i + 1);
     if (!g)
       return luaL_error(L, "custom: gradient %d is a %s; tensor or nil expected", i + 1,
-                        luaL_typename(L, i + 1));
+                        plb_typename(L, i + 1));
     f->gin[i] = pl_reshape(g, pl_size(g)); /* one that the pass's scope owns */
   }
   return 0;
@@ -90,7 +90,7 @@ static int count_inputs(lua_State *L) {
   while (n < PL_MAX_IN && plb_test(L, n + 2)) n++;
   if (n == PL_MAX_IN && lua_gettop(L) >= n + 2 && plb_test(L, n + 2))
     luaL_error(L, "custom: more than %d tensors", PL_MAX_IN);
-  if (!n) luaL_error(L, "custom: the first argument is a %s; tensor expected", luaL_typename(L, 2));
+  if (!n) luaL_error(L, "custom: the first argument is a %s; tensor expected", plb_typename(L, 2));
   return n;
 }
 
@@ -149,8 +149,8 @@ static int call_custom(lua_State *L) {
 }
 
 static int new_custom(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  plb_need(L, 1, LUA_TFUNCTION);
+  plb_need(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   lua_pushcclosure(L, call_custom, 2);
   return 1;

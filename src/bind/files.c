@@ -38,8 +38,8 @@ static int io_read_file(lua_State *L) {
 
 static int io_crc32(lua_State *L) {
   size_t n;
-  const char *text = luaL_checklstring(L, 1, &n);
-  lua_pushinteger(L, pl_crc32((uint32_t)luaL_optinteger(L, 2, 0), text, n));
+  const char *text = plb_text(L, 1, &n);
+  lua_pushinteger(L, pl_crc32((uint32_t)plb_opt_whole(L, 2, 0), text, n));
   return 1;
 }
 
@@ -49,14 +49,14 @@ static int io_lock_folder(lua_State *L) { return plb_result(L, pl_folder_lock(pl
 
 static int io_write_file(lua_State *L) {
   size_t n;
-  const char *path = plb_path(L, 1), *text = luaL_checklstring(L, 2, &n);
+  const char *path = plb_path(L, 1), *text = plb_text(L, 2, &n);
   return plb_result(L, pl_file_write(path, text, n));
 }
 
 static int io_append_file(lua_State *L) {
   size_t n;
   int64_t length;
-  const char *path = plb_path(L, 1), *text = luaL_checklstring(L, 2, &n);
+  const char *path = plb_path(L, 1), *text = plb_text(L, 2, &n);
   bool sync = lua_isnoneornil(L, 3) || lua_toboolean(L, 3);
   if (!pl_file_append(path, text, n, sync, &length)) return plb_nil(L);
   lua_pushinteger(L, length);
@@ -71,7 +71,7 @@ static int io_file_size(lua_State *L) {
 }
 
 static int io_truncate_file(lua_State *L) {
-  return plb_result(L, pl_file_truncate(plb_path(L, 1), luaL_checkinteger(L, 2)));
+  return plb_result(L, pl_file_truncate(plb_path(L, 1), plb_whole(L, 2)));
 }
 
 static const plb_function functions[] = {

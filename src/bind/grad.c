@@ -28,7 +28,8 @@ static int tensor_backward(lua_State *L) {
     plb_check_options(L, 2, "backward", known);
     lua_getfield(L, 2, "gradient");
     lua_replace(L, 3);
-    if (!lua_isnil(L, 3)) plb_check(L, 3);
+    if (!lua_isnil(L, 3) && !plb_test(L, 3))
+      return plb_error(L, "gradient: tensor expected, got %s", plb_shown(L, 3));
   }
   bool retain = plb_bool_option(L, 2, "retain_graph", false);
   bool create = plb_bool_option(L, 2, "create_graph", false);
@@ -78,8 +79,7 @@ enum { MAX_LIST = 1 << 20 };
 static plb_list read_list(lua_State *L, int i, const char *what, bool holes) {
   bool one = plb_test(L, i) != NULL;
   if (!one && !lua_istable(L, i))
-    luaL_error(L, "grad: %s: tensor or list of tensors expected, got %s", what,
-               luaL_typename(L, i));
+    luaL_error(L, "grad: %s: tensor or list of tensors expected, got %s", what, plb_typename(L, i));
   int n = one ? 1 : (int)lua_rawlen(L, i);
   if (n < 1 || n > MAX_LIST) luaL_error(L, "grad: %s: %d tensors", what, n);
   plb_list list = plb_new_list(L, n);
@@ -88,7 +88,7 @@ static plb_list read_list(lua_State *L, int i, const char *what, bool holes) {
     else lua_rawgeti(L, i, k + 1);
     if (!plb_take(L, list, k) && !(holes && !lua_toboolean(L, -1)))
       luaL_error(L, "grad: %s: element %d is a %s; tensor expected", what, k + 1,
-                 luaL_typename(L, -1));
+                 plb_typename(L, -1));
     lua_pop(L, 1);
   }
   return list;
@@ -108,7 +108,7 @@ static pl_tensor ***push_boxes(lua_State *L, int n) {
 /* backward_each(output, leaves, f) */
 static int grad_backward_each(lua_State *L) {
   plb_check(L, 1);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
+  plb_need(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
   plb_list leaves = read_list(L, 2, "leaves", false);
   report r = {.L = L, .f = 3};

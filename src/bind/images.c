@@ -36,7 +36,7 @@ static size_t batch_bytes(const pl_tensor *images, const pl_tensor *rows) {
 
 static int io_image_batch(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2);
-  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  if (!lua_isnoneornil(L, 3)) plb_need(L, 3, LUA_TTABLE);
   const double mean = plb_number_option(L, 3, "image_batch", "mean", 0),
                std = plb_number_option(L, 3, "image_batch", "std", 1);
   const double shift = plb_number_option(L, 3, "image_batch", "shift", 0);

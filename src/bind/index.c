@@ -54,7 +54,7 @@ static pl_tensor *by_entries(lua_State *L, int i, pl_tensor *t) {
       int exact = plb_as_number(L, -1);
       int64_t at, v = exact ? lua_tointegerx(L, -1, &exact) : 0;
       if (!exact)
-        pl_fail("index: entry %d is a %s; integer or range expected", (int)k, luaL_typename(L, -1));
+        pl_fail("index: entry %d is a %s; integer or range expected", (int)k, plb_typename(L, -1));
       t = exact && position(v, pl_size(t).v[d], &at) ? pl_select(t, d, at) : NULL;
     }
     lua_pop(L, 1);
@@ -117,8 +117,10 @@ static int push_field(lua_State *L, pl_tensor *t) {
     lua_pushboolean(L, pl_requires_grad(t));
   } else if (name && strcmp(name, "is_leaf") == 0) {
     lua_pushboolean(L, pl_is_leaf(t));
-  } else {
-    lua_pushnil(L);
+  } else { /* the table of methods says what to write instead */
+    lua_pushvalue(L, 2);
+    if (lua_gettable(L, lua_upvalueindex(1)) == LUA_TNIL)
+      return plb_error(L, "a tensor has no field '%s'", luaL_tolstring(L, 2, NULL));
   }
   return 1;
 }
@@ -130,13 +132,13 @@ static void check_key(lua_State *L) {
 }
 
 int plb_index(lua_State *L) {
-  pl_tensor *t = plb_check(L, 1);
-  if (!is_element_key(L)) {
+  if (lua_type(L, 2) == LUA_TSTRING) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     lua_pop(L, 1);
-    return push_field(L, t);
   }
+  pl_tensor *t = plb_check(L, 1);
+  if (!is_element_key(L)) return push_field(L, t);
   check_key(L);
   if (push_element(L, t)) return 1;
   if (pl_error()) return plb_raise(L);
@@ -201,7 +203,7 @@ static int set_grad(lua_State *L, pl_tensor *t) {
   char text[2][96];
   pl_tensor *g = plb_test(L, 3);
   if (!g && !lua_isnil(L, 3))
-    return luaL_error(L, "grad: tensor or nil expected, got %s", luaL_typename(L, 3));
+    return luaL_error(L, "grad: tensor or nil expected, got %s", plb_typename(L, 3));
   pl_ints a = pl_size(t), b = g ? pl_size(g) : a;
   if (g == t) return luaL_error(L, "grad: a tensor cannot be its own gradient");
   if (g && (pl_dtype_of(g) != pl_dtype_of(t) || a.n != b.n ||
@@ -227,7 +229,7 @@ int plb_newindex(lua_State *L) {
   check_key(L);
   if (!plb_test(L, 3) && lua_type(L, 3) != LUA_TNUMBER)
     return luaL_error(L, "index: number or tensor expected on the right, got %s",
-                      luaL_typename(L, 3));
+                      plb_typename(L, 3));
   pl_scope_begin();
   t = plb_hold(L, 1);
   pl_tensor *value = plb_hold_if(L, 3);

@@ -65,7 +65,7 @@ static pl_tensor *operand(lua_State *L) {
 static void check_operand(lua_State *L, const char *name) {
   plb_check(L, 1);
   if (plb_test(L, 2)) check_source(L, name);
-  else if (lua_type(L, 2) != LUA_TNUMBER) luaL_typeerror(L, 2, "number or tensor");
+  else if (lua_type(L, 2) != LUA_TNUMBER) plb_expected(L, 2, "number or tensor");
 }
 
 static int tensor_copy(lua_State *L) {

@@ -217,14 +217,14 @@ static void encode(const encoder *e, cJSON *parent, const place *at, int i) {
     case LUA_TSTRING: attach(e, parent, at, string_item(e, at, i)); break;
     case LUA_TTABLE: encode_table(e, parent, at, i); break;
     default:
-      lua_pushfstring(e->L, "is a %s, which JSON cannot hold", luaL_typename(e->L, i));
+      lua_pushfstring(e->L, "is a %s, which JSON cannot hold", plb_typename(e->L, i));
       refuse(e, at, lua_tostring(e->L, -1));
   }
 }
 
 static bool nan_option(lua_State *L, int i) {
   if (lua_isnoneornil(L, i)) return false;
-  luaL_checktype(L, i, LUA_TTABLE);
+  plb_need(L, i, LUA_TTABLE);
   if (lua_getfield(L, i, "nan") == LUA_TNIL) return false;
   const char *word = lua_tostring(L, -1);
   if (!word || strcmp(word, "null") != 0)
@@ -239,7 +239,7 @@ static bool nan_option(lua_State *L, int i) {
 ** JSON cannot hold, for instance `options.sizes[3]`.
 */
 static int json_encode(lua_State *L) {
-  luaL_checkany(L, 1);
+  plb_arg_check(L, !lua_isnone(L, 1), 1, "value expected, got no value");
   const encoder e = {L, nan_option(L, 2)};
   lua_settop(L, 1);
   guard *g = new_guard(L);
@@ -293,7 +293,7 @@ static const char *find_zero(const char *text, const char *end) {
 /* json_decode(text[, null]) -> value | nil, message. `null`, nil if absent, stands for null. */
 static int json_decode(lua_State *L) {
   size_t n;
-  const char *end = NULL, *text = luaL_checklstring(L, 1, &n);
+  const char *end = NULL, *text = plb_text(L, 1, &n);
   lua_settop(L, 2);
   const char *zero = find_zero(text, text + n);
   if (zero) {

@@ -4,11 +4,22 @@
 */
 #include "../learn/learn.h"
 
+#include <string.h>
+
 #include "bind.h"
 
 static pl_map_kind check_kernel(lua_State *L, int i) {
   static const char *const names[] = {"linear", "rbf", "fourier", NULL}; /* pl_map_kind */
-  return (pl_map_kind)luaL_checkoption(L, i, NULL, names);
+  const char *name = lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : "";
+  int k = 0;
+  while (names[k] && strcmp(names[k], name) != 0) k++;
+  if (!names[k]) plb_expected(L, i, "'linear', 'rbf' or 'fourier'");
+  return (pl_map_kind)k;
+}
+
+/* The function of the library in whose name messages are written. */
+static const char *who_at(lua_State *L, int i) {
+  return lua_isnoneornil(L, i) ? "svm" : plb_text(L, i, NULL);
 }
 
 /* Tensor i, or NULL if there is none. */
@@ -19,7 +30,7 @@ static pl_tensor *opt_tensor(lua_State *L, int i) {
 /* A map from arguments i (kernel), i + 1 (points or nil) and i + 2 (gamma). */
 static pl_map check_map(lua_State *L, int i) {
   pl_map map = {check_kernel(L, i), plb_opt_number(L, i + 2, 1), opt_tensor(L, i + 1)};
-  luaL_argcheck(L, (map.kind == PL_MAP_LINEAR) == !map.points, i + 1,
+  plb_arg_check(L, (map.kind == PL_MAP_LINEAR) == !map.points, i + 1,
                 map.points ? "a linear kernel has no points" : "points expected");
   return map;
 }
@@ -49,7 +60,7 @@ static pl_tensor *checked_classes(const char *who, pl_tensor *x, pl_tensor *labe
 
 static int learn_check(lua_State *L) {
   plb_check(L, 1);
-  const char *who = luaL_optstring(L, 2, "svm");
+  const char *who = who_at(L, 2);
   pl_scope_begin();
   const bool ok = pl_examples_check(who, plb_hold(L, 1));
   pl_scope_end();
@@ -58,7 +69,7 @@ static int learn_check(lua_State *L) {
 
 static int learn_classes(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2);
-  const char *who = luaL_optstring(L, 3, "svm");
+  const char *who = who_at(L, 3);
   pl_tensor **box = begin(L);
   return end(L, box, checked_classes(who, plb_hold(L, 1), plb_hold(L, 2)));
 }
@@ -102,12 +113,12 @@ static int learn_choose(lua_State *L) {
 }
 
 static int learn_frequencies(lua_State *L) {
-  const lua_Integer r = luaL_checkinteger(L, 1), d = luaL_checkinteger(L, 2);
+  const lua_Integer r = plb_whole(L, 1), d = plb_whole(L, 2);
   const double gamma = plb_number(L, 3);
-  const lua_Integer key = luaL_checkinteger(L, 4);
-  luaL_argcheck(L, r >= 1 && r < PL_MAX_FEATURES, 1, "out of range");
-  luaL_argcheck(L, d >= 1 && d < INT32_MAX, 2, "out of range");
-  luaL_argcheck(L, gamma > 0, 3, "a positive number expected");
+  const lua_Integer key = plb_whole(L, 4);
+  plb_arg_check(L, r >= 1 && r < PL_MAX_FEATURES, 1, "out of range");
+  plb_arg_check(L, d >= 1 && d < INT32_MAX, 2, "out of range");
+  plb_arg_check(L, gamma > 0, 3, "a positive number expected");
   pl_tensor **box = begin(L);
   return end(L, box, pl_fourier_points(r, d, gamma, (uint64_t)key));
 }
@@ -115,7 +126,7 @@ static int learn_frequencies(lua_State *L) {
 /* weights, bias, how many support vectors, and the support vectors unless linear */
 static int learn_train(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
-  luaL_checktype(L, 4, LUA_TTABLE);
+  plb_need(L, 4, LUA_TTABLE);
   lua_getfield(L, 4, "kernel");
   pl_svm_options o = {.kernel = check_kernel(L, -1),
                       .cost = plb_number_option(L, 4, "svm_train", "C", 1),
@@ -123,7 +134,7 @@ static int learn_train(lua_State *L) {
                       .tolerance = plb_number_option(L, 4, "svm_train", "tolerance", 1e-3),
                       .pairs = plb_bool_option(L, 4, "pairs", true),
                       .memory = plb_number_option(L, 4, "svm_train", "memory", 1024) * 1048576};
-  luaL_argcheck(L, o.kernel != PL_MAP_FOURIER, 4, "kernel must be linear or rbf");
+  plb_arg_check(L, o.kernel != PL_MAP_FOURIER, 4, "kernel must be linear or rbf");
   pl_tensor **weights = plb_newbox(L), **bias = plb_newbox(L), **points = plb_newbox(L);
   const int top = lua_gettop(L);
   pl_svm_result r;
@@ -172,7 +183,7 @@ static int learn_balance(lua_State *L) {
 static int learn_neighbours(lua_State *L) {
   pl_tensor *neighbours = NULL, *distances = NULL;
   plb_check(L, 1);
-  const lua_Integer k = luaL_checkinteger(L, 2);
+  const lua_Integer k = plb_whole(L, 2);
   pl_tensor **first = plb_newbox(L), **second = plb_newbox(L);
   pl_scope_begin();
   const bool ok = pl_neighbours(plb_hold(L, 1), k, &neighbours, &distances);

@@ -222,11 +222,12 @@ static int read_many(lua_State *L, const pl_op *op, inputs *in, int top) {
   for (int k = 0; k < in->n; k++)
     if (!(in->t[k] = plb_test(L, first + k)))
       luaL_error(L, "%s: element %d of the list is a %s; tensor expected", pl_op_name(op), k + 1,
-                 luaL_typename(L, first + k));
+                 plb_typename(L, first + k));
   return next;
 }
 
-/* Returns the index of the first argument that is no input. */
+/* Returns the index of the first argument that is no input. The first one of a method is a tensor,
+ * and no number in the place of one. */
 static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
   const pl_signature *s = pl_op_signature(op);
   int i = 1;
@@ -236,10 +237,12 @@ static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
   for (int k = 0; k < s->n_in; k++) {
     const bool optional = s->in[k].optional;
     in->few[k] = i <= top ? plb_test(L, i) : NULL;
+    if (k == 0 && !in->few[0] && lua_toboolean(L, lua_upvalueindex(2)))
+      plb_expected(L, 1, "tensor");
     in->is_number[k] = !in->few[k] && !optional && lua_type(L, i) == LUA_TNUMBER;
     if (in->is_number[k]) in->number[k] = lua_tonumber(L, i);
     if (in->few[k] || in->is_number[k] || (optional && i <= top && lua_isnil(L, i))) i++;
-    else if (!optional) bad_input(L, op, k, i <= top ? luaL_typename(L, i) : "no value");
+    else if (!optional) bad_input(L, op, k, i <= top ? plb_shown(L, i) : "no value");
   }
   in->n = s->n_in;
   return i;

@@ -4,56 +4,54 @@
 #include "bind.h"
 
 /* The list of tensors at index i. */
-static plb_list tensors(lua_State *L, int i, const char *what) {
-  luaL_checktype(L, i, LUA_TTABLE);
+static plb_list tensors(lua_State *L, int i) {
+  plb_need(L, i, LUA_TTABLE);
   plb_list list = plb_new_list(L, (int)lua_rawlen(L, i));
   for (int k = 0; k < list.n; k++) {
     lua_rawgeti(L, i, k + 1);
     if (!plb_take(L, list, k))
-      luaL_error(L, "%s: element %d of list %d is a %s; tensor expected", what, k + 1, i,
-                 luaL_typename(L, -1));
+      plb_error(L, "element %d of list %d is a %s; tensor expected", k + 1, i, plb_typename(L, -1));
     lua_pop(L, 1);
   }
   return list;
 }
 
-static int uneven(lua_State *L, const char *what, int i, int m, int n) {
-  return luaL_error(L, "%s: %d parameters, but %d entries in list %d", what, n, m, i);
+static int uneven(lua_State *L, int i, int m, int n) {
+  return plb_error(L, "%d parameters, but %d entries in list %d", n, m, i);
 }
 
 /* The same of as many tensors as there are parameters. */
-static plb_list companions(lua_State *L, int i, const char *what, int n) {
-  plb_list list = tensors(L, i, what);
-  if (list.n != n) uneven(L, what, i, list.n, n);
+static plb_list companions(lua_State *L, int i, int n) {
+  plb_list list = tensors(L, i);
+  if (list.n != n) uneven(L, i, list.n, n);
   return list;
 }
 
-static plb_list optional(lua_State *L, int i, const char *what, int n) {
-  return lua_isnil(L, i) ? (plb_list){0} : companions(L, i, what, n);
+static plb_list optional(lua_State *L, int i, int n) {
+  return lua_isnil(L, i) ? (plb_list){0} : companions(L, i, n);
 }
 
-static void check_length(lua_State *L, int i, const char *what, int n) {
-  luaL_checktype(L, i, LUA_TTABLE);
-  if ((int)lua_rawlen(L, i) != n) uneven(L, what, i, (int)lua_rawlen(L, i), n);
+static void check_length(lua_State *L, int i, int n) {
+  plb_need(L, i, LUA_TTABLE);
+  if ((int)lua_rawlen(L, i) != n) uneven(L, i, (int)lua_rawlen(L, i), n);
 }
 
-static int64_t *step_numbers(lua_State *L, int i, const char *what, int n) {
-  check_length(L, i, what, n);
+static int64_t *step_numbers(lua_State *L, int i, int n) {
+  check_length(L, i, n);
   int64_t *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (int k = 0; k < n; k++) {
     int exact;
     lua_rawgeti(L, i, k + 1);
     list[k] = lua_tointegerx(L, -1, &exact);
-    if (!exact)
-      luaL_error(L, "%s: step %d is a %s; integer expected", what, k + 1, luaL_typename(L, -1));
+    if (!exact) plb_error(L, "step %d is a %s; integer expected", k + 1, plb_typename(L, -1));
     lua_pop(L, 1);
   }
   return list;
 }
 
-static bool *flags(lua_State *L, int i, const char *what, int n) {
+static bool *flags(lua_State *L, int i, int n) {
   if (lua_isnil(L, i)) return NULL;
-  check_length(L, i, what, n);
+  check_length(L, i, n);
   bool *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (int k = 0; k < n; k++) {
     lua_rawgeti(L, i, k + 1);
@@ -80,11 +78,11 @@ static int finish_step(lua_State *L, bool ok) {
 
 static int step_sgd(lua_State *L) {
   lua_settop(L, 5);
-  const plb_list p = tensors(L, 1, "sgd"), g = companions(L, 2, "sgd", p.n);
-  const plb_list buf = optional(L, 3, "sgd", p.n);
-  bool *first = flags(L, 4, "sgd", p.n);
-  pl_sgd_step o = {option(L, 5, "sgd", "lr"), option(L, 5, "sgd", "momentum"),
-                   option(L, 5, "sgd", "dampening"), option(L, 5, "sgd", "weight_decay"),
+  const plb_list p = tensors(L, 1), g = companions(L, 2, p.n);
+  const plb_list buf = optional(L, 3, p.n);
+  bool *first = flags(L, 4, p.n);
+  pl_sgd_step o = {option(L, 5, "sgd_", "lr"), option(L, 5, "sgd_", "momentum"),
+                   option(L, 5, "sgd_", "dampening"), option(L, 5, "sgd_", "weight_decay"),
                    plb_bool_option(L, 5, "nesterov", false)};
   begin_step(L, (const plb_list[]){p, g, buf}, 3);
   return finish_step(L, pl_sgd(p.n, p.t, g.t, buf.t, first, &o));
@@ -92,31 +90,31 @@ static int step_sgd(lua_State *L) {
 
 static int step_adam(lua_State *L) {
   lua_settop(L, 6);
-  const plb_list p = tensors(L, 1, "adam"), g = companions(L, 2, "adam", p.n);
-  const plb_list m = companions(L, 3, "adam", p.n), v = companions(L, 4, "adam", p.n);
-  int64_t *steps = step_numbers(L, 5, "adam", p.n);
+  const plb_list p = tensors(L, 1), g = companions(L, 2, p.n);
+  const plb_list m = companions(L, 3, p.n), v = companions(L, 4, p.n);
+  int64_t *steps = step_numbers(L, 5, p.n);
   pl_adam_step o = {
-      option(L, 6, "adam", "lr"),           option(L, 6, "adam", "beta1"),
-      option(L, 6, "adam", "beta2"),        option(L, 6, "adam", "eps"),
-      option(L, 6, "adam", "weight_decay"), plb_bool_option(L, 6, "decoupled", false)};
+      option(L, 6, "adam_", "lr"),           option(L, 6, "adam_", "beta1"),
+      option(L, 6, "adam_", "beta2"),        option(L, 6, "adam_", "eps"),
+      option(L, 6, "adam_", "weight_decay"), plb_bool_option(L, 6, "decoupled", false)};
   begin_step(L, (const plb_list[]){p, g, m, v}, 4);
   return finish_step(L, pl_adam(p.n, p.t, g.t, m.t, v.t, steps, &o));
 }
 
 static int step_rmsprop(lua_State *L) {
   lua_settop(L, 5);
-  const plb_list p = tensors(L, 1, "rmsprop"), g = companions(L, 2, "rmsprop", p.n);
-  const plb_list square = companions(L, 3, "rmsprop", p.n), buf = optional(L, 4, "rmsprop", p.n);
-  pl_rmsprop_step o = {option(L, 5, "rmsprop", "lr"), option(L, 5, "rmsprop", "alpha"),
-                       option(L, 5, "rmsprop", "eps"), option(L, 5, "rmsprop", "weight_decay"),
-                       option(L, 5, "rmsprop", "momentum")};
+  const plb_list p = tensors(L, 1), g = companions(L, 2, p.n);
+  const plb_list square = companions(L, 3, p.n), buf = optional(L, 4, p.n);
+  pl_rmsprop_step o = {option(L, 5, "rmsprop_", "lr"), option(L, 5, "rmsprop_", "alpha"),
+                       option(L, 5, "rmsprop_", "eps"), option(L, 5, "rmsprop_", "weight_decay"),
+                       option(L, 5, "rmsprop_", "momentum")};
   begin_step(L, (const plb_list[]){p, g, square, buf}, 4);
   return finish_step(L, pl_rmsprop(p.n, p.t, g.t, square.t, buf.t, &o));
 }
 
 static int total_norm(lua_State *L) {
   double norm = 0;
-  const plb_list list = tensors(L, 1, "total_norm");
+  const plb_list list = tensors(L, 1);
   begin_step(L, &list, 1);
   bool ok = pl_total_norm(list.n, list.t, &norm);
   pl_scope_end();

@@ -16,8 +16,8 @@ static int profile_stop(lua_State *L) {
 }
 
 static int profile_owner(lua_State *L) {
-  lua_Integer owner = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, owner >= 0 && owner < 1 << 30, 1, "0 to 2^30 expected");
+  lua_Integer owner = plb_whole(L, 1);
+  plb_arg_check(L, owner >= 0 && owner < 1 << 30, 1, "0 to 2^30 expected");
   lua_pushinteger(L, pl_profile_owner((int)owner));
   return 1;
 }

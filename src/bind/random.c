@@ -4,7 +4,7 @@
 #include "bind.h"
 
 static int stream_manual_seed(lua_State *L) {
-  pl_seed((uint64_t)luaL_checkinteger(L, 1));
+  pl_seed((uint64_t)plb_whole(L, 1));
   return 0;
 }
 
@@ -19,7 +19,7 @@ static int stream_random_state(lua_State *L) {
 }
 
 static int stream_set_random_state(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  plb_need(L, 1, LUA_TTABLE);
   lua_getfield(L, 1, "key");
   lua_getfield(L, 1, "counter");
   if (!lua_isinteger(L, -1) || !lua_isinteger(L, -2))

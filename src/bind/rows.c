@@ -121,7 +121,7 @@ static void push_attrs(lua_State *L, const pl_signature *s) {
 /* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or
  * nil */
 static int rows_one(lua_State *L) {
-  const pl_op *op = pl_op_find(luaL_checkstring(L, 1));
+  const pl_op *op = pl_op_find(plb_text(L, 1, NULL));
   if (!op) return lua_pushnil(L), 1;
   const char *const texts[][2] = {{"name", pl_op_name(op)},
                                   {"group", pl_op_group(op)},
@@ -159,12 +159,22 @@ static int negate(lua_State *L) {
   return plb_call_op(L);
 }
 
+/* Pushes a function that calls the row, which messages name so. */
+static void push_function(lua_State *L, const pl_op *op, lua_CFunction f, bool is_method) {
+  lua_pushlightuserdata(L, (void *)op);
+  lua_pushboolean(L, is_method);
+  lua_pushcclosure(L, f, 2);
+  lua_pushfstring(L, is_method ? "tensor:%s" : "%s", pl_op_name(op));
+  lua_insert(L, -2);
+  plb_name_function(L, lua_tostring(L, -2));
+  lua_remove(L, -2);
+}
+
 static void set_operator(lua_State *L, const pl_op *op) {
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
     if (strcmp(operators[i][0], pl_op_name(op)) != 0) continue;
     luaL_getmetatable(L, PLB_TENSOR);
-    lua_pushlightuserdata(L, (void *)op);
-    lua_pushcclosure(L, strcmp(operators[i][1], "__unm") == 0 ? negate : plb_call_op, 1);
+    push_function(L, op, strcmp(operators[i][1], "__unm") == 0 ? negate : plb_call_op, false);
     lua_setfield(L, -2, operators[i][1]);
     lua_pop(L, 1);
   }
@@ -172,15 +182,12 @@ static void set_operator(lua_State *L, const pl_op *op) {
 
 static void open_row(lua_State *L, const pl_op *op) {
   const char *name = pl_op_name(op);
-  lua_pushlightuserdata(L, (void *)op);
-  lua_pushcclosure(L, plb_call_op, 1);
-  lua_pushvalue(L, -1);
+  push_function(L, op, plb_call_op, false);
   lua_setfield(L, 1, name);
   if (!pl_op_signature(op)->variadic) {
-    lua_pushvalue(L, -1);
+    push_function(L, op, plb_call_op, true);
     lua_setfield(L, 2, name);
   }
-  lua_pop(L, 1);
   push_doc(L, op);
   lua_setfield(L, 3, name);
   plb_add_to_group(L, pl_op_group(op), name);

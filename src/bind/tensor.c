@@ -1,14 +1,27 @@
 /*
 ** tensor.c: making tensors, and what can be asked of them.
 */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bind.h"
 
 /*
-** Creation. Sizes are integers or one table of them; a dtype may follow.
+** Creation. Sizes are integers or one table of them; a dtype may follow, by position or by name, and
+** stand by name in the table.
 */
+
+/* Whether the argument at i stands where a dtype does: "int32", {dtype = "int32"} or nil. */
+static bool is_dtype(lua_State *L, int i) {
+  const int type = lua_type(L, i);
+  return type == LUA_TSTRING || type == LUA_TTABLE || type == LUA_TNIL;
+}
+
+/* The dtype that the table at 1 has by name, if there is one. */
+static pl_dtype listed_dtype(lua_State *L) {
+  return lua_istable(L, 1) ? plb_named_dtype(L, 1, PL_REAL) : PL_REAL;
+}
 
 static pl_ints read_sizes(lua_State *L, const char *what, pl_dtype *dtype) {
   pl_ints size = {0};
@@ -16,12 +29,12 @@ static pl_ints read_sizes(lua_State *L, const char *what, pl_dtype *dtype) {
   if (lua_istable(L, 1)) {
     size = plb_ints(L, i++, what);
   } else {
-    for (; i <= top && lua_type(L, i) != LUA_TSTRING && !lua_isnil(L, i); i++) {
+    for (; i <= top && !is_dtype(L, i); i++) {
       if (size.n == PL_MAX_RANK) luaL_error(L, "%s: at most %d sizes expected", what, PL_MAX_RANK);
       size.v[size.n++] = plb_integer(L, i, what);
     }
   }
-  *dtype = plb_dtype(L, i, PL_REAL);
+  *dtype = plb_dtype(L, i, listed_dtype(L));
   if (top > i)
     luaL_error(L, "%s: argument %d is %s; integer sizes, then a dtype, expected", what, i,
                plb_shown(L, i));
@@ -57,7 +70,7 @@ static int new_randn(lua_State *L) { return create(L, "randn", false, 0, pl_norm
 static int new_full(lua_State *L) {
   pl_ints size = plb_ints(L, 1, "full");
   double value = plb_number(L, 2);
-  pl_dtype dtype = plb_dtype(L, 3, PL_REAL);
+  pl_dtype dtype = plb_dtype(L, 3, listed_dtype(L));
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -105,12 +118,12 @@ static int new_eye(lua_State *L) {
 /* first, first + step, ... as far as last, like a for loop. */
 static int new_arange(lua_State *L) {
   double first = plb_number(L, 1), last = plb_number(L, 2);
-  int next = lua_type(L, 3) == LUA_TSTRING ? 3 : 4;
+  int next = lua_isnil(L, 3) || !is_dtype(L, 3) ? 4 : 3;
   double step = next == 4 ? plb_opt_number(L, 3, 1) : 1;
   pl_dtype dtype = plb_dtype(L, next, PL_REAL);
-  luaL_argcheck(L, step != 0, 3, "the step is 0");
+  plb_arg_check(L, step != 0, 3, "the step is 0");
   double n = (last - first) / step * (1 + 1e-12) + 1;
-  luaL_argcheck(L, n < 2e9, 2, "too many values");
+  plb_arg_check(L, n < 2e9, 2, "too many values");
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
   plb_fill(L, box, pl_arange(dtype, first, step, n >= 1 ? (int64_t)n : 0));
@@ -120,8 +133,8 @@ static int new_arange(lua_State *L) {
 
 static int new_linspace(lua_State *L) {
   double first = plb_number(L, 1), last = plb_number(L, 2);
-  const int64_t n = plb_integer(L, 3, "linspace");
-  luaL_argcheck(L, n >= 1, 3, "at least 1 value expected");
+  lua_Integer n = plb_whole(L, 3);
+  plb_arg_check(L, n >= 1, 3, "at least 1 value expected");
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
   plb_fill(L, box, pl_arange(PL_REAL, first, n > 1 ? (last - first) / (double)(n - 1) : 0, n));
@@ -130,7 +143,7 @@ static int new_linspace(lua_State *L) {
 }
 
 static int new_randperm(lua_State *L) {
-  const int64_t n = plb_integer(L, 1, "randperm");
+  lua_Integer n = plb_whole(L, 1);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
   plb_fill(L, box, pl_randperm(n));
@@ -140,7 +153,7 @@ static int new_randperm(lua_State *L) {
 
 static int new_multinomial(lua_State *L) {
   plb_check(L, 1);
-  const int64_t n = lua_isnoneornil(L, 2) ? 1 : plb_integer(L, 2, "multinomial");
+  lua_Integer n = plb_opt_whole(L, 2, 1);
   bool replacement = lua_toboolean(L, 3);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -218,8 +231,7 @@ static void read_element(lua_State *L, pl_tensor *t, int list, int64_t *at) {
   note_recorded(L, list, *at);
   if (plb_as_number(L, -1)) v = lua_tonumber(L, -1);
   else if (!lua_isboolean(L, -1))
-    luaL_error(L, "tensor: element %d is a %s; number expected", (int)*at + 1,
-               luaL_typename(L, -1));
+    luaL_error(L, "tensor: element %d is a %s; number expected", (int)*at + 1, plb_typename(L, -1));
   pl_set_at(t, (*at)++, v);
 }
 
@@ -232,7 +244,7 @@ static void read_nested(lua_State *L, pl_tensor *t, int list, const pl_ints *siz
   }
   if (!lua_istable(L, -1))
     luaL_error(L, "tensor: a table of %d elements expected in dim %d, got %s", (int)size->v[d],
-               d + 1, luaL_typename(L, -1));
+               d + 1, plb_typename(L, -1));
   if ((int64_t)lua_rawlen(L, -1) != size->v[d])
     luaL_error(L, "tensor: a table of %d elements expected in dim %d, got one of %d",
                (int)size->v[d], d + 1, (int)lua_rawlen(L, -1));
@@ -244,11 +256,10 @@ static void read_nested(lua_State *L, pl_tensor *t, int list, const pl_ints *siz
 }
 
 static int new_tensor(lua_State *L) {
-  if (plb_test(L, 1))
-    return luaL_argerror(L, 1, "table or number expected, got tensor; use clone()");
+  if (plb_test(L, 1)) return plb_bad_arg(L, 1, "table or number expected, got tensor; use clone()");
   if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER)
-    return luaL_typeerror(L, 1, "table or number");
-  pl_dtype dtype = plb_dtype(L, 2, PL_REAL);
+    return plb_expected(L, 1, "table or number");
+  pl_dtype dtype = plb_dtype(L, 2, listed_dtype(L));
   pl_ints size = nested_size(L, 1);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
@@ -273,7 +284,7 @@ static int new_tensor(lua_State *L) {
 
 /* A dimension counted from 1, as C counts it. */
 static int dim_of(lua_State *L, const char *what, int i, int rank) {
-  const int64_t d = plb_integer(L, i, what), from0 = d < 0 ? d + rank : d - 1;
+  lua_Integer d = plb_whole(L, i), from0 = d < 0 ? d + rank : d - 1;
   if (from0 < 0 || from0 >= rank)
     luaL_error(L, "%s: there is no dim %d in a tensor of %d dims", what, (int)d, rank);
   return (int)from0;
@@ -305,6 +316,8 @@ static int tensor_dtype(lua_State *L) {
   lua_pushstring(L, pl_dtype_name(pl_dtype_of(plb_check(L, 1))));
   return 1;
 }
+
+static int tensor_kind(lua_State *L) { return tensor_dtype(L); }
 
 static int tensor_is_contiguous(lua_State *L) {
   lua_pushboolean(L, pl_is_contiguous(plb_check(L, 1)));
@@ -350,7 +363,7 @@ static int tensor_totable(lua_State *L) {
 
 static int tensor_tostring(lua_State *L) {
   const plb_box *box = plb_box_at(L, 1);
-  if (!box) return luaL_typeerror(L, 1, "tensor");
+  if (!box) return plb_expected(L, 1, "tensor");
   if (!box->tensor) return lua_pushliteral(L, "tensor (released)"), 1;
   luaL_Buffer b;
   pl_tensor **t = plb_anchor(L, 1);
@@ -402,7 +415,7 @@ static int tensor_contiguous(lua_State *L) { return made_by(L, contiguous); }
 static int tensor_to(lua_State *L) {
   pl_tensor *t = plb_check(L, 1);
   if (lua_isnoneornil(L, 2))
-    return luaL_error(L, "dtype: 'real', 'int32' or 'uint8' expected, got %s", luaL_typename(L, 2));
+    return plb_error(L, "dtype: 'real', 'int32' or 'uint8' expected, got %s", plb_shown(L, 2));
   pl_dtype dtype = plb_dtype(L, 2, PL_REAL);
   plb_make_room(L, (size_t)pl_numel(t) * sizeof(pl_real));
   pl_tensor **box = plb_newbox(L);
@@ -569,7 +582,7 @@ static const plb_function methods[] = {
     {"dim", tensor_dim, "()\nHow many dims the tensor has."},
     {"numel", tensor_numel, "()\nHow many elements it has."},
     {"dtype", tensor_dtype, "()\n\"real\", \"int32\" or \"uint8\"."},
-    {"kind", tensor_dtype, "()\nThe name of dtype() in version 0.1."},
+    {"kind", tensor_kind, "()\nThe name of dtype() in version 0.1."},
     {"is_contiguous", tensor_is_contiguous,
      "()\nWhether the elements lie in row-major order without gaps."},
     {"item", tensor_item, "()\nThe number in a tensor of one element."},
@@ -615,9 +628,11 @@ static const luaL_Reg metamethods[] = {{"__tostring", tensor_tostring},
 static void set_indexers(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushcclosure(L, plb_index, 1);
+  plb_name_function(L, "tensor:index");
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, 2);
   lua_pushcclosure(L, plb_newindex, 1);
+  plb_name_function(L, "tensor:index");
   lua_setfield(L, -2, "__newindex");
 }
 

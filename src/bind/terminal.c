@@ -9,7 +9,7 @@
 #include "bind.h"
 
 static int io_isatty(lua_State *L) {
-  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  lua_pushboolean(L, isatty((int)plb_whole(L, 1)));
   return 1;
 }
 

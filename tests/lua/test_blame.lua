@@ -53,7 +53,7 @@ function T.test_what_functions_of_c_say()
     message_of("local data, x = ...\nlocal a = data.subset({x}, {9})", pl.data, pl.ones(1)),
     "script:2: index_select: .*")
   lu.assertStrMatches(message_of("local i, x = ...\ni.normal_(x, 'a')", pl.nn.init, pl.ones(1)),
-                      "script:2: bad argument #2 .*")
+                      "script:2: normal_: argument 1: number expected, .*")
 end
 
 function T.test_errors_that_are_not_the_librarys()

@@ -30,10 +30,10 @@ function T.test_requires_grad()
 end
 
 function T.test_only_real_leaves_may_require_gradients()
-  fails("requires_grad: int32[2] is not real",
+  fails("requires_grad_: int32[2] is not real",
         function() pl.ones({2}, "int32"):requires_grad_() end)
   local y = leaf {1} * 2
-  fails("requires_grad: real[1] is the result of an op; detach it first",
+  fails("requires_grad_: real[1] is the result of an op; detach it first",
         function() y:requires_grad_(false) end)
 end
 
@@ -68,9 +68,9 @@ function T.test_backward_with_a_gradient()
   y:backward{gradient = pl.ones(3), retain_graph = true}
   y:backward{gradient = pl.ones(3)}
   eq(list(x.grad), {4, 8, 12})
-  fails("gradient: the output is real[3]; only one element needs no seed",
+  fails("backward: the output is real[3]; only one element needs no seed",
         function() (x * x):backward() end)
-  fails("gradient: the seed is real[2], the output real[3]",
+  fails("backward: the seed is real[2], the output real[3]",
         function() (x * x):backward(pl.ones(2)) end)
 end
 
@@ -150,7 +150,7 @@ function T.test_max_gives_gradient_to_values_alone()
   local value, at = x:max(1)
   eq(at.requires_grad, false)
   eq(list(pl.grad(value, x)[1]), {0, 1, 0})
-  fails("gradient: the output int32[] does not depend on", function() at:backward() end)
+  fails("backward: the output int32[] does not depend on", function() at:backward() end)
 end
 
 --
@@ -503,7 +503,7 @@ end
 function T.test_seeds_are_real()
   local x = pl.zeros(4):requires_grad_()
   local ones = pl.ones({4}, "uint8")
-  fails("gradient: the seed is uint8[4], the output real[4]", function() x:exp():backward(ones) end)
+  fails("backward: the seed is uint8[4], the output real[4]", function() x:exp():backward(ones) end)
   local wrong = pl.custom(function(_, a) return a * 2 end, function() return ones end)
   fails("custom: the gradient of input 1 is uint8[4], the input real[4]",
         function() wrong(x):sum():backward() end)

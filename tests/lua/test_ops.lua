@@ -53,7 +53,8 @@ local layouts = {
 local function put(tensor, layout)
   local base = pl.zeros(layout.size(tensor.size), tensor.kind)
   if base:numel() > 0 then
-    layout.view(base):copy_(pl.tensor(tensor, tensor.kind):reshape(tensor.size))
+    local values = table.move(tensor, 1, #tensor, 1, {})
+    layout.view(base):copy_(pl.tensor(values, tensor.kind):reshape(tensor.size))
   end
   return base
 end
@@ -202,9 +203,9 @@ function T.test_every_op_has_cases()
   end
 end
 
-function T.test_functions_and_methods_are_the_same()
+function T.test_functions_are_methods_too()
   for _, op in ipairs(pl.ops()) do
-    if not pl.op(op).inputs.variadic then lu.assertIs(pl.methods[op], pl[op], op) end
+    if not pl.op(op).inputs.variadic then lu.assertIsFunction(pl.methods[op], op) end
   end
 end
 

@@ -187,12 +187,12 @@ end
 --
 
 function T.test_refused()
-  fails("bernoulli: probability 1.5 is not within 0 and 1",
+  fails("bernoulli_: probability 1.5 is not within 0 and 1",
         function() pl.zeros(1):bernoulli_(1.5) end)
   fails("nan is not within 0 and 1", function() pl.zeros(1):bernoulli_(0 / 0) end)
-  fails("uniform: [1, 0) is not a range", function() pl.zeros(1):uniform_(1, 0) end)
-  fails("uniform: [0, inf) is not a range", function() pl.zeros(1):uniform_(0, math.huge) end)
-  fails("normal: standard deviation -1 is not 0 or more", function() pl.zeros(1):normal_(0, -1) end)
+  fails("uniform_: [1, 0) is not a range", function() pl.zeros(1):uniform_(1, 0) end)
+  fails("uniform_: [0, inf) is not a range", function() pl.zeros(1):uniform_(0, math.huge) end)
+  fails("normal_: standard deviation -1 is not 0 or more", function() pl.zeros(1):normal_(0, -1) end)
   fails("randperm: -1 numbers; 0 or more expected", function() pl.randperm(-1) end)
   fails("multinomial: 3 draws from real[3] with 2 positive weights",
         function() pl.multinomial(pl.tensor {1, 0, 1}, 3) end)

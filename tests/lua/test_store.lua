@@ -419,7 +419,7 @@ function T.test_json()
   for text, value in pairs {
     ["json_encode: [1] is not a finite number"] = {0 / 0},
     ["json_encode: a.b is a function, which JSON cannot hold"] = {a = {b = print}},
-    ["json_encode: the value is a userdata"] = pl.ones(1),
+    ["json_encode: the value is a tensor"] = pl.ones(1),
     ["json_encode: [1] is an integer beyond 2^53"] = {(1 << 53) + 1},
     ["has keys that are not 1 to n"] = {1, x = 2},
   } do
