@@ -32,9 +32,22 @@ typedef struct {
   bool given[PL_MAX_ATTR];
 } reader;
 
+/* What to say of a tensor, or of a list of them, that came where no input is: head(rnn(x)). */
+static const char *second_result(lua_State *L, int i) {
+  bool tensors = plb_box_at(L, i) != NULL;
+  if (lua_istable(L, i)) {
+    lua_rawgeti(L, i, 1);
+    tensors = plb_box_at(L, -1) != NULL;
+    lua_pop(L, 1);
+  }
+  return tensors ? "; if it is the second result of a call, parentheses keep the first alone: "
+                   "f((g(x)))"
+                 : "";
+}
+
 static int bad(const reader *r, int k, const char *expected, int i) {
-  return luaL_error(r->L, "%s: %s: %s expected, got %s", pl_op_name(r->op), r->spec[k].name,
-                    expected, plb_shown(r->L, i));
+  return luaL_error(r->L, "%s: %s: %s expected, got %s%s", pl_op_name(r->op), r->spec[k].name,
+                    expected, plb_shown(r->L, i), second_result(r->L, i));
 }
 
 static int64_t integer(const reader *r, int k, int i) {
@@ -147,7 +160,7 @@ static bool read_named_input(reader *r, const char *name, int i) {
   while (k < s->n_in && !(s->in[k].optional && strcmp(s->in[k].name, name) == 0)) k++;
   if (k == s->n_in) return false;
   if (r->in->few[k]) luaL_error(r->L, "%s: %s is given twice", pl_op_name(r->op), name);
-  if (!(r->in->few[k] = plb_test(r->L, i))) bad_input(r->L, r->op, k, luaL_typename(r->L, i));
+  if (!(r->in->few[k] = plb_test(r->L, i))) bad_input(r->L, r->op, k, plb_shown(r->L, i));
   return true;
 }
 
@@ -180,6 +193,10 @@ static int read_spread(reader *r, int i, int top) {
   return i;
 }
 
+static void too_many(const reader *r, int i) {
+  luaL_error(r->L, "%s: too many arguments%s", pl_op_name(r->op), second_result(r->L, i));
+}
+
 static void read_attributes(reader *r, int i, int top) {
   bool spread = r->n == 1 && (r->spec[0].type == PL_ATTR_INTS || r->spec[0].type == PL_ATTR_DIMS);
   if (spread && i <= top && plb_as_number(r->L, i)) i = read_spread(r, i, top);
@@ -191,7 +208,7 @@ static void read_attributes(reader *r, int i, int top) {
       break;
     }
     if (lua_isnil(r->L, i)) continue;
-    if (k >= r->n) luaL_error(r->L, "%s: too many arguments", pl_op_name(r->op));
+    if (k >= r->n) too_many(r, i);
     r->attr[k] = value(r, k, i);
     r->given[k] = true;
   }

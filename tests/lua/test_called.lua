@@ -87,6 +87,21 @@ function T.test_nan_has_no_sign()
   end
 end
 
+function T.test_second_results()
+  local nn <const> = pl.nn
+  local hint <const> = "if it is the second result of a call, parentheses keep the first alone"
+  local x <const> = pl.ones(5, 2, 3)
+  for _, rnn in ipairs {nn.LSTM(3, 4), nn.GRU(3, 4)} do
+    local head <const> = nn.Linear(4, 1)
+    lu.assertErrorMsgContains(hint, function() head(rnn(x)) end)
+    lu.assertErrorMsgContains("relu: too many arguments; " .. hint,
+                              function() pl.relu(rnn(x)) end)
+    lu.assertEquals(head((rnn(x))):size(), {5, 2, 1})
+  end
+  lu.assertErrorMsgContains("sum: dim: integer or list of integers expected, got tensor; " .. hint,
+                            function() pl.sum(x:max(1)) end)
+end
+
 --
 -- Options by name
 --

@@ -169,7 +169,7 @@ function T.test_refused()
     fails(text, pl.save, path, value)
   end
   fails("save: table expected, got number", pl.save, path, 5)
-  fails("save: table expected, got userdata", pl.save, path, pl.ones(1))
+  fails("save: table expected, got tensor", pl.save, path, pl.ones(1))
   eq(io.open(path), nil)
 end
 

@@ -217,7 +217,7 @@ end
 -- @usage pl.einsum("bij,bjk->bik", a, b) -- as bmm
 function module.einsum(equation, ...)
   if type(equation) ~= "string" then
-    complain("einsum: equation expected, got %s", type(equation))
+    complain("einsum: equation expected, got %s", check.type(equation))
   end
   local inputs, result = split_equation(equation)
   local tensors <const>, operands <const> = {...}, {}

@@ -342,8 +342,8 @@ end
 function Job:add(name, value, weight)
   value, weight = check.unwrapped(value), check.unwrapped(weight or 1)
   if not math.type(value) then
-    complain("add: %s: number expected, got %s", tostring(name),
-      pl.is_tensor(value) and "a tensor; item() gives its number" or type(value))
+    complain("add: %s: number expected, got %s", check.shown(name),
+      pl.is_tensor(value) and "a tensor; item() gives its number" or check.type(value))
   end
   local where = whereabouts(self)
   if not self.last_iteration then where.step = self.step + 1 end

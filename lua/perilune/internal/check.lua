@@ -20,6 +20,22 @@ function check.unwrapped(value)
   return check.is_tensor(value) and value:dim() == 0 and value:item() or value
 end
 
+--- The type of a value for messages: Lua's, but that of a tensor is tensor.
+-- @param value anything
+-- @return string
+function check.type(value)
+  return check.is_tensor(value) and "tensor" or type(value)
+end
+
+--- A value for messages: a number, string or boolean itself, else its type. A NaN has no sign.
+-- @param value anything
+-- @return string
+function check.shown(value)
+  if value ~= value then return "nan" end
+  if type(value) == "table" or type(value) == "userdata" then return check.type(value) end
+  return tostring(value)
+end
+
 --- Raises an error unless the value is a tensor.
 -- @param who the function's name
 -- @param value to check
@@ -36,7 +52,7 @@ function check.count(who, what, value)
   value = check.unwrapped(value)
   local n = math.type(value) and math.tointeger(value)
   if n and n >= 1 then return n end
-  complain("%s: %s: positive integer expected, got %s", who, what, tostring(value))
+  complain("%s: %s: positive integer expected, got %s", who, what, check.shown(value))
 end
 
 --- Raises an error unless the value is an integer of at least 0.
@@ -48,7 +64,7 @@ function check.natural(who, what, value)
   value = check.unwrapped(value)
   local n = math.type(value) and math.tointeger(value)
   if n and n >= 0 then return n end
-  complain("%s: %s: integer of at least 0 expected, got %s", who, what, tostring(value))
+  complain("%s: %s: integer of at least 0 expected, got %s", who, what, check.shown(value))
 end
 
 --- Raises an error unless the value can be a seed of random numbers.
@@ -56,7 +72,7 @@ end
 -- @param value to check
 function check.seed(who, value)
   if not math.type(value) or not math.tointeger(value) then
-    complain("%s: seed: integer expected, got %s", who, tostring(value))
+    complain("%s: seed: integer expected, got %s", who, check.shown(value))
   end
 end
 
@@ -65,7 +81,7 @@ end
 -- @param path to check
 function check.path(who, path)
   if type(path) ~= "string" then
-    complain("%s: path expected, got %s", who, type(path))
+    complain("%s: path expected, got %s", who, check.type(path))
   elseif path == "" or path:find("\0", 1, true) then
     complain("%s: path expected, got an empty or binary string", who)
   end

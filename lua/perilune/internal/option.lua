@@ -2,7 +2,8 @@
 -- @module perilune.internal.option
 
 local complain = require("perilune.internal.blame").complain
-local unwrapped = require("perilune.internal.check").unwrapped
+local check = require "perilune.internal.check"
+local unwrapped = check.unwrapped
 local sorted_keys = require("perilune.internal.words").sorted_keys
 
 local option = {}
@@ -21,7 +22,7 @@ option.absent = setmetatable({}, {__name = "option without a default"})
 -- @return table
 function option.read(who, given, defaults)
   if given ~= nil and type(given) ~= "table" then
-    complain("%s: options: table expected, got %s", who, type(given))
+    complain("%s: options: table expected, got %s", who, check.type(given))
   end
   local result = {}
   for name, value in next, defaults do

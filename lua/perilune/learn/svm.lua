@@ -32,12 +32,12 @@ local function choice(who, name, value, words)
     if value == word then return end
   end
   complain("%s: %s: '%s' expected, got %s", who, name, table.concat(words, "' or '"),
-    tostring(value))
+    check.shown(value))
 end
 
 local function positive(who, name, value)
   if type(value) ~= "number" or not (value > 0 and value < math.huge) then
-    complain("%s: %s: positive number expected, got %s", who, name, tostring(value))
+    complain("%s: %s: positive number expected, got %s", who, name, check.shown(value))
   end
 end
 

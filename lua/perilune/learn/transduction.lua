@@ -67,14 +67,14 @@ end
 
 local function positive(name, value)
   if type(value) ~= "number" or not (value > 0 and value < math.huge) then
-    refuse("%s: positive number expected, got %s", name, tostring(value))
+    refuse("%s: positive number expected, got %s", name, check.shown(value))
   end
 end
 
 local function check_balance(balance, k)
   if type(balance) == "boolean" then return end
   if type(balance) ~= "table" then
-    refuse("balance: true, false or a list of numbers expected, got %s", type(balance))
+    refuse("balance: true, false or a list of numbers expected, got %s", check.type(balance))
   elseif #balance ~= k then
     refuse("balance: %d numbers for %d classes", #balance, k)
   end
@@ -89,11 +89,11 @@ local function check_options(o)
   if o.features % 2 ~= 0 then refuse("features: even number expected, got %d", o.features) end
   check.natural("transduce", "neighbours", o.neighbours)
   if o.graph ~= nil and type(o.graph) ~= "table" then
-    refuse("graph: what svm.neighbours gives expected, got %s", type(o.graph))
+    refuse("graph: what svm.neighbours gives expected, got %s", check.type(o.graph))
   end
   if o.seed ~= nil then check.natural("transduce", "seed", o.seed) end
   if o.on_progress ~= nil and type(o.on_progress) ~= "function" then
-    refuse("on_progress: function expected, got %s", type(o.on_progress))
+    refuse("on_progress: function expected, got %s", check.type(o.on_progress))
   end
 end
 

@@ -39,7 +39,7 @@ LeakyReLU.fused_as = "activation"
 function LeakyReLU:init(slope)
   self.slope = check.unwrapped(slope or 0.01)
   if type(self.slope) ~= "number" then
-    complain("LeakyReLU: slope: number expected, got %s", type(slope))
+    complain("LeakyReLU: slope: number expected, got %s", check.type(slope))
   end
 end
 

@@ -13,7 +13,7 @@ local function check_pair(who, mean, log_var)
   for i, t in ipairs {mean or false, log_var or false} do
     if not check.is_tensor(t) or t:dtype() ~= "real" then
       complain("%s: %s: real tensor expected, got %s", who, i == 1 and "mean" or "log_var",
-        check.is_tensor(t) and t:dtype() .. " tensor" or type(t or nil))
+        check.is_tensor(t) and t:dtype() .. " tensor" or check.type(t or nil))
     end
   end
   local a, b = table.concat(mean:size(), ","), table.concat(log_var:size(), ",")

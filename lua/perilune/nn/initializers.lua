@@ -147,7 +147,7 @@ end
 -- @return the module
 function init.dcgan_(net)
   local is_module = type(net) == "table" and net.is_module
-  if not is_module then complain("dcgan_: module expected, got %s", type(net)) end
+  if not is_module then complain("dcgan_: module expected, got %s", check.type(net)) end
   return net:apply(function(m)
     local weight, bias = rawget(m, "weight"), rawget(m, "bias")
     if check.is_tensor(weight) then init.normal_(weight, m.normalizes and 1 or 0, 0.02) end

@@ -340,7 +340,7 @@ function Dropout:init(p, ...)
   p = check.unwrapped(p or 0.5)
   if (...) ~= nil then complain("Dropout: one argument expected, p") end
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    complain("Dropout: p: number in [0, 1) expected, got %s", tostring(p))
+    complain("Dropout: p: number in [0, 1) expected, got %s", check.shown(p))
   end
   self.p = p
 end
@@ -361,7 +361,7 @@ local Flatten = layers.Flatten
 
 function Flatten:init(from, ...)
   if from ~= nil and not math.tointeger(from) then
-    complain("Flatten: from: dimension expected, got %s", tostring(from))
+    complain("Flatten: from: dimension expected, got %s", check.shown(from))
   elseif (...) ~= nil then
     complain("Flatten: one argument expected: the dimensions from there on become one")
   end
@@ -384,7 +384,7 @@ local Unflatten = layers.Unflatten
 
 function Unflatten:init(dim, sizes)
   if not math.tointeger(dim) or dim == 0 then
-    complain("Unflatten: dim: integer other than 0 expected, got %s", tostring(dim))
+    complain("Unflatten: dim: integer other than 0 expected, got %s", check.shown(dim))
   end
   if type(sizes) ~= "table" or #sizes == 0 then
     complain("Unflatten: sizes: list of integers expected")

@@ -4,6 +4,7 @@
 
 local pl = require "perilune"
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local module = require "perilune.nn.module"
 
@@ -25,12 +26,12 @@ local function check_word(who, spec, given)
     if word == given then return end
   end
   complain("%s: %s: %s or %s expected, got %s", who, spec.name,
-           table.concat(list, ", ", 1, #list - 1), list[#list], tostring(given))
+           table.concat(list, ", ", 1, #list - 1), list[#list], check.shown(given))
 end
 
 local function check_tensor(who, name, given)
   if given == nil or pl.is_tensor(given) then return end
-  complain("%s: %s: tensor expected, got %s", who, name, type(given))
+  complain("%s: %s: tensor expected, got %s", who, name, check.type(given))
 end
 
 -- The tensors of an op that may be left out, by name.

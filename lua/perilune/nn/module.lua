@@ -10,6 +10,7 @@
 
 local pl = require "perilune"
 local blame = require "perilune.internal.blame"
+local check = require "perilune.internal.check"
 local words = require "perilune.internal.words"
 
 local complain = blame.complain
@@ -344,7 +345,7 @@ end
 -- @return the module
 function Module:load_state_dict(state)
   if type(state) ~= "table" then
-    complain("load_state_dict: table of tensors expected, got %s", type(state))
+    complain("load_state_dict: table of tensors expected, got %s", check.type(state))
   end
   local own = collect(self, is_tensor)
   local problem = misfit(own, state)
@@ -445,7 +446,7 @@ end
 -- @return the class, a function that makes modules
 function module.class(name, parent)
   if type(name) ~= "string" then
-    complain("class: name expected, got %s", type(name))
+    complain("class: name expected, got %s", check.type(name))
   end
   parent = parent or Module
   local class = {
@@ -478,7 +479,7 @@ end
 -- @return the module
 function module.module(fields)
   if type(fields) ~= "table" then
-    complain("module: table expected, got %s", type(fields))
+    complain("module: table expected, got %s", check.type(fields))
   end
   if type(fields.forward) ~= "function" then
     complain("module: the table needs a function forward(self, ...)")
@@ -493,7 +494,7 @@ end
 function module.parameter(tensor)
   if not is_tensor(tensor) or tensor:dtype() ~= "real" then
     complain("parameter: real tensor expected, got %s",
-      is_tensor(tensor) and tensor:dtype() or type(tensor))
+      is_tensor(tensor) and tensor:dtype() or check.type(tensor))
   end
   marked[tensor] = true
   return tensor:requires_grad_(true)

@@ -26,7 +26,7 @@ local recurrent = {}
 local function check_probability(who, what, p)
   p = check.unwrapped(p)
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    complain("%s: %s: number in [0, 1) expected, got %s", who, what, tostring(p))
+    complain("%s: %s: number in [0, 1) expected, got %s", who, what, check.shown(p))
   end
   return p
 end
@@ -127,7 +127,7 @@ local function is_real(t)
 end
 
 local function describe(value)
-  return pl.is_tensor(value) and value:dtype() .. shape_of(value) or type(value)
+  return pl.is_tensor(value) and value:dtype() .. shape_of(value) or check.type(value)
 end
 
 -- Complains unless each state is a real tensor of the given size.
@@ -312,7 +312,7 @@ function recurrent.detach(state)
   if state == nil then return nil end
   if pl.is_tensor(state) then return pl.keep(state:detach()) end
   if type(state) ~= "table" then
-    complain("detach: tensor or table of tensors expected, got %s", type(state))
+    complain("detach: tensor or table of tensors expected, got %s", check.type(state))
   end
   local result = {}
   for key, value in next, state do result[key] = recurrent.detach(value) end

@@ -2,6 +2,7 @@
 -- @module perilune.nn.sequential
 
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local module = require "perilune.nn.module"
 
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
@@ -24,7 +25,7 @@ function Sequential:init(layers, ...)
   end
   for i = 1, last do
     if not module.is_module(layers[i]) then
-      complain("Sequential: layer %d is a %s; module expected", i, type(layers[i]))
+      complain("Sequential: layer %d is a %s; module expected", i, check.type(layers[i]))
     end
     self[i] = layers[i]
   end

@@ -15,7 +15,7 @@ Average.__index = Average
 
 local function need_decay(decay)
   if decay ~= nil and (type(decay) ~= "number" or not (decay >= 0 and decay < 1)) then
-    complain("average: decay: number in [0, 1) expected, got %s", tostring(decay))
+    complain("average: decay: number in [0, 1) expected, got %s", check.shown(decay))
   end
 end
 

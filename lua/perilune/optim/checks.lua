@@ -4,6 +4,7 @@
 
 local pl = require "perilune"
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 
@@ -31,7 +32,7 @@ local RULES <const> = {
 local function need(who, name, value, rule)
   local expected, fits = rule[1], rule[2]
   if type(value) ~= "number" or not (math.abs(value) < math.huge and fits(value)) then
-    complain("%s: %s: %s expected, got %s", who, name, expected, tostring(value))
+    complain("%s: %s: %s expected, got %s", who, name, expected, check.shown(value))
   end
 end
 
@@ -83,7 +84,7 @@ local function need_list(who, params, what)
   if type(meta) == "table" and rawget(meta, "is_module") then
     complain("%s: list of tensors expected, got a module; pass its :parameters()", who)
   elseif type(params) ~= "table" then
-    complain("%s: list of %s expected, got %s", who, what, type(params))
+    complain("%s: list of %s expected, got %s", who, what, check.type(params))
   end
 end
 
@@ -111,7 +112,7 @@ local function obstacle(p)
 end
 
 local function need_parameter(place, p, seen)
-  if not pl.is_tensor(p) then complain("%s is a %s; tensor expected", place, type(p)) end
+  if not pl.is_tensor(p) then complain("%s is a %s; tensor expected", place, check.type(p)) end
   local text = obstacle(p)
   if text then complain("%s, %s, %s", place, words.shape(p), text) end
   if seen[p] then complain("%s is there twice", place) end

@@ -4,20 +4,21 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
-local unwrapped = require("perilune.internal.check").unwrapped
+local check = require "perilune.internal.check"
+local unwrapped = check.unwrapped
 local checks = require "perilune.optim.checks"
 
 local clipping = {}
 
 local function gradients(who, params, bound)
   if type(bound) ~= "number" or not (bound > 0) then
-    complain("%s: positive number expected as the bound, got %s", who, tostring(bound))
+    complain("%s: positive number expected as the bound, got %s", who, check.shown(bound))
   end
   checks.list(who, params)
   local list = {}
   for i, p in ipairs(params) do
     if not pl.is_tensor(p) then
-      complain("%s: parameter %d is a %s; tensor expected", who, i, type(p))
+      complain("%s: parameter %d is a %s; tensor expected", who, i, check.type(p))
     end
     list[#list + 1] = p.grad
   end

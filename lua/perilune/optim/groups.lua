@@ -2,6 +2,7 @@
 -- @module perilune.optim.groups
 
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 
 local groups = {}
@@ -18,7 +19,7 @@ local groups = {}
 function groups.groups(module, options)
   local o = option.read("groups", options, {weight_decay = option.absent})
   if type(module) ~= "table" or type(module.parameters) ~= "function" then
-    complain("groups: module expected, got %s", type(module))
+    complain("groups: module expected, got %s", check.type(module))
   end
   local decayed = {params = {}, weight_decay = o.weight_decay}
   local others = {params = {}, weight_decay = 0}

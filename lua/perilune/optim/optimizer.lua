@@ -253,7 +253,7 @@ end
 
 local function need(what, value, expected)
   if type(value) ~= expected then
-    complain("new: %s: %s expected, got %s", what, expected, type(value))
+    complain("new: %s: %s expected, got %s", what, expected, check.type(value))
   end
 end
 

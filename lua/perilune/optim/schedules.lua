@@ -61,7 +61,7 @@ local before = setmetatable({}, {__mode = "k"})
 -- rate(t, lr) gives the rate after t steps of a group that began with lr.
 local function new(name, opt, rate)
   if not optimizer.is_optimizer(opt) then
-    complain("%s: optimiser expected, got %s", name, type(opt))
+    complain("%s: optimiser expected, got %s", name, check.type(opt))
   end
   local self = setmetatable({name = name, optimizer = opt, steps = 0, _rate = rate}, Schedule)
   self.initial_lr = {}
@@ -75,7 +75,7 @@ end
 
 local function check_number(who, name, value, least)
   if type(value) ~= "number" or not (value >= least and value < math.huge) then
-    complain("%s: %s: number of at least %d expected, got %s", who, name, least, tostring(value))
+    complain("%s: %s: number of at least %d expected, got %s", who, name, least, check.shown(value))
   end
 end
 
@@ -118,12 +118,12 @@ end
 -- @return the schedule
 function schedules.LambdaLR(opt, f)
   if type(f) ~= "function" then
-    complain("LambdaLR: function expected, got %s", type(f))
+    complain("LambdaLR: function expected, got %s", check.type(f))
   end
   return new("LambdaLR", opt, function(t, lr)
     local factor = f(t)
     if type(factor) ~= "number" then
-      complain("LambdaLR: the function gave a %s for %d; number expected", type(factor), t)
+      complain("LambdaLR: the function gave a %s for %d; number expected", check.type(factor), t)
     end
     return lr * factor
   end)

@@ -4,6 +4,7 @@
 
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local axes = require "perilune.plot.axes"
 local Panel = require "perilune.plot.panel"
 local read = require "perilune.plot.read"
@@ -263,7 +264,7 @@ function Figure:save(...)
   for i = 1, n do
     local path = select(i, ...)
     if type(path) ~= "string" then
-      complain("save: name %d: string expected, got %s", i, type(path))
+      complain("save: name %d: string expected, got %s", i, check.type(path))
     end
   end
   local c <close> = draw(self)

@@ -7,7 +7,8 @@
 -- @module perilune.plot.panel
 
 local complain = require("perilune.internal.blame").complain
-local unwrapped = require("perilune.internal.check").unwrapped
+local check = require "perilune.internal.check"
+local unwrapped = check.unwrapped
 local bins = require "perilune.plot.bins"
 local legend = require "perilune.plot.legend"
 local marks = require "perilune.plot.marks"
@@ -190,7 +191,7 @@ local function by_class(who, classes, n)
     local k = math.tointeger(classes[i])
     if not k or k < 1 or k > 1000 then
       complain("%s: classes[%d]: integer from 1 to 1000 expected, got %s", who, i,
-        tostring(classes[i]))
+        check.shown(classes[i]))
     end
     members[k] = members[k] or {}
     table.insert(members[k], i)
@@ -301,7 +302,7 @@ function Panel:bar(categories, values, options)
   elseif read.is_tensor(categories) then
     categories = read.list("bar", "categories", categories)
   elseif type(categories) ~= "table" then
-    complain("bar: categories: list expected, got %s", type(categories))
+    complain("bar: categories: list expected, got %s", check.type(categories))
   end
   read.same_length("bar", "categories", categories, "values", mark.y)
   mark.x = category_places(self, "bar", "categories", categories)
@@ -348,7 +349,7 @@ local function line_across(panel, kind, value, options)
   local mark = read.options(kind, options, pen)
   value = unwrapped(value)
   if not math.type(value) then
-    complain("%s: number expected, got %s", kind, type(value))
+    complain("%s: number expected, got %s", kind, check.type(value))
   end
   mark.at = value
   mark.color, mark.width = mark.color or theme.muted, mark.width or 1
@@ -385,10 +386,10 @@ local text_options = {
 function Panel:text(x, y, s, options)
   local mark = read.options("text", options, text_options)
   x, y = unwrapped(x), unwrapped(y)
-  if not math.type(y) then complain("text: y: number expected, got %s", type(y)) end
+  if not math.type(y) then complain("text: y: number expected, got %s", check.type(y)) end
   mark.text = read.text("text", "text", s)
   if type(x) == "string" then x = category_places(self, "text", "x", {x})[1] end
-  if not math.type(x) then complain("text: x: number expected, got %s", type(x)) end
+  if not math.type(x) then complain("text: x: number expected, got %s", check.type(x)) end
   mark.x, mark.y = x, y
   mark.color, mark.size = mark.color or theme.ink, mark.size or theme.tick_size
   return add(self, "text", mark)

@@ -2,7 +2,8 @@
 -- @module perilune.plot.read
 
 local complain = require("perilune.internal.blame").complain
-local unwrapped = require("perilune.internal.check").unwrapped
+local check = require "perilune.internal.check"
+local unwrapped = check.unwrapped
 local words = require "perilune.internal.words"
 local theme = require "perilune.plot.theme"
 
@@ -11,8 +12,7 @@ local read = {}
 -- A value as it should appear in a message.
 local function shown(value)
   if type(value) == "string" then return ("'%s'"):format(value) end
-  if math.type(value) then return tostring(value) end
-  return type(value)
+  return math.type(value) and check.shown(value) or check.type(value)
 end
 
 -- "; did you mean 'a'?", or the known words if none is near.
@@ -160,7 +160,7 @@ function read.limits(who, name, value)
   for i = 1, 2 do
     local what = ("%s[%d]"):format(name, i)
     if value[i] ~= nil and math.abs(read.number(who, what, value[i])) > 1e300 then
-      complain("%s: %s: number up to 1e300 expected, got %s", who, what, tostring(value[i]))
+      complain("%s: %s: number up to 1e300 expected, got %s", who, what, check.shown(value[i]))
     end
   end
   if value[1] ~= nil and value[1] == value[2] then
@@ -194,9 +194,7 @@ end
 -- Data
 --
 
-local function is_tensor(value)
-  return type(value) == "userdata" and (getmetatable(value) or {}).__name == "perilune.tensor"
-end
+local is_tensor <const> = check.is_tensor
 
 read.is_tensor = is_tensor
 

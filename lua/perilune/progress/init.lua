@@ -13,6 +13,7 @@
 
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 
@@ -201,7 +202,7 @@ function progress.new(options)
   local o = option.read("progress.new", options,
     {total = option.absent, title = "", unit = "steps", done = 0, leave = false})
   if o.total ~= nil and not (math.type(o.total) and o.total >= 0) then
-    complain("progress.new: total: number of at least 0 expected, got %s", tostring(o.total))
+    complain("progress.new: total: number of at least 0 expected, got %s", check.shown(o.total))
   end
   local terminal, now = progress.device.is_terminal(), progress.device.clock()
   return setmetatable({

@@ -106,7 +106,7 @@ function store.save(path, value)
   local tensors = {}
   check.path("save", path)
   if type(value) ~= "table" then
-    complain("save: table expected, got %s", type(value))
+    complain("save: table expected, got %s", check.type(value))
   end
   local ok, packed = pcall(pack, value, "", tensors, {})
   if not ok then complain("%s", packed) end
