@@ -13,6 +13,7 @@ local blame = require "perilune.internal.blame"
 local blaming <const>, complain <const> = blame.blaming, blame.complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
+local unknown = require "perilune.internal.unknown"
 
 -- Fields that are loaded when they are first used, and the modules behind them.
 local parts = {
@@ -33,6 +34,8 @@ local function load_part(self, name)
     part = require(parts[name])
   elseif functions[name] then
     part = require(functions[name])[name]
+  elseif type(name) == "string" then
+    unknown.raise("pl", name, self)
   end
   rawset(self, name, part)
   return part
@@ -47,6 +50,7 @@ local function load_all(self)
 end
 
 setmetatable(perilune, {__index = load_part, __pairs = load_all})
+unknown.guard("a tensor", core.methods)
 
 --- Whether a value is a tensor.
 -- @param value anything

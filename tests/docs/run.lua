@@ -27,6 +27,12 @@ function docs.test_the_reference_page_is_up_to_date()
                 "docs/reference.md is old: perilune scripts/reference.lua > docs/reference.md")
 end
 
+function docs.test_the_page_of_names_is_up_to_date()
+  local written = runs "@perilune scripts/names.lua"
+  lu.assertTrue(written == program.bytes(root .. "/docs/names.md"),
+                "docs/names.md is old: perilune scripts/names.lua > docs/names.md")
+end
+
 -- Their bytes are Cairo's, which differ from version to version.
 function docs.test_the_pictures_are_drawn()
   local folder = program.folder()

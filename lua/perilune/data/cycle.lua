@@ -3,14 +3,15 @@
 -- @module perilune.data.cycle
 
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local parts = require "perilune.data.parts"
 
 local cycle = {}
 
-local Cycle = {__name = "cycle"}
-Cycle.__index = Cycle
+local Cycle = object.class "cycle"
+Cycle.__name = "cycle"
 
 --- Makes a cycle.
 -- @param batches function(set, options) that iterates over one pass

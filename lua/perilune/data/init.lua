@@ -26,10 +26,12 @@ local batches = require "perilune.data.batches"
 local entries = require "perilune.data.entries"
 local parts = require "perilune.data.parts"
 local synthetic = require "perilune.data.synthetic"
+local unknown = require "perilune.internal.unknown"
 
 local complain = require("perilune.internal.blame").complain
 local data = {
-  text = require "perilune.data.text", describe = entries.describe,
+  text = unknown.guard("pl.data.text", require "perilune.data.text"),
+  describe = entries.describe,
   batches = batches.batches, batch_count = batches.batch_count, cycle = batches.cycle,
   count = parts.count, subset = parts.subset, take = parts.take, shuffle = parts.shuffle,
   split = parts.split, folds = parts.folds, permutation = parts.permutation,
@@ -194,4 +196,4 @@ function data.synthetic(options)
     name = "drawn garments", synthetic = true}
 end
 
-return data
+return unknown.guard("pl.data", data)

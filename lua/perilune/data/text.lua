@@ -13,6 +13,7 @@
 -- @module perilune.data.text
 
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
@@ -212,8 +213,8 @@ end
 -- Streams
 --
 
-local Stream = {__name = "stream"}
-Stream.__index = Stream
+local Stream = object.class "stream"
+Stream.__name = "stream"
 
 function Stream:__len()
   return #self._begins

@@ -33,6 +33,7 @@ local options = require "perilune.experiment.options"
 local report = require "perilune.experiment.report"
 local run = require "perilune.experiment.run"
 local use = require "perilune.experiment.use"
+local unknown = require "perilune.internal.unknown"
 
 local experiment = {}
 
@@ -122,4 +123,4 @@ function experiment.table(rows, columns)
   return report.table(rows, columns)
 end
 
-return experiment
+return unknown.guard("pl.experiment", experiment)

@@ -10,6 +10,7 @@
 local pl = require "perilune"
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
@@ -21,8 +22,8 @@ local schema = require "perilune.experiment.schema"
 
 local job = {}
 
-local Job = {__name = "job"}
-Job.__index = Job
+local Job = object.class "job"
+Job.__name = "job"
 
 --- The name of a job, of its checkpoint and of its networks.
 -- @param variant name

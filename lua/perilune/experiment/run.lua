@@ -21,6 +21,7 @@ local pl = require "perilune"
 local core = require "perilune.core"
 local store = require "perilune.store"
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local sorted_keys = require("perilune.internal.words").sorted_keys
 local failure = require "perilune.experiment.failure"
 local job = require "perilune.experiment.job"
@@ -35,8 +36,8 @@ local run = {}
 
 local INTERVAL <const> = 600 -- seconds between two checkpoints inside of a loop
 
-local Run = {__name = "run"}
-Run.__index = Run
+local Run = object.class "run"
+Run.__name = "run"
 
 -- Cuts the metrics of a resumed run, which begins to write.
 local function cut_metrics(self)

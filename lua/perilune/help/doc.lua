@@ -8,6 +8,7 @@
 -- @module perilune.help.doc
 
 local sources = require "perilune.sources"
+local object = require "perilune.internal.object"
 
 local doc = {}
 
@@ -196,6 +197,7 @@ end
 -- @param f function of Lua
 -- @return list of strings, the last "..." if it takes any number
 function doc.arguments(f)
+  f = object.written(f)
   local info, names = debug.getinfo(f, "u"), {}
   for i = 1, info.nparams do names[i] = debug.getlocal(f, i) end
   if info.isvararg then names[#names + 1] = "..." end
@@ -207,6 +209,7 @@ end
 -- @return entry; without a comment, one that has only `arguments` and `line`; nil for a
 --   function of C
 function doc.of(f)
+  f = object.written(f)
   local info = debug.getinfo(f, "S")
   if info.what == "C" then return nil end
   for _, entry in ipairs(doc.chunk(info.source)) do
@@ -231,7 +234,7 @@ end
 local function chunks_of(class)
   local chunks = {}
   for _, value in next, class do
-    local info = type(value) == "function" and debug.getinfo(value, "S")
+    local info = type(value) == "function" and debug.getinfo(object.written(value), "S")
     if info and info.what ~= "C" then chunks[#chunks + 1] = info.source end
   end
   return chunks

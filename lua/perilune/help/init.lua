@@ -5,12 +5,14 @@
 -- @module perilune.help
 
 local core = require "perilune.core"
+local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 local doc = require "perilune.help.doc"
 local entries = require "perilune.help.entries"
 local groups = require "perilune.help.groups"
 local names = require "perilune.help.names"
 local page = require "perilune.help.page"
+local torch = require "perilune.help.torch"
 local perilune = require "perilune"
 
 local help = {}
@@ -181,7 +183,7 @@ local function add_groups(p, owner)
   for _, group in ipairs(groups.list(entries.bound_names())) do
     local list = {}
     for _, name in ipairs(group) do
-      if owner[name] ~= nil then list[#list + 1] = name end
+      if rawget(owner, name) ~= nil then list[#list + 1] = name end
     end
     p:words(group.title, list)
   end
@@ -321,6 +323,19 @@ local function suggestions(asked)
   return list
 end
 
+-- What PyTorch or Torch7 calls so.
+local function foreign_page(name)
+  for _, section in ipairs(torch.sections) do
+    local row = torch.find(section.key, name:match "[%w_]+$" or "")
+    if row then
+      local p = page.new()
+      p:prose(("%s of PyTorch or Torch7: %s."):format(name, row.write and "write " .. row.write
+        or "absent, " .. row.why))
+      return p
+    end
+  end
+end
+
 local function unknown_page(name)
   local p, list = page.new(), name ~= "" and suggestions(name) or {}
   local also = #list > 0 and ("Did you mean %s?"):format(words.abbreviate(list, 6))
@@ -341,7 +356,7 @@ local function named_page(name)
   for _, public in ipairs(names.lua()) do
     if public.path == name then return lua_page(name) end
   end
-  return unknown_page(name)
+  return foreign_page(bare) or unknown_page(name)
 end
 
 --
@@ -396,7 +411,7 @@ function help.show(...)
   print(page_for(...):render(math.min(core.terminal_width(), 100), bold))
 end
 
-return setmetatable(help, {
+return unknown.guard("pl.help", setmetatable(help, {
   __call = function(_, ...) help.show(...) end,
   __tostring = function() return "help() shows what there is; help(x) explains x" end,
-})
+}))

@@ -8,6 +8,7 @@ local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
+local unknown = require "perilune.internal.unknown"
 
 local image = {}
 
@@ -80,4 +81,4 @@ function image.grid(images, options)
   return grid
 end
 
-return image
+return unknown.guard("pl.image", image)

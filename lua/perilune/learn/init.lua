@@ -2,9 +2,11 @@
 -- transductive, and the distance between sets of features.
 -- @module perilune.learn
 
+local unknown = require "perilune.internal.unknown"
+
 local learn = {
   frechet = require "perilune.learn.frechet",
-  svm = require "perilune.learn.svm",
+  svm = unknown.guard("pl.learn.svm", require "perilune.learn.svm"),
 }
 
-return learn
+return unknown.guard("pl.learn", learn)

@@ -9,6 +9,7 @@
 
 local pl = require "perilune"
 local blame = require "perilune.internal.blame"
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local store = require "perilune.store"
@@ -17,8 +18,7 @@ local complain, blaming = blame.complain, blame.blaming
 
 local model = {}
 
-local Model = {}
-Model.__index = Model
+local Model = object.class "model"
 Model.__name = "perilune.svm"
 
 function Model:__tostring()

@@ -12,10 +12,11 @@
 
 local core = require "perilune.core"
 local pl = require "perilune"
+local unknown = require "perilune.internal.unknown"
 
 local nn = {
-  init = require "perilune.nn.initializers",
-  gaussian = require "perilune.nn.gaussian",
+  init = unknown.guard("pl.nn.init", require "perilune.nn.initializers"),
+  gaussian = unknown.guard("pl.nn.gaussian", require "perilune.nn.gaussian"),
   Sequential = require "perilune.nn.sequential",
 }
 
@@ -34,4 +35,5 @@ for _, group in ipairs(core.groups) do
   end
 end
 
-return nn
+unknown.guard("pl.nn.functional", nn.functional)
+return unknown.guard("pl.nn", nn)

@@ -11,6 +11,8 @@
 local pl = require "perilune"
 local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
+local object = require "perilune.internal.object"
+local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 
 local complain = blame.complain
@@ -187,8 +189,8 @@ end
 --
 
 --- The class above all classes of modules: what every layer and network can do.
-local Module = {is_module = true, training = true, class_name = "Module"}
-Module.__index = Module
+local Module = object.class("net", is_module)
+Module.is_module, Module.training, Module.class_name = true, true, "Module"
 Module.__call = call
 
 --- Computes the result of the module; each kind of module has its own. Call the module,
@@ -429,6 +431,10 @@ function Module:__tostring()
   local texts = own_parameters(self)
   return self:signature() .. (texts ~= "" and "  " .. texts or "")
 end
+
+-- A field that a module does not have is nil, for modules have fields of their own; but methods of
+-- PyTorch and Torch7 are there, and raise an error.
+getmetatable(Module).__index = unknown.methods("a module", "module")
 
 --
 -- Classes

@@ -87,7 +87,7 @@ local function holds(plan, layers)
 end
 
 function Sequential:forward(x)
-  local plan = rawget(self, "_plan")
+  local plan = self._plan
   if not plan or not holds(plan, self) then
     plan = make_plan(self)
     self._plan = plan

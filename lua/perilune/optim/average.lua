@@ -3,6 +3,7 @@
 
 local pl = require "perilune"
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
@@ -10,8 +11,8 @@ local checks = require "perilune.optim.checks"
 
 local average = {}
 
-local Average = {__name = "average"}
-Average.__index = Average
+local Average = object.class "average"
+Average.__name = "average"
 
 local function need_decay(decay)
   if decay ~= nil and (type(decay) ~= "number" or not (decay >= 0 and decay < 1)) then

@@ -19,6 +19,7 @@
 
 local optimizer = require "perilune.optim.optimizer"
 local sources = require "perilune.sources"
+local unknown = require "perilune.internal.unknown"
 
 local optim = {new = optimizer.new, required = optimizer.required}
 
@@ -35,4 +36,4 @@ for _, module in ipairs(sources.modules) do
   if module:find "^perilune%.optim%.algorithms%." then add(module) end
 end
 
-return optim
+return unknown.guard("pl.optim", optim)

@@ -9,7 +9,9 @@ local pl = require "perilune"
 local core = require "perilune.core"
 local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
+local object = require "perilune.internal.object"
 local option = require "perilune.internal.option"
+local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 local checks = require "perilune.optim.checks"
 
@@ -21,12 +23,14 @@ local optimizer = {}
 -- The methods of every optimiser
 --
 
-local Optimizer = {}
 local meta = {__name = "optimiser"}
+local Optimizer = object.class("opt", function(value) return getmetatable(value) == meta end)
 
 function meta.__index(self, key)
   if key == "lr" then return rawget(self, "groups")[1].lr end
-  return Optimizer[key]
+  local method = rawget(Optimizer, key)
+  if method == nil then unknown.raise("an optimiser", key, Optimizer) end
+  return method
 end
 
 function meta.__newindex(self, key, value)

@@ -4,14 +4,15 @@
 -- @module perilune.optim.schedules
 
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local optimizer = require "perilune.optim.optimizer"
 
 local schedules = {}
 
-local Schedule = {__name = "schedule"}
-Schedule.__index = Schedule
+local Schedule = object.class "schedule"
+Schedule.__name = "schedule"
 
 local function apply(self)
   for i, group in ipairs(self.optimizer.groups) do

@@ -4,6 +4,7 @@
 
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local axes = require "perilune.plot.axes"
 local Panel = require "perilune.plot.panel"
@@ -12,8 +13,7 @@ local text = require "perilune.plot.text"
 local theme = require "perilune.plot.theme"
 
 
-local Figure = {}
-Figure.__index = Figure
+local Figure = object.class "fig"
 Figure.__name = "perilune.plot.figure"
 
 local PASSES <const> = 5        -- of the layout: labels depend on sizes, and sizes on labels

@@ -21,12 +21,13 @@ local words = require "perilune.internal.words"
 local Figure = require "perilune.plot.figure"
 local Panel = require "perilune.plot.panel"
 local read = require "perilune.plot.read"
+local unknown = require "perilune.internal.unknown"
 
 local plot = {}
 
 --- Colours and measures, which a script may change: `palette`, `line_width`, `tick_size` and
 -- others, see theme.lua.
-plot.theme = require "perilune.plot.theme"
+plot.theme = unknown.guard("pl.plot.theme", require "perilune.plot.theme")
 
 --- A figure.
 --
@@ -81,4 +82,4 @@ for name in next, Panel.mark_options do
   end
 end
 
-return plot
+return unknown.guard("pl.plot", plot)

@@ -7,6 +7,7 @@
 -- @module perilune.plot.panel
 
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local unwrapped = check.unwrapped
 local bins = require "perilune.plot.bins"
@@ -17,8 +18,7 @@ local scale = require "perilune.plot.scale"
 local theme = require "perilune.plot.theme"
 
 
-local Panel = {}
-Panel.__index = Panel
+local Panel = object.class "panel"
 Panel.__name = "perilune.plot.panel"
 
 --

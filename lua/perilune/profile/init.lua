@@ -13,6 +13,8 @@
 
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
+local unknown = require "perilune.internal.unknown"
 
 local profile = {}
 
@@ -48,8 +50,7 @@ end
 -- Reports
 --
 
-local Report = {}
-Report.__index = Report
+local Report = object.class "report"
 
 -- Sums of rows with one key, longest first.
 local function gather(rows, key_of)
@@ -202,4 +203,4 @@ function profile.whole()
   return finish
 end
 
-return profile
+return unknown.guard("pl.profile", profile)

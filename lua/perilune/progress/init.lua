@@ -13,9 +13,11 @@
 
 local core = require "perilune.core"
 local complain = require("perilune.internal.blame").complain
+local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
+local unknown = require "perilune.internal.unknown"
 
 local progress = {quiet = os.getenv "PERILUNE_PROGRESS" == "off"}
 
@@ -138,8 +140,8 @@ end
 -- Bars
 --
 
-local Bar = {__name = "progress bar"}
-Bar.__index = Bar
+local Bar = object.class "bar"
+Bar.__name = "progress bar"
 
 --- Takes the bar off the terminal, so that other output may follow; the next update draws it
 -- again. Without a bar on the terminal it does nothing.
@@ -234,4 +236,4 @@ function progress.iterate(options, f, state, first, closing)
   return next_round, nil, first, setmetatable({}, {__close = close_both})
 end
 
-return progress
+return unknown.guard("pl.progress", progress)
