@@ -39,7 +39,7 @@ end
 local function section(key, title)
   local absent = {}
   say("## %s\n\n| PyTorch, Torch7 | here |\n|---|---|", title)
-  for _, row in ipairs(torch[key]) do
+  for _, row in ipairs(torch.rows(key)) do
     if row.write then say("| %s | %s |", names_of(row), row.write:gsub("|", "\\|"))
     else absent[#absent + 1] = row end
   end

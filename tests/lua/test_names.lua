@@ -81,7 +81,7 @@ local OWNERS <const> = {
 
 function T.test_what_is_there_is_not_listed_as_absent()
   for key, owner in pairs(OWNERS) do
-    for _, row in ipairs(torch[key]) do
+    for _, row in ipairs(torch.rows(key)) do
       for _, name in ipairs(row.names) do lu.assertNil(rawget(owner, name), name) end
     end
   end
@@ -90,7 +90,7 @@ end
 function T.test_no_name_is_listed_twice()
   for _, section in ipairs(torch.sections) do
     local seen <const> = {}
-    for _, row in ipairs(torch[section.key]) do
+    for _, row in ipairs(torch.rows(section.key)) do
       for _, name in ipairs(row.names) do
         lu.assertNil(seen[name], name)
         seen[name] = true
@@ -110,7 +110,7 @@ end
 function T.test_what_is_to_be_written_is_there()
   local owners <const> = {pl = pl, nn = nn, optim = optim, data = pl.data}
   for _, section in ipairs(torch.sections) do
-    for _, row in ipairs(torch[section.key]) do
+    for _, row in ipairs(torch.rows(section.key)) do
       local text <const> = row.write or row.why
       for owner, name in text:gmatch "%f[%w](%l+)%.([%w_]+)%f[^%w_]" do
         if owners[owner] then lu.assertNotNil(owners[owner][name], text) end

@@ -7,6 +7,9 @@
 
 local torch = {}
 
+-- What the texts below say is read when it is first asked for.
+local texts, read = {}, {}
+
 -- The lines of a text: {names = {"ndim", "ndimension"}, write = "x:dim()"}, or `why` for `write`.
 local function rows(text)
   local list = {}
@@ -42,8 +45,8 @@ triplet_margin_loss triu trunc unbind uniform_ unsqueeze var var_mean view where
 zeros_like
 ]]
 
---- What is written otherwise, or absent, of the functions and the methods of tensors.
-torch.tensor = rows [[
+-- What is written otherwise, or absent, of the functions and the methods of tensors.
+texts.tensor = [[
 shape  x:size()
 ndim, ndimension, nDimension  x:dim()
 nelement, nElement  x:numel()
@@ -240,8 +243,8 @@ ctc_loss, poisson_nll_loss, gaussian_nll_loss, hinge_embedding_loss, margin_rank
     is a function of tensors that gives one number: write its formula
 ]]
 
---- Layers and losses.
-torch.nn = rows [[
+-- Layers and losses.
+texts.nn = [[
 Parameter  nn.parameter(t)
 ModuleList, ModuleDict, ParameterList, ParameterDict  a plain table: what is in it is found
 LazyLinear, LazyConv2d, LazyBatchNorm2d  - a layer is told its sizes when it is made
@@ -303,8 +306,8 @@ DataParallel  - one machine: pl.threads(n) says how many threads
 utils  pl.optim.clip_grad_norm_(net:parameters(), bound)
 ]]
 
---- Optimisers and schedules.
-torch.optim = rows [[
+-- Optimisers and schedules.
+texts.optim = [[
 LBFGS, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop, SparseAdam, Adafactor, Muon, lbfgs,
     adagrad, adadelta, adamax, rprop  - optim.new {...} makes an optimiser from a few lines; SGD,
     RMSprop, Adam and AdamW are there
@@ -318,16 +321,16 @@ ReduceLROnPlateau  opt.lr = opt.lr * 0.1, where you measure
 swa_utils  optim.average(net:parameters(), decay)
 ]]
 
---- Data.
-torch.data = rows [[
+-- Data.
+texts.data = [[
 DataLoader  data.batches(set, {batch_size = 32})
 Dataset, TensorDataset  a table of tensors: {images = x, labels = y}
 Subset  data.subset(set, rows)
 random_split  data.split(set, ...)
 ]]
 
---- Methods of modules.
-torch.module = rows [[
+-- Methods of modules.
+texts.module = [[
 evaluate  net:eval()
 cuda, cpu  - all tensors are in the computer's memory: leave it out
 register_buffer  net.name = tensor: a tensor that needs no gradient is a buffer
@@ -343,8 +346,8 @@ updateGradInput, accGradParameters  loss:backward()
 updateParameters  opt:step()
 ]]
 
---- Fields and methods of optimisers.
-torch.optimizer = rows [[
+-- Fields and methods of optimisers.
+texts.optimizer = [[
 param_groups  opt.groups
 add_param_group  opt made of all groups at once: optim.SGD({{params = ...}, ...}, {lr = 0.1})
 zeroGrad  opt:zero_grad()
@@ -358,12 +361,20 @@ torch.sections = {
   {key = "optimizer", title = "Methods of optimisers"}, {key = "data", title = "`pl.data`"},
 }
 
---- The row of a name.
+--- The rows of a section.
 -- @param section "tensor", "nn", "optim", "data", "module" or "optimizer"
+-- @return list of {names = list, write = what to write} or {names = list, why = why it is absent}
+function torch.rows(section)
+  read[section] = read[section] or rows(texts[section])
+  return read[section]
+end
+
+--- The row of a name.
+-- @param section as in `torch.rows`
 -- @param name of PyTorch or Torch7
--- @return {write = what to write} or {why = why it is absent}, or nil
+-- @return the row, or nil
 function torch.find(section, name)
-  for _, row in ipairs(torch[section] or {}) do
+  for _, row in ipairs(torch.rows(section)) do
     for _, known in ipairs(row.names) do
       if known == name then return row end
     end

@@ -103,7 +103,7 @@ end
 -- @return function, an `__index`
 function unknown.methods(owner, section)
   local methods = {}
-  for _, row in ipairs(require("perilune.help.torch")[section]) do
+  for _, row in ipairs(require("perilune.help.torch").rows(section)) do
     for _, name in ipairs(row.names) do
       methods[name] = function() unknown.raise(owner, name, {}) end
     end
