@@ -165,8 +165,16 @@ PL_API pl_tensor *pl_to(pl_tensor *t, pl_dtype dtype);
 PL_API void pl_values(const pl_tensor *t, double *out);
 /* Writes "real[2,3]" style text; returns buf. */
 PL_API char *pl_describe(const pl_tensor *t, char *buf, size_t n);
-/* Writes the shape, the dtype and the rounded values, as snprintf does. */
+/* Writes the shape, the dtype, whether there is a gradient, and the rounded values, as snprintf
+ * does. */
 PL_API size_t pl_print(const pl_tensor *t, char *buf, size_t n);
+/* How it writes: at most so many decimals, lines of `width` characters, and of a tensor with more
+ * elements than the threshold the first and last edge_items (1 or more) of each dimension. */
+typedef struct {
+  int precision, threshold, width, edge_items;
+} pl_print_options;
+PL_API pl_print_options pl_get_print(void);
+PL_API void pl_set_print(pl_print_options options);
 
 /*
 ** Random numbers: Philox 4x32-10 (Salmon et al. 2011), one stream for the process

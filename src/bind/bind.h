@@ -162,6 +162,7 @@ void plb_add_to_group(lua_State *L, const char *group, const char *name);
 */
 void plb_open_box(lua_State *L);      /* tensor userdata, modes, tidy, keep */
 void plb_open_tensor(lua_State *L);   /* making tensors, asking them */
+void plb_open_print(lua_State *L);    /* how they are printed */
 void plb_open_rows(lua_State *L);     /* ops, by walking the table */
 void plb_open_inplace(lua_State *L);  /* changes in place */
 void plb_open_optim(lua_State *L);    /* optimisers' steps */

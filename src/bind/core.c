@@ -121,6 +121,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   for (int i = 0; i < 4; i++) lua_newtable(L); /* module, methods of tensors, texts, groups */
   plb_open_box(L);
   plb_open_tensor(L);
+  plb_open_print(L);
   plb_open_rows(L);
   plb_open_inplace(L);
   plb_open_grad(L);

@@ -65,6 +65,10 @@ groups.creation = {
 }
 
 groups.queries = {
+  {"pl.set_print(3)", "set_print: argument 1: table expected, got 3"},
+  {"pl.set_print {digits = 3}", "set_print: unknown option 'digits'"},
+  {"pl.set_print {width = 1.5}", "set_print: width: integer from 10 to 1048576 expected, got 1.5"},
+  {"pl.set_print {precision = 18}", "set_print: precision: integer from 0 to 17 expected, got 18"},
   {"x:size(3)", "size: there is no dim 3 in a tensor of 2 dims"},
   {"x:size(0)", "size: there is no dim 0 in a tensor of 2 dims"},
   {'x:size("a")', "size: argument 1: integer expected, got 'a'"},

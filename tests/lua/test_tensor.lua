@@ -100,18 +100,61 @@ end
 --
 
 function T.test_printing()
-  eq(tostring(pl.tensor {1, 2.5, -3}), "real[3] [  1 2.5  -3]")
   eq(tostring(pl.tensor {{1, 20}, {300, 4}}), "real[2,2]\n[[  1  20]\n [300   4]]")
   eq(tostring(pl.tensor(2.5)), "real[] 2.5")
   eq(tostring(pl.zeros(0, 3)), "real[0,3]")
   eq(tostring(pl.tensor({1, 2}, "uint8")), "uint8[2] [1 2]")
   eq(tostring(pl.tensor {nan, inf, -inf, -nan}), "real[4] [ nan  inf -inf  nan]")
+  eq(tostring(pl.tensor {nan, 0.25, -inf}), "real[3] [ nan 0.25 -inf]")
   eq(tostring(pl.zeros(1) / 0), "real[1] [nan]")
-  eq(tostring(pl.arange(1, 20, "int32")), "int32[20] [ 1  2  3 … 18 19 20]")
-  eq(tostring(pl.zeros(9, 1)),
-     "real[9,1]\n[[0]\n [0]\n [0]\n …\n [0]\n [0]\n [0]]")
-  eq(tostring(pl.ones(1):expand(1 << 40)), "real[1099511627776] [1 1 1 … 1 1 1]")
-  eq(tostring(pl.ones(2, 2, 1)), "real[2,2,1]\n[[[1]\n  [1]]\n [[1]\n  [1]]]")
+  eq(tostring(pl.tensor {-0.0, 1}), "real[2] [-0  1]")
+  eq(tostring(pl.tensor {{1, 2}, {3, 4}}:t()), "real[2,2]\n[[1 3]\n [2 4]]")
+  eq(tostring(pl.ones(2, 2, 1)), "real[2,2,1]\n[[[1]\n  [1]]\n\n [[1]\n  [1]]]")
+end
+
+function T.test_printing_in_columns()
+  eq(tostring(pl.tensor {1, 2.5, -3}), "real[3] [ 1.0  2.5 -3.0]")
+  eq(tostring(pl.tensor(1) / 3), "real[] 0.3333")
+  eq(tostring(pl.tensor {123456.5, 1}), "real[2] [123456.5      1.0]")
+  eq(tostring(pl.tensor {12345678, 1}), "real[2] [12345678        1]")
+  eq(tostring(pl.tensor {1, -20}:to "int32"), "int32[2] [  1 -20]")
+end
+
+function T.test_printing_with_a_factor_where_it_helps()
+  eq(tostring(pl.tensor {1e-6, 2.5e-6}), "real[2] 1e-06 * [1.0 2.5]")
+  eq(tostring(pl.tensor {{1e9, 2e9}}), "real[1,2] 1e+09 *\n[[1 2]]")
+  eq(tostring(pl.tensor {1e-9, 1}), "real[2] [1e-09 1e+00]") -- one of them would be 0
+  eq(tostring(pl.tensor(1e-9)), "real[] 1e-09")
+  eq(tostring(pl.tensor {0.0002, 1}), "real[2] [0.0002 1.0000]")
+end
+
+function T.test_printing_shows_gradients()
+  local w = pl.ones(2):requires_grad_()
+  eq(tostring(w), "real[2] grad [1 1]")
+  eq(tostring(w * 2), "real[2] grad [2 2]")
+  eq(tostring((w * 2):detach()), "real[2] [2 2]")
+end
+
+function T.test_printing_much()
+  eq(tostring(pl.arange(1, 20, "int32")),
+     "int32[20] [ 1  2  3  4  5  6  7  8  9 10 11 12 13 14 15 16 17 18 19 20]")
+  eq(tostring(pl.arange(1, 30)), "real[30]\n[ 1  2  3  4  5  6  7  8  9 10 11 12 13 14 15 16 17 18 "
+    .. "19 20 21 22 23 24 25 26\n 27 28 29 30]")
+  eq(tostring(pl.ones(1):expand(1 << 40)), "real[1099511627776] [1 1 1 ... 1 1 1]")
+  eq(tostring(pl.zeros(1001, 1)),
+     "real[1001,1]\n[[0]\n [0]\n [0]\n ...\n [0]\n [0]\n [0]]")
+  lu.assertNotStrContains(tostring(pl.zeros(10, 100)), "...")
+end
+
+function T.test_set_print()
+  local was = pl.set_print {precision = 2, threshold = 5, edge_items = 1, width = 18}
+  local ok, text, numbers = pcall(function()
+    return tostring(pl.tensor {{1 / 3, 2, 3}, {4, 5, 6}, {7, 8, 9}}), tostring(pl.arange(1, 5))
+  end)
+  eq(pl.set_print(was), {precision = 2, threshold = 5, edge_items = 1, width = 18})
+  eq({ok, text, numbers}, {true, "real[3,3]\n[[0.33 ... 3.00]\n ...\n [7.00 ... 9.00]]",
+                           "real[5]\n[1 2 3 4 5]"})
+  eq(was, {precision = 4, threshold = 1000, width = 80, edge_items = 3})
 end
 
 --

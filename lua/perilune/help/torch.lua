@@ -82,6 +82,7 @@ seed, initial_seed, manualSeed  pl.manual_seed(seed)
 get_rng_state  pl.random_state()
 set_rng_state  pl.set_random_state(state)
 set_num_threads, get_num_threads, setnumthreads, getnumthreads  pl.threads(n)
+set_printoptions, setprintoptions  pl.set_print {precision = 4}
 set_grad_enabled, inference_mode, is_grad_enabled  pl.no_grad(f, ...) or pl.enable_grad(f, ...)
 autograd  pl.grad(outputs, inputs), and pl.custom for one's own
 grad_fn  x.is_leaf, which says whether no op made x
