@@ -133,7 +133,9 @@ local function classify()
   local net = model.lenet5(variants[variant])
   net:load_state_dict(experiment.must(pl.load(options.from)).model):eval()
   local x = (picture:to("real") / 255 - MEAN) / STD
-  local p, class = net(x:reshape(1, 1, 28, 28)):softmax():reshape(-1):topk(3)
+  local p, class = pl.no_grad(function()
+    return net(x:reshape(1, 1, 28, 28)):softmax():reshape(-1):topk(3)
+  end)
   for i = 1, 3 do print(("%-12s %5.1f %%"):format(data.fashion_classes[class[i]], 100 * p[i])) end
 end
 
