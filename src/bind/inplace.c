@@ -29,7 +29,8 @@ static int tensor_zero(lua_State *L) {
 
 /* Argument 2 is a tensor whose values are to be written into the target. */
 static void check_source(lua_State *L, const char *name) {
-  if (!pl_may_write(name, plb_check(L, 1), plb_check(L, 2))) plb_raise(L);
+  const pl_tensor *t = plb_check(L, 1);
+  if (!pl_may_write(name, t, plb_check(L, 2))) plb_raise(L);
 }
 
 static int tensor_fill(lua_State *L) {

@@ -330,7 +330,7 @@ function T.test_options_of_losses()
     pl.binary_cross_entropy_with_logits(x, target, nil, w):item(), 1e-6)
   fails("cross_entropy: weight is given twice",
     function() pl.cross_entropy(x, y, w, {weight = w}) end)
-  fails("cross_entropy: weight: tensor expected, got number",
+  fails("cross_entropy: weight: tensor expected, got 1",
     function() pl.cross_entropy(x, y, {weight = 1}) end)
   for name, options in next, {
     NLLLoss = {ignore_index = 2}, L1Loss = {reduction = "sum"}, SmoothL1Loss = {beta = 2},

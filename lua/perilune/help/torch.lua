@@ -291,13 +291,11 @@ ChannelShuffle, PixelUnshuffle, FractionalMaxPool2d, LPPool2d, MaxUnpool1d, Upsa
     nn.ConvTranspose2d makes larger images
 CrossEntropyCriterion  nn.CrossEntropyLoss()
 MSECriterion  nn.MSELoss()
-BCELoss, BCECriterion  nn.BCEWithLogitsLoss(), or pl.binary_cross_entropy(p, y)
-NLLLoss, ClassNLLCriterion  pl.nll_loss(x, labels)
-L1Loss, AbsCriterion  pl.l1_loss(x, y)
-SmoothL1Loss, SmoothL1Criterion  pl.smooth_l1_loss(x, y)
-HuberLoss  pl.huber_loss(x, y)
-KLDivLoss, DistKLDivCriterion  pl.kl_div(x, y)
-TripletMarginLoss  pl.triplet_margin_loss(a, p, n)
+BCECriterion  nn.BCELoss()
+ClassNLLCriterion  nn.NLLLoss()
+AbsCriterion  nn.L1Loss()
+SmoothL1Criterion  nn.SmoothL1Loss()
+DistKLDivCriterion  nn.KLDivLoss()
 CosineSimilarity  pl.cosine_similarity(x, y)
 CTCLoss, PoissonNLLLoss, GaussianNLLLoss, MarginRankingLoss, HingeEmbeddingLoss,
     CosineEmbeddingLoss, MultiMarginLoss, SoftMarginLoss  - a loss is a function of tensors that
