@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-MARK = re.compile(r"@row (\w+) @(.*?)@end", re.S)
+MARK = re.compile(r"@row ([\w.]+) @(.*?)@end", re.S)
 FIELD = re.compile(r'\.(\w+)\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+|[^,"]+)', re.S)
 STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.S)
 TYPE = re.compile(r'@attr (\w+) "(\w+)" "(\w+)" (\w+) @')
@@ -28,7 +28,7 @@ LIMIT = re.compile(r"PL_MAX_(IN|OUT|ATTR) = (\d+)")
 
 
 class Row:
-    """A row's texts; `inputs` are (name, optional), `attrs` dicts."""
+    """A row's texts; `inputs` are (name, optional), `attrs` dicts. `id` is the name in C."""
 
     def __init__(self, name, body, types, limits):
         fields = {k: text(v) for k, v in FIELD.findall(body)}
@@ -36,6 +36,7 @@ class Row:
             if key not in fields:
                 fail(name, f"no .{key}")
         self.name, self.doc, self.group = name, fields["doc"], fields["group"]
+        self.id = name.replace(".", "_")
         self.outputs = int(fields.get("outputs", "1"))
         self.variadic = fields["inputs"].endswith("...")
         self.inputs = [(w.rstrip("?."), w.endswith("?")) for w in fields["inputs"].split()]
@@ -135,11 +136,11 @@ HEAD = """/*
 bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,
               pl_tensor **out);
 @ROWS@
-#define PL_CALL_ROW(name, n_in, in, n_attr, attr, n_out, out) \\
-  pl_apply(&pl_row_##name, n_in, in, attr, out)
+#define PL_CALL_ROW(id, name, n_in, in, n_attr, attr, n_out, out) \\
+  pl_apply(&pl_row_##id, n_in, in, attr, out)
 #else
-#define PL_CALL_ROW(name, n_in, in, n_attr, attr, n_out, out) \\
-  pl_op_call(#name, n_in, in, n_attr, attr, n_out, out)
+#define PL_CALL_ROW(id, name, n_in, in, n_attr, attr, n_out, out) \\
+  pl_op_call(name, n_in, in, n_attr, attr, n_out, out)
 #endif
 """
 
@@ -175,7 +176,7 @@ def builder(row, types):
     several, n_attr = row.outputs > 1, len(row.attrs)
     result = "bool " if several else "pl_tensor *"
     head = wrapped([p + "," for p in parameters(row, types)[:-1]] + [parameters(row, types)[-1] + ") {"],
-                   f"static inline {result}pl_{row.name}(", " " * 20)
+                   f"static inline {result}pl_{row.id}(", " " * 20)
     body = []
     if not row.variadic:
         names = ", ".join(name for name, _ in row.inputs)
@@ -187,14 +188,14 @@ def builder(row, types):
     for i, a in enumerate(row.attrs):
         body.append(f"attr[{i}].{types[a['type']][2]} = {a['name']};")
     inputs = f"n, {row.inputs[0][0]}" if row.variadic else f"{len(row.inputs)}, in"
-    call = (f"PL_CALL_ROW({row.name}, {inputs}, {n_attr}, {'attr' if n_attr else 'NULL'}, "
+    call = (f"PL_CALL_ROW({row.id}, {quoted(row.name)}, {inputs}, {n_attr}, {'attr' if n_attr else 'NULL'}, "
             f"{row.outputs}, {'out' if several else '&out'})")
     body.append(f"return {call};" if several else f"return {call} ? out : NULL;")
     return "\n".join([comment(row), *head, *(f"  {line}" for line in body), "}"])
 
 
 def header(rows, types, activations):
-    known = wrapped([f"pl_row_{r.name}," for r in rows[:-1]] + [f"pl_row_{rows[-1].name};"],
+    known = wrapped([f"pl_row_{r.id}," for r in rows[:-1]] + [f"pl_row_{rows[-1].id};"],
                     "extern const pl_op", "    ")
     names = wrapped([f"PL_ACT_{n}," for n in ["NONE", *activations][:-1]] + [f"PL_ACT_{activations[-1]}"],
                     "typedef enum { /* what an op applies to its result */\n ", "  ")
@@ -222,7 +223,7 @@ def signature(row, types):
     attrs = ",\n           ".join(
         f"{{{quoted(a['name'])}, PL_ATTR_{types[a['type']][0]}, {str(a['optional']).lower()}, "
         f"{a['fallback']}, {quoted(a['text'])}}}" for a in row.attrs)
-    return (f"const pl_signature pl_signature_{row.name} = {{\n"
+    return (f"const pl_signature pl_signature_{row.id} = {{\n"
             f"  .n_in = {len(row.inputs)}, .n_attr = {len(row.attrs)}, "
             f".variadic = {str(row.variadic).lower()},\n"
             f"  .in = {{{inputs}}},\n  .attr = {{{attrs or '{0}'}}},\n}};\n")
@@ -230,12 +231,12 @@ def signature(row, types):
 
 def table(rows, types):
     parts = ["/* Written by scripts/ops.py; do not edit. */\n#include <math.h>\n\n#include \"ops/table.h\"\n"]
-    parts += [f"extern const pl_op pl_row_{r.name};" for r in rows] + [""]
+    parts += [f"extern const pl_op pl_row_{r.id};" for r in rows] + [""]
     parts += [signature(r, types) for r in rows]
     parts.append("const pl_op *const pl_rows[] = {")
-    parts += [f"    &pl_row_{r.name}," for r in rows] + ["    NULL};\n"]
+    parts += [f"    &pl_row_{r.id}," for r in rows] + ["    NULL};\n"]
     parts.append("/* By name. */\nconst pl_op *const pl_rows_sorted[] = {")
-    parts += [f"    &pl_row_{n}," for n in sorted(r.name for r in rows)] + ["    NULL};"]
+    parts += [f"    &pl_row_{r.id}," for r in sorted(rows, key=lambda r: r.name)] + ["    NULL};"]
     parts.append(f"const int pl_n_rows = {len(rows)};\n")
     return "\n".join(parts)
 
@@ -249,8 +250,8 @@ def call(row, types):
     attrs = [f"({types[a['type']][1]})a[{i}].{types[a['type']][2]}" if types[a['type']][2] != "ints"
              else f"a[{i}].ints" for i, a in enumerate(row.attrs)]
     several = row.outputs > 1
-    made = f"pl_{row.name}({', '.join(inputs + attrs + (['out'] if several else []))})"
-    return (f"static bool call_{row.name}(int n, pl_tensor *const *in, const pl_attr *a, "
+    made = f"pl_{row.id}({', '.join(inputs + attrs + (['out'] if several else []))})"
+    return (f"static bool call_{row.id}(int n, pl_tensor *const *in, const pl_attr *a, "
             f"pl_tensor **out) {{\n  (void)n, (void)a;\n"
             f"  return {made if several else f'(out[0] = {made}) != NULL'};\n}}\n")
 
@@ -260,7 +261,7 @@ def calls(rows, types):
     parts += [call(r, types) for r in rows]
     parts.append("static const struct {\n  const char *name;\n  bool (*f)(int n, pl_tensor *const *in, "
                  "const pl_attr *a, pl_tensor **out);\n} op_calls[] = {")
-    parts += [f'    {{"{r.name}", call_{r.name}}},' for r in rows] + ["};\n"]
+    parts += [f'    {{"{r.name}", call_{r.id}}},' for r in rows] + ["};\n"]
     return "\n".join(parts)
 
 

@@ -9,7 +9,8 @@
 ** `fused_gradient` is an optional gradient of first order that may work on bare values; it is
 ** taken when no graph of the gradient is asked for.
 **
-** A row is written with PL_OP(name, .group = ..., .inputs = ..., ...). When the library is built,
+** A row is written with PL_OP(name, .group = ..., .inputs = ..., ...); with PL_OP_IN(space, name, ...)
+** it is called space.name, pl.space.name in Lua and pl_space_name in C. When the library is built,
 ** scripts/ops.py reads all rows and writes from their texts the C functions, the parsed inputs and
 ** attributes, and the list of rows; so nothing is parsed, and no row is looked for, on a call.
 */
@@ -28,6 +29,7 @@ enum { PL_MAX_SAVED = 4 };
 #define PL_GROUP_REDUCTIONS  "Reductions"
 #define PL_GROUP_INDEXING    "Indexing"
 #define PL_GROUP_PRODUCTS    "Products"
+#define PL_GROUP_LINALG      "Linear algebra"
 #define PL_GROUP_ACTIVATIONS "Activations"
 #define PL_GROUP_LAYERS      "Layers"
 #define PL_GROUP_LOSSES      "Losses"
@@ -71,11 +73,16 @@ struct pl_op {
 };
 
 #ifdef PL_SCAN_ROWS /* scripts/ops.py is reading */
-#define PL_OP(name_, ...) @row name_ @__VA_ARGS__ @end
+#define PL_OP(name_, ...)           @row name_ @__VA_ARGS__ @end
+#define PL_OP_IN(space, name_, ...) @row space.name_ @__VA_ARGS__ @end
 #else
 #define PL_OP(name_, ...)                         \
   extern const pl_signature pl_signature_##name_; \
   const pl_op pl_row_##name_ = {.name = #name_, .signature = &pl_signature_##name_, __VA_ARGS__}
+#define PL_OP_IN(space, name_, ...)                         \
+  extern const pl_signature pl_signature_##space##_##name_; \
+  const pl_op pl_row_##space##_##name_ = {                  \
+      .name = #space "." #name_, .signature = &pl_signature_##space##_##name_, __VA_ARGS__}
 #endif
 
 /* Calls a row with all its inputs and attributes (NULL: it has none); see perilune_ops.h. */

@@ -35,11 +35,13 @@ static void add_inputs(luaL_Buffer *b, const pl_signature *s) {
   }
 }
 
-/* Pushes "conv2d(x, weight, bias?, stride=1, ...)\nwhat it does". */
+/* Pushes "conv2d(x, weight, bias?, stride=1, ...)\nwhat it does"; what is in a table of its own has
+ * its whole name, "pl.linalg.inv(a)". */
 static void push_doc(lua_State *L, const pl_op *op) {
   const pl_signature *s = pl_op_signature(op);
   luaL_Buffer b;
   luaL_buffinit(L, &b);
+  if (strchr(pl_op_name(op), '.')) luaL_addstring(&b, "pl.");
   luaL_addstring(&b, pl_op_name(op));
   luaL_addchar(&b, '(');
   add_inputs(&b, s);
@@ -118,8 +120,19 @@ static void push_attrs(lua_State *L, const pl_signature *s) {
   }
 }
 
-/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=}, or
- * nil */
+/* Pushes a function that calls the row, which messages name so. */
+static void push_function(lua_State *L, const pl_op *op, lua_CFunction f, bool is_method) {
+  lua_pushlightuserdata(L, (void *)op);
+  lua_pushboolean(L, is_method);
+  lua_pushcclosure(L, f, 2);
+  lua_pushfstring(L, is_method ? "tensor:%s" : "%s", pl_op_name(op));
+  lua_insert(L, -2);
+  plb_name_function(L, lua_tostring(L, -2));
+  lua_remove(L, -2);
+}
+
+/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=, call=},
+ * or nil */
 static int rows_one(lua_State *L) {
   const pl_op *op = pl_op_find(plb_text(L, 1, NULL));
   if (!op) return lua_pushnil(L), 1;
@@ -140,6 +153,8 @@ static int rows_one(lua_State *L) {
   lua_setfield(L, -2, "outputs");
   lua_pushboolean(L, pl_op_differentiable(op));
   lua_setfield(L, -2, "differentiable");
+  push_function(L, op, plb_call_op, false);
+  lua_setfield(L, -2, "call");
   return 1;
 }
 
@@ -147,7 +162,7 @@ static const plb_function functions[] = {
     {"ops", rows_list, "()\nThe names of all ops, in the order of the table."},
     {"op", rows_one,
      "(name)\nThe row of an op: name, group, inputs, attrs, samples, doc, outputs, "
-     "differentiable."},
+     "differentiable, and the function itself, call."},
     {NULL, NULL, NULL}};
 
 static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"},
@@ -157,17 +172,6 @@ static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {
 static int negate(lua_State *L) {
   lua_settop(L, 1);
   return plb_call_op(L);
-}
-
-/* Pushes a function that calls the row, which messages name so. */
-static void push_function(lua_State *L, const pl_op *op, lua_CFunction f, bool is_method) {
-  lua_pushlightuserdata(L, (void *)op);
-  lua_pushboolean(L, is_method);
-  lua_pushcclosure(L, f, 2);
-  lua_pushfstring(L, is_method ? "tensor:%s" : "%s", pl_op_name(op));
-  lua_insert(L, -2);
-  plb_name_function(L, lua_tostring(L, -2));
-  lua_remove(L, -2);
 }
 
 static void set_operator(lua_State *L, const pl_op *op) {
@@ -180,14 +184,28 @@ static void set_operator(lua_State *L, const pl_op *op) {
   }
 }
 
+/* Sets the functions of a row: as field `name` of the module, or as field b of its table a by the
+ * name "a.b"; and as a method, if it is no such and takes a tensor first. */
+static void set_functions(lua_State *L, const pl_op *op) {
+  const char *name = pl_op_name(op), *dot = strchr(name, '.');
+  push_function(L, op, plb_call_op, false);
+  if (dot) {
+    lua_pushlstring(L, name, (size_t)(dot - name));
+    luaL_getsubtable(L, 1, lua_tostring(L, -1));
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, dot + 1);
+    lua_pop(L, 3);
+    return;
+  }
+  lua_setfield(L, 1, name);
+  if (pl_op_signature(op)->variadic) return;
+  push_function(L, op, plb_call_op, true);
+  lua_setfield(L, 2, name);
+}
+
 static void open_row(lua_State *L, const pl_op *op) {
   const char *name = pl_op_name(op);
-  push_function(L, op, plb_call_op, false);
-  lua_setfield(L, 1, name);
-  if (!pl_op_signature(op)->variadic) {
-    push_function(L, op, plb_call_op, true);
-    lua_setfield(L, 2, name);
-  }
+  set_functions(L, op);
   push_doc(L, op);
   lua_setfield(L, 3, name);
   plb_add_to_group(L, pl_op_group(op), name);

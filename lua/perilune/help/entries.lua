@@ -16,7 +16,7 @@ local entries = {}
 -- @return sorted list of names
 function entries.bound_names()
   local set = {}
-  for key in next, core.docs do set[key:match("[%w_]+$")] = true end
+  for key in next, core.docs do set[key:match "^tensor:(.*)" or key] = true end
   return words.sorted_keys(set)
 end
 
@@ -41,11 +41,20 @@ function entries.example(name)
   return row and example.of(row)
 end
 
+--- The value of a name in a table, of a name with dots in the tables inside.
+-- @param owner table
+-- @param name "sum", "linalg.inv"
+-- @return value or nil
+function entries.find(owner, name)
+  for part in name:gmatch "[^.]+" do owner = type(owner) == "table" and rawget(owner, part) end
+  return owner or nil
+end
+
 local bound_name = {} -- function of C -> its name
-for _, owner in ipairs {core.methods, core} do
-  for name, f in next, owner do
-    if core.docs[name] or core.docs["tensor:" .. name] then bound_name[f] = name end
-  end
+for key in next, core.docs do
+  local method = key:match "^tensor:(.*)"
+  local f = entries.find(method and core.methods or core, method or key)
+  if f then bound_name[f] = method or key end
 end
 
 local function find_value(module, name)

@@ -183,7 +183,7 @@ local function add_groups(p, owner)
   for _, group in ipairs(groups.list(entries.bound_names())) do
     local list = {}
     for _, name in ipairs(group) do
-      if rawget(owner, name) ~= nil then list[#list + 1] = name end
+      if entries.find(owner, name) then list[#list + 1] = name end
     end
     p:words(group.title, list)
   end
