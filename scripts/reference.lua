@@ -113,7 +113,8 @@ local function engine()
   say("## The engine\n")
   prose([[
 Names without `tensor:` are functions of `pl`. Those of ops, which take a tensor first, are methods
-of tensors too: `pl.sum(x, 1)` and `x:sum(1)` are the same. Arguments after the tensors may be
+of tensors too: `pl.sum(x, 1)` and `x:sum(1)` are the same; those in a table of their own, such as
+`pl.linalg`, are not. Arguments after the tensors may be
 given by position or, in a table at the end, by name: `x:sum{dim = 1, keepdim = true}`; so may
 tensors that may be left out. `name?` may be left out; `name=value` shows a default. Where a number is
 expected a tensor without dims stands for its value.]])

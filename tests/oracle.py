@@ -7,7 +7,8 @@ attributes, the results, and the gradients by the inputs of the sum of all real 
 element i (from 0, in row-major order) times cos(i). Some have the same of second order: the
 gradients by the inputs of the sum of all those gradients times cos(i). Inputs have two
 decimals, so their text is exact. Where PyTorch shares a gradient between equal values and Perilune gives it to the
-first, the inputs have no equal values.
+first, the inputs have no equal values. Vectors whose sign the mathematics leave open are given the
+one with a positive first element, here and in test_ops.lua.
 """
 import math
 
@@ -984,14 +985,122 @@ def at_the_edges():
              {"dim": 1, "unbiased": unbiased})
 
 
+#
+# Linear algebra
+#
+
+def regular(*size):
+    """Matrices with 1, 2, ... on the diagonal and small numbers elsewhere."""
+    return real(*size, low=-0.3, high=0.3) * 0.99 + torch.diag(torch.arange(1.0, max(size) + 1))[:size[-2], :size[-1]]
+
+
+def symmetric(*size):
+    lower = regular(*size).tril()
+    return lower + lower.tril(-1).mT
+
+
+def sign_of_first(columns):
+    return torch.sign(columns[..., :1, :]).detach()
+
+
+def eigh(a):
+    w, v = torch.linalg.eigh(a)
+    return w, v * sign_of_first(v)
+
+
+def svd(a):
+    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    return (u * sign_of_first(u), s, vh * sign_of_first(u).mT) if u.numel() else (u, s, vh)
+
+
+def solutions():
+    la = torch.linalg
+    for size in ((3, 3), (2, 2, 2), (2, 1, 3, 3), (1, 1)):
+        case("linalg.cholesky", la.cholesky, [symmetric(*size)], second=True)
+        case("linalg.inv", la.inv, [regular(*size)], second=True)
+        case("linalg.det", la.det, [regular(*size)], second=True)
+        case("linalg.slogdet", la.slogdet, [regular(*size)], second=True)
+    for size in ((0, 0), (2, 0, 0), (0, 2, 2)):
+        for name in ("cholesky", "inv", "det", "slogdet"):
+            case("linalg." + name, getattr(la, name), [torch.zeros(size)], grad=False)
+    case("linalg.cholesky", lambda a: la.cholesky(a, upper=True), [symmetric(3, 3)],
+         {"upper": True}, second=True)
+    case("linalg.cholesky", la.cholesky, [values([[4, 7], [2, 3]])])
+    case("linalg.inv", la.inv, [values([[0, 1], [2, 0]])])
+    case("linalg.det", la.det, [values([[0, 1, 0], [0, 0, 2], [3, 0, 0]])])
+    case("linalg.slogdet", la.slogdet, [values([[-1e30, 0], [0, 1e30]])], grad=False)
+    for bad in ([[1, 2], [2, 4]], [[1, math.nan], [3, 4]], [[math.inf, 0], [0, 1]]):
+        case("linalg.det", la.det, [values(bad)], grad=False)
+        case("linalg.slogdet", la.slogdet, [values(bad)], grad=False)
+    for a, b in (((3, 3), (3, 2)), ((3, 3), (3,)), ((2, 3, 3), (2, 3)), ((2, 3, 3), (3,)),
+                 ((2, 3, 3), (3, 2)), ((3, 3), (2, 3, 1)), ((2, 1, 2, 2), (3, 2, 2)), ((1, 1), (1, 1)),
+                 ((2, 2), (2, 2))):
+        case("linalg.solve", la.solve, [regular(*a), real(*b)], second=True)
+    for a, b in (((0, 0), (0, 2)), ((3, 3), (3, 0)), ((0, 3, 3), (0, 3)), ((2, 0, 0), (2, 0, 3))):
+        case("linalg.solve", la.solve, [regular(*a), torch.ones(b)], grad=False)
+    case("linalg.solve", la.solve, [values([[math.nan, 1], [2, 3]]), real(2)], grad=False)
+    for upper in (False, True):
+        for left in (False, True):
+            for unit in (False, True):
+                attrs = {"upper": upper, "left": left, "unitriangular": unit}
+                f = lambda a, b: la.solve_triangular(a, b, **attrs)
+                case("linalg.solve_triangular", f, [regular(3, 3), real(*((3, 2) if left else (2, 3)))],
+                     attrs, second=True)
+        attrs = {"upper": upper}
+        f = lambda a, b: la.solve_triangular(a, b, **attrs)
+        case("linalg.solve_triangular", f, [regular(2, 1, 2, 2), real(3, 2, 2)], attrs)
+        case("linalg.solve_triangular", f, [torch.zeros(0, 0), torch.zeros(0, 2)], attrs, grad=False)
+        case("linalg.solve_triangular", f, [values([[0, 1], [1, 0]]), values([[1], [2]])], attrs,
+             grad=False)
+
+
+def factors():
+    la = torch.linalg
+    for size in ((3, 3), (4, 2), (2, 4), (2, 3, 2), (2, 2, 3), (1, 1)):
+        case("linalg.qr", la.qr, [regular(*size)], second=True)
+        case("linalg.svd", svd, [regular(*size)], second=True)
+        case("linalg.svdvals", la.svdvals, [regular(*size)], second=True)
+        case("linalg.pinv", la.pinv, [regular(*size)], second=True)
+        case("linalg.matrix_rank", la.matrix_rank, [regular(*size)], grad=False)
+    for size in ((3, 3), (2, 2, 2), (1, 1)):
+        case("linalg.eigh", eigh, [symmetric(*size)], second=True)
+        case("linalg.eigvalsh", la.eigvalsh, [symmetric(*size)], second=True)
+    case("linalg.eigh", eigh, [regular(3, 3)])
+    case("linalg.eigvalsh", la.eigvalsh, [values([[2, 0], [0, 2]])])
+    case("linalg.svdvals", la.svdvals, [values([[0, 2], [-2, 0], [0, 0]])])
+    case("linalg.svd", lambda a: la.svd(a), [torch.zeros(0, 2)], {"full_matrices": True}, grad=False)
+    for size in ((3, 0), (0, 3), (0, 2, 3), (2, 0, 0)):
+        case("linalg.qr", la.qr, [torch.zeros(size)], grad=False)
+        case("linalg.svd", svd, [torch.zeros(size)], grad=False)
+        case("linalg.svdvals", la.svdvals, [torch.zeros(size)], grad=False)
+        case("linalg.pinv", la.pinv, [torch.zeros(size)], grad=False)
+        case("linalg.matrix_rank", la.matrix_rank, [torch.zeros(size)], grad=False)
+    for size in ((0, 0), (0, 2, 2), (2, 0, 0)):
+        case("linalg.eigh", eigh, [torch.zeros(size)], grad=False)
+        case("linalg.eigvalsh", la.eigvalsh, [torch.zeros(size)], grad=False)
+    deficient = values([[1, 2, 3], [2, 4, 6], [1, 0, 1]])
+    for attrs in ({}, {"rtol": 0.5}, {"atol": 2.5}, {"atol": 0.5, "rtol": 0.1}):
+        for a in (deficient, regular(3, 3)):
+            case("linalg.pinv", lambda a: la.pinv(a, **attrs), [a], attrs, grad=False)
+            case("linalg.matrix_rank", lambda a: la.matrix_rank(a, **attrs), [a], attrs, grad=False)
+    for a, b in (((3, 3), (3, 2)), ((4, 2), (4,)), ((2, 4), (2, 3)), ((2, 3, 2), (2, 3)),
+                 ((2, 3, 2), (2, 3, 1)), ((1, 1), (1, 1))):
+        case("linalg.lstsq", lambda a, b: la.lstsq(a, b).solution, [regular(*a), real(*b)],
+             second=True)
+    for rcond in (None, 0.5):
+        case("linalg.lstsq", lambda a, b: la.lstsq(a, b, rcond, driver="gelsd").solution,
+             [deficient, real(3, 2)], rcond and {"rcond": rcond}, grad=False)
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
               binary_losses, activations, more_unaries, more_binaries,
               arranged, more_reductions, choices,
-              more_products, more_losses, class_losses, more_binary_losses, at_the_edges):
+              more_products, more_losses, class_losses, more_binary_losses, at_the_edges,
+              solutions, factors):
     group()
 
-version = torch.__version__.split("a")[0]
+version = torch.__version__.split("a")[0].split("+")[0]
 print("-- Written by tests/oracle.py with PyTorch %s; do not edit." % version)
 print("local nan, inf = 0 / 0, math.huge")
 print("return {")

@@ -3,8 +3,8 @@
 -- `local pl = require "perilune"` gives one table: every function of the engine
 -- (`pl.tensor`, `pl.matmul`, `pl.no_grad`, ...) and the parts of the library, each loaded
 -- when it is first used: `pl.nn`, `pl.optim`, `pl.data`, `pl.image`, `pl.plot`,
--- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.profile`, `pl.help`, and `pl.save` and
--- `pl.load`.
+-- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.profile`, `pl.help`, and `pl.save`
+-- and `pl.load`.
 --
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
@@ -20,13 +20,15 @@ local parts = {
   nn = "perilune.nn", optim = "perilune.optim", data = "perilune.data",
   image = "perilune.image", plot = "perilune.plot", progress = "perilune.progress",
   experiment = "perilune.experiment", help = "perilune.help", learn = "perilune.learn",
-  profile = "perilune.profile",
+  linalg = "perilune.linalg", profile = "perilune.profile",
 }
 local functions = {save = "perilune.store", load = "perilune.store",
                          einsum = "perilune.einsum"}
 
 local perilune = {}
-for name, value in next, core do perilune[name] = value end
+for name, value in next, core do
+  if not parts[name] then perilune[name] = value end
+end
 
 local function load_part(self, name)
   local part

@@ -27,6 +27,17 @@ static pl_ints read_ints(const char *at) {
   return v;
 }
 
+/* 1, 2, ... on the diagonal of each matrix, small numbers elsewhere; made symmetric if `spd`. */
+static void make_regular(pl_tensor *t, pl_ints size, bool spd) {
+  const int64_t m = size.v[size.n - 2], n = size.v[size.n - 1];
+  pl_real *x = pl_data(t);
+  for (int64_t i = 0; i < pl_numel(t); i++) {
+    const int64_t row = i / n % m, column = i % n, across = i + (column - row) * (n - 1);
+    x[i] = spd && column < row ? x[across]
+                               : x[i] * (pl_real)0.05 + (pl_real)(row == column ? row + 1 : 0);
+  }
+}
+
 static pl_tensor *make_input(const char *word, bool *wanted) {
   const char *bracket = strchr(word, '[');
   pl_ints size = read_ints(bracket + 1);
@@ -39,6 +50,7 @@ static pl_tensor *make_input(const char *word, bool *wanted) {
   else if (!strncmp(word, "unit", 4)) pl_uniform(t, 0.1, 0.9);
   else if (positive) pl_uniform(t, 0.5, 1.5);
   else pl_normal(t, 0, 1);
+  if (!strncmp(word, "regular", 7) || !strncmp(word, "spd", 3)) make_regular(t, size, *word == 's');
   if (*wanted) pl_set_requires_grad(t, true);
   return t;
 }

@@ -7,6 +7,36 @@ local sample = require "perilune.help.sample"
 
 local samples = {}
 
+--
+-- Inputs
+--
+
+-- Any values as those of a word.
+local tamers = {}
+
+function tamers.pos(t) return t:sigmoid() + 0.5 end
+function tamers.unit(t) return t:sigmoid() * 0.8 + 0.1 end
+
+function tamers.regular(t)
+  local m, n = t:size(-2), t:size(-1)
+  return t:tanh() * (0.2 / math.sqrt(math.max(m, n))) + pl.eye(m, n) * pl.arange(1, n)
+end
+
+function tamers.spd(t)
+  local a = tamers.regular(t)
+  return (a + a:transpose(-2, -1)) / 2
+end
+
+--- A tensor of any values as the word of a sample wants them.
+-- @param word "pos[3,4]"
+-- @param t tensor of that size
+-- @return tensor, with the history of t
+function samples.tame(word, t)
+  local tamer = tamers[word:match "^%a+"]
+  return tamer and tamer(t) or t
+end
+
+-- A tensor, and whether a gradient by it is asked for.
 local makers = {}
 
 function makers.any(size) return pl.randn(size), true end
@@ -14,6 +44,8 @@ function makers.pos(size) return pl.rand(size) + 0.5, true end
 function makers.unit(size) return 0.1 + 0.8 * pl.rand(size), true end
 function makers.const(size) return pl.randn(size), false end
 function makers.constpos(size) return pl.rand(size) + 0.5, false end
+function makers.regular(size) return tamers.regular(pl.randn(size)), true end
+function makers.spd(size) return tamers.spd(pl.randn(size)), "symmetric" end
 function makers.bool(size) return pl.empty(size, "uint8"):bernoulli_(0.5), false end
 
 local function make_input(input, scale)
@@ -32,7 +64,8 @@ local function make_sample(specs, attributes, scale)
 end
 
 --- The samples of a row, each made when its turn comes: `for text, inputs, wanted, attributes in
--- samples.each(row) do`; wanted[i] says whether a gradient by input i is asked for.
+-- samples.each(row) do`; wanted[i] says whether a gradient by input i is asked for: true, or
+-- "symmetric", if along symmetric directions alone, for half of it is not read.
 -- @param row of pl.op
 -- @param[opt=1] scale factor of all sizes, and of what an index may be
 function samples.each(row, scale)
@@ -48,7 +81,7 @@ end
 function samples.call(row, inputs, attributes)
   local arguments = row.inputs.variadic and {inputs} or {table.unpack(inputs)}
   arguments[#arguments + 1] = attributes
-  return pl[row.name](table.unpack(arguments))
+  return row.call(table.unpack(arguments))
 end
 
 return samples

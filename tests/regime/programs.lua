@@ -42,14 +42,14 @@ local function draw_sample(row)
 end
 
 -- A value in the place of a sample's input: same elements as far as they go, over and over.
-local function fit(value, like, positive)
+local function fit(value, like)
   local size, n = like:size(), like:numel()
   if table.concat(value:size(), ",") ~= table.concat(size, ",") then
     local copies, flat = {}, value:reshape(-1)
     for i = 1, math.ceil(n / flat:numel()) do copies[i] = flat end
     value = pl.cat(copies, 1):slice(1, 1, n):reshape(size)
   end
-  return positive and value:sigmoid() + 0.5 or value
+  return value
 end
 
 -- A sample, each of whose inputs is a leaf (wanted), or an earlier value (`from`), or constant.
@@ -69,8 +69,8 @@ end
 local function run_step(step, leaves, values)
   local inputs = {}
   for i, input in ipairs(step.inputs) do
-    inputs[i] = step.from[i] and fit(values[step.from[i]], input, step.words[i]:find "^pos")
-      or leaves[input] or input:clone()
+    inputs[i] = samples.tame(step.words[i], step.from[i] and fit(values[step.from[i]], input)
+      or leaves[input] or input:clone())
   end
   pl.manual_seed(7) -- the same mask each time
   local results = table.pack(samples.call(step.row, inputs, step.attributes))

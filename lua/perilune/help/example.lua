@@ -13,6 +13,7 @@ local values <const> = {
   any = {1, -2, 3, 0.5, -1, 2, -0.5}, pos = {1, 4, 0.5, 2, 3}, unit = {0.5, 0.25, 0.75},
   bool = {1, 0, 1, 1, 0},
 }
+local matrices <const> = {regular = true, spd = true}
 values.const, values.constpos = values.any, values.pos
 
 local function numel(size)
@@ -30,8 +31,21 @@ local function nested(size, next_number, d)
   return "{" .. table.concat(list, ", ") .. "}"
 end
 
+-- Square or not: 2, 3, ... on the diagonal, 1 above it, and 1 or -1 below.
+local function matrix_of(input)
+  local m, n = input.size[#input.size - 1], input.size[#input.size]
+  local i = -1
+  return function()
+    i = i + 1
+    local row, column = i // n % m, i % n
+    if row == column then return row + 2 end
+    return input.kind == "regular" and row > column and -1 or 1
+  end
+end
+
 -- Inputs begin at different places, so that they differ.
 local function cycle_of(input, start)
+  if matrices[input.kind] then return matrix_of(input) end
   local list, i = values[input.kind], start
   return function()
     i = i + 1
@@ -107,7 +121,7 @@ local function shortened(row, inputs, attributes)
   local first, list = table.concat(inputs[1].size, ","), {}
   for i, input in ipairs(inputs) do
     local size = input.size
-    if row.group == "Shapes" or attributes.dim or #size < 2
+    if row.group == "Shapes" or attributes.dim or matrices[input.kind] or #size < 2
       or table.concat(size, ",") ~= first then
       return nil
     end
