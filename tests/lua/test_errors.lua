@@ -635,7 +635,7 @@ groups.gradients = {
   {"sgd:step_backward()", "step_backward: tensor expected, got nil"},
   {"sgd:step_backward(w * 2)", "backward_each: the output is real[3]; only one element needs no seed"},
   {"sgd:step_backward(x:sum())",
-    "gradient: the output real[] does not depend on a tensor that requires a gradient"},
+    "backward_each: the output real[] does not depend on a tensor that requires a gradient"},
   {"local loss = w:sum(); sgd:step_backward(loss); sgd:step_backward(loss)",
     "sum: the graph was freed by an earlier backward pass; pass retain_graph=true to that one"},
 }

@@ -52,9 +52,11 @@ end
 
 local bound_name = {} -- function of C -> its name
 for key in next, core.docs do
-  local method = key:match "^tensor:(.*)"
-  local f = entries.find(method and core.methods or core, method or key)
-  if f then bound_name[f] = method or key end
+  local name = key:match "^tensor:(.*)" or key
+  for _, owner in ipairs {core, core.methods} do
+    local f = entries.find(owner, name)
+    if f then bound_name[f] = name end
+  end
 end
 
 local function find_value(module, name)

@@ -20,4 +20,6 @@
 -- `matrix_rank`, `pinv`, `lstsq`) and in `cholesky`; elsewhere they give NaN.
 -- @module perilune.linalg
 
-return require("perilune.core").linalg
+local core = require "perilune.core"
+
+return require("perilune.internal.unknown").guard("pl.linalg", core.linalg)
