@@ -153,13 +153,17 @@ PL_API bool pl_allclose(const pl_tensor *a, const pl_tensor *b, double rtol, dou
 PL_API bool pl_item(const pl_tensor *t, double *value);
 /* t itself if it is contiguous, else a copy in row-major order; no gradient. */
 PL_API pl_tensor *pl_contiguous(pl_tensor *t);
-/* Copies values of any dtype and broadcastable shape into dst, in place. */
+/* Whether a dtype has the value: int32 and uint8 have whole numbers of their range. If not, fails
+   with "what: 300 does not fit uint8, ...", and the position of element i unless that is negative. */
+PL_API bool pl_check_fits(const char *what, pl_dtype dtype, double value, int64_t i);
+/* Copies values of any dtype and broadcastable shape into dst, in place; fails, and changes
+   nothing, if one does not fit dst. */
 PL_API bool pl_copy(pl_tensor *dst, pl_tensor *src);
 PL_API bool pl_fill(pl_tensor *dst, double value);
 /* A copy of its own, dense, without history. */
 PL_API pl_tensor *pl_clone(pl_tensor *t);
-/* Converts to another dtype, rounding towards zero; t itself if it has it. No gradient but to
- * itself. */
+/* Converts to another dtype, rounding towards zero; t itself if it has it. Fails if a value is
+   then out of range, or NaN. No gradient but to itself. */
 PL_API pl_tensor *pl_to(pl_tensor *t, pl_dtype dtype);
 /* The values in row-major order, as doubles: out has room for pl_numel. */
 PL_API void pl_values(const pl_tensor *t, double *out);
@@ -192,6 +196,8 @@ PL_API int64_t pl_random_int(int64_t n);
 PL_API bool pl_uniform(pl_tensor *t, double low, double high);
 PL_API bool pl_normal(pl_tensor *t, double mean, double std);
 PL_API bool pl_bernoulli(pl_tensor *t, double p);
+/* Uniform integers from low to high, both among them. */
+PL_API bool pl_randint(pl_tensor *t, int64_t low, int64_t high);
 /* int32 [n]: a random order of 1..n. */
 PL_API pl_tensor *pl_randperm(int64_t n);
 /* int32 [n]: positions, from 1, drawn with probabilities that are proportional to weights [k]. */
@@ -327,6 +333,16 @@ typedef struct {
   pl_attr_spec attr[PL_MAX_ATTR];
 } pl_signature;
 
+/* What becomes of int32 and uint8 tensors in a row. Where inputs of several dtypes meet, real goes
+   before int32 before uint8. */
+typedef enum {
+  PL_INTEGERS_REFUSED, /* real tensors only, but for positions, labels and masks */
+  PL_INTEGERS_REAL,    /* they are converted to real */
+  PL_INTEGERS_COUNTED, /* int32 gives int32, uint8 is taken as int32; what does not fit fails */
+  PL_INTEGERS_MOVED,   /* elements are chosen or moved, and keep their dtype */
+  PL_INTEGERS_READ     /* taken as they are; the dtype of the result is always the same */
+} pl_integers;
+
 /* The table, row by row; NULL past the end. */
 PL_API const pl_op *pl_op_at(int i);
 PL_API const pl_op *pl_op_find(const char *name);
@@ -337,6 +353,12 @@ PL_API const char *pl_op_doc(const pl_op *op);
 PL_API const pl_signature *pl_op_signature(const pl_op *op);
 /* Argument lists that the gradient tests use; see docs/ops.md for the notation. */
 PL_API const char *pl_op_samples(const pl_op *op);
+PL_API pl_integers pl_op_integers(const pl_op *op);
+/* A tensor of rank 0 that stands for input k, a number, beside the others (numbers are NULL). A
+   `whole` one, an integer of the script's, is int32 beside integers, or uint8 where a row moves
+   elements and it fits; others are real. */
+PL_API pl_tensor *pl_op_number(const pl_op *op, int n_in, pl_tensor *const *in, int k, double value,
+                               bool whole);
 PL_API bool pl_op_differentiable(const pl_op *op);
 PL_API int pl_op_outputs(const pl_op *op);
 /* Calls an op; out has room for pl_op_outputs(op) tensors. attrs: one a spec, or NULL for the

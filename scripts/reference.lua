@@ -1,5 +1,6 @@
 -- Writes the reference page: perilune scripts/reference.lua > docs/reference.md
 -- All that it says comes from the table of ops and from the doc comments of the Lua library.
+local core = require "perilune.core"
 local sorted_keys = require("perilune.internal.words").sorted_keys
 local doc = require "perilune.help.doc"
 local entries = require "perilune.help.entries"
@@ -109,6 +110,70 @@ NaN. Values and gradients are those of PyTorch 2, but for these:
 | `quantile` between two equal infinities | infinite | NaN |]])
 end
 
+local dtypes <const> = [[
+A tensor is real (float, or double in a build that says so), int32 or uint8; comparisons give uint8, of 0 and
+1. Without a dtype tensors are made real, `pl.tensor {1, 2}` and `pl.arange(1, 5)` too. Where inputs of several
+dtypes meet, real goes before int32, and int32 before uint8; a Lua float (`1.0` is one: `math.type`) is real, a
+Lua integer is of the integers that it stands beside. Numbers alone, without a tensor, are real.
+
+    local a, mask = pl.tensor({1, 2, 3}, "int32"), pl.tensor({1, 0, 1}, "uint8")
+    a + 1       -- int32 {2, 3, 4}
+    a + 1.0     -- real {2, 3, 4}
+    1 - mask    -- int32 {0, 1, 0}
+    a / 2       -- real {0.5, 1, 1.5}
+    a // 2      -- int32 {0, 1, 1}
+    -a % 3      -- int32 {2, 1, 0}
+    ~mask & a:gt(1)  -- uint8 {0, 1, 0}
+
+**Nothing is lost in silence.** An int32 result beyond -2147483648 to 2147483647 is an error that names the values
+and the position, in sums too; `to("real")` has room. So is what does not fit a tensor that it is written into: by
+`pl.tensor`, `pl.full`, `pl.arange`, `t[i] = v`, and the methods that end in `_`, which then change nothing.
+`to("int32")` and `to("uint8")` round towards zero, and refuse NaN and what is out of range. A division of
+integers by 0 is an error; `/` is one of real numbers. Comparisons of int32 tensors with tensors and with numbers
+are exact, also beyond 16777216, where a float no longer holds every integer. Integers have no gradient; beside a
+real tensor they are constants. `a == b` of tensors is a question of identity; use `a:eq(b)`.
+
+What the ops make of integers:]]
+
+local differences <const> = [[
+Beside PyTorch, as a comparison of some 1,200 drawn calls found it:
+
+- Arithmetic of uint8 is that of int32, where PyTorch goes on from 255 to 0: `abs`, `clamp`, `maximum`, `sign` and
+  their like give int32 too.
+- There is no int64: sums, products and positions are int32, and sums and products that do not fit are errors.
+- There is no bool: comparisons give uint8, and so `~` of uint8 takes 0 and 1 alone, and makes 1 and 0 of them.
+- `a ^ b` is real. `//`, `%` and `fmod` of integers refuse 0.
+- `clamp` of integers takes whole bounds; convert for others.
+- `where` and `masked_fill` with a number that does not fit uint8 give int32, with a Lua float real.
+- `mean`, `var`, `std`, `norm`, `quantile`, `cov`, `frac` and the means without NaN take integers, as real numbers.
+- `matmul` and its like, layers and losses refuse integers: they are made for real numbers, and a product of
+  integers would soon not fit. Convert with `to("real")`.
+- `randint` gives its upper end too, as `math.random` does. `rand`, `randn`, `uniform_` and `normal_` refuse integers.
+- `bincount`, `unique` and `searchsorted` count positions from 1.]]
+
+local words_for_integers <const> = {
+  {"counted", "int32 gives int32, uint8 is taken as int32; beside a real tensor they become real"},
+  {"moved", "elements keep their dtype"},
+  {"read", "any dtype is taken; that of the result is always the same"},
+  {"real", "integers become real"},
+  {"refused", "real tensors only, but for labels, positions and masks"},
+}
+
+local function kinds_of_numbers()
+  say("### Kinds of numbers\n")
+  prose(dtypes)
+  say("| integers | ops |\n|---|---|")
+  for _, word in ipairs(words_for_integers) do
+    local list = {}
+    for _, name in ipairs(core.ops()) do
+      if core.op(name).integers == word[1] then list[#list + 1] = "`" .. name .. "`" end
+    end
+    say("| %s | %s |", word[2], table.concat(list, " "))
+  end
+  say("")
+  prose(differences)
+end
+
 local function engine()
   say("## The engine\n")
   prose([[
@@ -121,6 +186,7 @@ expected a tensor without dims stands for its value.]])
   say("### Indexing\n")
   prose(indexing)
   edges()
+  kinds_of_numbers()
   for _, group in ipairs(engine_groups()) do
     say("### %s\n", group.title)
     for _, name in ipairs(group) do thing(entries.bound(name)) end

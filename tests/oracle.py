@@ -1092,12 +1092,174 @@ def factors():
              [deficient, real(3, 2)], rcond and {"rcond": rcond}, grad=False)
 
 
+#
+# Integers: uint8 is taken as int32, but where elements are moved
+#
+
+def whole(*size):
+    return torch.tensor(rng.randint(-9, 10, size), dtype=torch.int32)
+
+
+def small(*size):
+    return torch.tensor(rng.randint(0, 10, size), dtype=torch.uint8)
+
+
+def order(*size):
+    return torch.tensor(rng.permutation(int(np.prod(size))).reshape(size) - 3, dtype=torch.int32)
+
+
+def up(t):
+    return t.int() if t.dtype == torch.uint8 else t
+
+
+def counted_binaries():
+    names = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "maximum": torch.maximum,
+             "minimum": torch.minimum, "floor_divide": torch.floor_divide,
+             "remainder": torch.remainder, "fmod": torch.fmod, "div": torch.div, "eq": torch.eq,
+             "ne": torch.ne, "lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge}
+    divides = ("floor_divide", "remainder", "fmod", "div")
+    for name, f in names.items():
+        for (a, b), left, right in zip(BROADCASTS * 2, (whole, whole, small, small),
+                                       (whole, small, whole, small)):
+            x, y = left(*a), right(*b)
+            if name in divides:
+                y = torch.where(y == 0, torch.tensor(7, dtype=y.dtype), y)
+            case(name, lambda x, y: f(up(x), up(y)), [x, y])
+        y = real(4) + 0.0037
+        case(name, f, [whole(3, 4), y], grad=name != "floor_divide")
+        case(name, f, [y, whole(3, 1) * 2 + 1], grad=name != "floor_divide")
+    for name, f in (("bitwise_and", torch.bitwise_and), ("bitwise_or", torch.bitwise_or),
+                    ("bitwise_xor", torch.bitwise_xor)):
+        for left, right in ((whole, whole), (whole, small), (small, small), (bits, bits)):
+            case(name, f, [left(3, 4), right(4)])
+    for name in ("logical_and", "logical_or", "logical_xor"):
+        for left, right in ((bits, bits), (whole, small), (bits, real)):
+            case(name, getattr(torch, name), [left(3, 4), right(4)])
+    big = ints([2147483647, -2147483648, 16777217, -16777217])
+    for name in ("eq", "lt", "ge"):
+        case(name, names[name], [big, ints([2147483646, -2147483647, 16777216, -16777217])])
+    for name in ("floor_divide", "remainder"):
+        odd = [values([7.5, -7.5, 7.5, -7.5, 0.25, -0.25, 0]), values([2, 2, -2, -2, 4, 4, -3])]
+        case(name, names[name], odd, grad=False)
+    for a, b in BROADCASTS:
+        case("floor_divide", torch.floor_divide, [real(*a), real(*b)], grad=False)
+    case("floor_divide", torch.floor_divide, [values([1, -1, 0, 1]), values([0, 0, 0, 0.1])],
+         grad=False)
+
+
+def counted_unaries():
+    for x in (whole(3, 4), small(5)):
+        for name in ("neg", "abs", "square", "sign", "floor", "ceil", "round", "trunc", "relu"):
+            case(name, lambda x: getattr(torch, name)(up(x)), [x])
+        for name in ("exp", "sin", "tanh", "sigmoid", "reciprocal", "isnan", "isinf", "isfinite",
+                     "logical_not"):
+            case(name, getattr(torch, name), [x + 10 if name == "reciprocal" else x])
+        for low, high in ((-2, 5), (0, math.inf)):
+            case("clamp", lambda x: up(x).clamp(low, high if high < 9 else None), [x],
+                 {"min": low, "max": high})
+        case("nan_to_num", torch.nan_to_num, [x])
+    case("bitwise_not", torch.bitwise_not, [whole(3, 4)])
+    case("bitwise_not", lambda x: 1 - x, [bits(3, 4)])
+    case("logical_not", torch.logical_not, [values([0, -0.0, 2, math.nan])], grad=False)
+
+
+def counted_reductions():
+    for x in (whole(3, 4), small(3, 4)):
+        for attrs, options in (({}, {}), ({"dim": 1}, {"dim": 0}), ({"dim": 2, "keepdim": True},
+                                                                    {"dim": 1, "keepdim": True})):
+            case("sum", lambda x: x.sum(**options), [x], attrs)
+            case("prod", lambda x: up(x[:, :2]).prod(**options), [x[:, :2]], attrs)
+            case("mean", lambda x: x.double().mean(**options), [x], attrs)
+            case("amax", lambda x: x.amax(**options), [x], attrs)
+            case("amin", lambda x: x.amin(**options), [x], attrs)
+            case("var", lambda x: x.double().var(**options), [x], attrs)
+        case("cumsum", lambda x: x.cumsum(1), [x], {"dim": 2})
+        case("cumprod", lambda x: up(x).cumprod(0), [x], {"dim": 1})
+        case("any", lambda x: x.bool().any(), [x])
+        case("all", lambda x: x.bool().all(), [x])
+        case("nonzero", lambda x: x.reshape(-1).nonzero().reshape(-1) + 1, [x])
+    case("sum", lambda x: x.sum(dim=(0, 2)), [whole(2, 3, 4)], {"dim": (1, 3)})
+    case("sum", lambda x: x.sum(), [ints([2147483647, 2147483647, -2147483647])])
+    case("mean", lambda x: x.double().mean(), [ints([2147483647, 2147483647, 2147483644])])
+    one = lambda t: (t[0], t[1] + 1)
+    for x in (order(3, 4), order(3, 4).add(3).to(torch.uint8)):
+        for name in ("max", "min", "median", "cummax", "cummin"):
+            case(name, lambda x: one(getattr(x, name)(1)), [x], {"dim": 2})
+        for name in ("max", "min", "median"):
+            case(name, lambda x: getattr(x, name)(), [x])
+        for name in ("argmax", "argmin"):
+            case(name, lambda x: getattr(x, name)(0) + 1, [x], {"dim": 1})
+        case("argsort", lambda x: x.argsort(1, True) + 1, [x], {"dim": 2, "descending": True})
+        case("topk", lambda x: one(x.topk(2, 1)), [x], {"k": 2, "dim": 2})
+    for x in (whole(3, 4), small(3, 4)):
+        for down in (False, True):
+            case("sort", lambda x: one(x.sort(dim=1, descending=down, stable=True)), [x],
+                 {"dim": 2, "descending": down})
+    case("sort", lambda x: one(x.sort(stable=True)), [ints([16777217, 16777216, 16777218])])
+
+
+def counted_choices():
+    for x, y in ((whole(3, 4), whole(3, 4)), (small(3, 4), small(3, 4)), (small(3, 4), whole(3, 4))):
+        case("where", lambda c, a, b: torch.where(c != 0, a, b), [bits(3, 4), x, y])
+        case("where", lambda c, a, b: torch.where(c != 0, a, b), [whole(3, 1), x, y])
+        case("cat", lambda *ts: torch.cat(ts, 1), [x, y], {"dim": 2})
+        case("stack", lambda *ts: torch.stack(ts), [x, y])
+        case("masked_select", lambda x, m: x[m != 0], [x, bits(3, 4)])
+        case("gather", lambda x, i: x.gather(1, rows(i)), [x, index(3, 2, n=4)], {"dim": 2})
+        case("take_along_dim", lambda x, i: torch.take_along_dim(x, rows(i), 0),
+             [x, index(1, 4, n=3)], {"dim": 1})
+        case("scatter_add", lambda x, i: torch.zeros(3, 5, dtype=torch.int32).scatter_add(
+            1, rows(i), up(x)), [x, index(3, 4, n=5)], {"dim": 2, "size": 5})
+        case("index_add", lambda x, i: torch.zeros(5, 4, dtype=torch.int32).index_add(
+            0, rows(i), up(x)), [x, index(3, n=5)], {"dim": 1, "size": 5})
+        case("index_select", lambda x, i: x[rows(i)], [x, index(5, n=3)], {"dim": 1})
+        case("tril", torch.tril, [x])
+        case("triu", torch.triu, [x])
+        case("diag", torch.diag, [x])
+        case("pad", lambda x: F.pad(x, (1, 2), value=3), [x], {"pads": (1, 2), "value": 3})
+        case("flip", lambda x: x.flip(1), [x], {"dims": (2,)})
+        case("roll", lambda x: x.roll(1, 1), [x], {"shifts": (1,), "dims": (2,)})
+        case("tile", lambda x: x.tile(2, 1), [x], {"dims": (2, 1)})
+        case("repeat_interleave", lambda x: x.repeat_interleave(2, 1), [x],
+             {"repeats": 2, "dim": 2})
+    case("where", lambda c, a, b: torch.where(c != 0, a, b), [bits(3, 4), whole(4), real(3, 4)])
+    case("cat", lambda *ts: torch.cat(ts), [whole(2), real(2), small(2)])
+    case("outer", torch.outer, [whole(3), small(2).int()])
+
+
+def counts():
+    for n in (0, 6):
+        case("bincount", lambda x: torch.bincount(rows(x), minlength=n), [index(7, n=4)],
+             {"minlength": n})
+        case("bincount", lambda x, w: torch.bincount(rows(x), w.detach(), n), [index(5, n=4), real(5)],
+             {"minlength": n}, grad=False)
+    case("bincount", lambda x: torch.bincount(rows(x)), [index(6, n=3).to(torch.uint8)])
+    for x in (whole(3, 4), small(12), values([[2.5, 1], [2.5, -3]])):
+        case("unique", torch.unique, [x], grad=False)
+        for inverse, count in ((True, False), (False, True), (True, True)):
+            def found(x):
+                result = list(torch.unique(x, return_inverse=inverse, return_counts=count))
+                return [t + 1 if inverse and k == 1 else t for k, t in enumerate(result)]
+            case("unique", found, [x], {"return_inverse": inverse, "return_counts": count},
+                 grad=False)
+    case("unique", torch.unique, [values([math.nan, 1, math.nan, 1])], grad=False)
+    for right in (False, True):
+        attrs = {"right": right}
+        search = lambda s, x: torch.searchsorted(s, x, right=right) + 1
+        case("searchsorted", search, [ints([1, 3, 3, 8]), whole(2, 3)], attrs)
+        case("searchsorted", search, [values([-1, 0.5, 0.5, 1]), values([0.5, -9, 9, math.nan])],
+             attrs, grad=False)
+        case("searchsorted", search, [values([[1, 2, 3], [0, 0, 4]]), values([[2, 9], [0, 4]])],
+             attrs, grad=False)
+
+
 for group in (binaries, unaries, others, shapes, reductions, indexing, products, norms, losses,
               convolutions, pools, recurrences, transposed_convolutions, row_norms,
               binary_losses, activations, more_unaries, more_binaries,
               arranged, more_reductions, choices,
               more_products, more_losses, class_losses, more_binary_losses, at_the_edges,
-              solutions, factors):
+              solutions, factors,
+              counted_binaries, counted_unaries, counted_reductions, counted_choices, counts):
     group()
 
 version = torch.__version__.split("a")[0].split("+")[0]

@@ -57,6 +57,8 @@ struct pl_op {
   unsigned unsaved;              /* of pl_unsaved */
   bool view; /* shares storage with input 0, and `forward` makes the output itself */
   bool nograd;
+  pl_integers integers; /* what becomes of int32 and uint8 */
+  unsigned apart;       /* bits of the inputs that are no numbers of the result: masks, positions */
   /* puts tensors of one size in the place of the inputs, before all else */
   bool (*broadcast)(const pl_args *c, pl_tensor **in);
   /* checks the inputs and creates c->out (uninitialised); says why not */
@@ -84,6 +86,18 @@ struct pl_op {
   const pl_op pl_row_##space##_##name_ = {                  \
       .name = #space "." #name_, .signature = &pl_signature_##space##_##name_, __VA_ARGS__}
 #endif
+
+/*
+** dtype.c: what dtype a call works in
+*/
+
+/* That of the inputs' numbers together: real if any is; else int32, or uint8 where a row moves
+ * elements that all are. Real where there is none. */
+pl_dtype pl_joined(const pl_op *op, int n_in, pl_tensor *const *in);
+/* Puts tensors of that dtype in the place of the inputs, where the row says so. */
+bool pl_join_inputs(const pl_op *op, int n_in, pl_tensor **in);
+/* Whether a row's inputs are to be joined. */
+bool pl_joins(const pl_op *op);
 
 /* Calls a row with all its inputs and attributes (NULL: it has none); see perilune_ops.h. */
 bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,

@@ -189,16 +189,33 @@ static int made(const pl_args *c, int n_out) {
 
 /* Whether forward called other ops instead of computing values: their history is that of the call. */
 static bool is_composed(const pl_args *c) { return c->out[0]->node && !c->op->view; }
+/* Inputs of one size in `out`, if the row wants that; else c's. */
+static bool broadcast(pl_args *c, pl_tensor **out) {
+  if (!c->op->broadcast) return true;
+  memcpy(out, c->in, (size_t)c->n_in * sizeof *out);
+  return c->op->broadcast(c, out);
+}
+
+/* Brings the inputs to one dtype and size. What does not broadcast is told of the tensors that came;
+ * what is converted is not repeated before. */
+static bool prepare(pl_args *c, pl_tensor **joined, pl_tensor **expanded) {
+  if (!broadcast(c, expanded)) return false;
+  if (pl_joins(c->op)) {
+    const size_t bytes = (size_t)c->n_in * sizeof *joined;
+    memcpy(joined, c->in, bytes);
+    if (!pl_join_inputs(c->op, c->n_in, joined)) return false;
+    const bool converted = memcmp(joined, c->in, bytes) != 0;
+    c->in = joined;
+    if (converted && !broadcast(c, expanded)) return false;
+  }
+  if (c->op->broadcast) c->in = expanded;
+  return true;
+}
 
 static bool run(pl_args *c, int n_out) {
   const pl_op *op = c->op;
-  if (!check_inputs(c)) return false;
-  pl_tensor *broadcast[PL_MAX_IN];
-  if (op->broadcast) {
-    memcpy(broadcast, c->in, (size_t)c->n_in * sizeof *broadcast);
-    if (!op->broadcast(c, broadcast)) return false;
-    c->in = broadcast;
-  }
+  pl_tensor *joined[PL_MAX_IN], *expanded[PL_MAX_IN];
+  if (!check_inputs(c) || !prepare(c, joined, expanded)) return false;
   if (!op->forward) {
     if (!op->decompose(c)) return false;
     note_cut(c, n_out, some_wants_gradient(c));
@@ -216,7 +233,7 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   pl_span_begin(&span, c->op->name, false);
   pl_scope_begin();
   bool ok = run(c, n_out);
-  c->in = in; /* not what was broadcast */
+  c->in = in; /* not what was converted or broadcast */
   pl_span_end_call(&span, c, ok);
   for (int i = 0; ok && i < n_out; i++) pl_retain(out[i] = c->out[i]);
   pl_scope_end();

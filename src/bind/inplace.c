@@ -37,6 +37,7 @@ static int tensor_fill(lua_State *L) {
   if (plb_test(L, 2)) check_source(L, "fill_");
   check_target(L, "fill_");
   const double value = plb_number(L, 2);
+  if (!pl_check_fits("fill_", pl_dtype_of(plb_check(L, 1)), value, -1)) return plb_raise(L);
   return self(L, pl_fill(target(L), value));
 }
 
@@ -57,16 +58,20 @@ static int tensor_bernoulli(lua_State *L) {
   return self(L, pl_bernoulli(target(L), p));
 }
 
-/* Argument 2 as a tensor in the open scope: itself, or a number. */
-static pl_tensor *operand(lua_State *L) {
+/* Argument 2 as a tensor in the open scope: itself, or a number of the kind that the target has. */
+static pl_tensor *operand(lua_State *L, const pl_tensor *to) {
   pl_tensor *t = plb_hold_if(L, 2);
-  return t ? t : pl_full(PL_REAL, PL_ALL_DIMS, lua_tonumber(L, 2));
+  const pl_dtype dtype = pl_dtype_of(to) == PL_REAL ? PL_REAL : PL_INT32;
+  return t ? t : pl_full(dtype, PL_ALL_DIMS, lua_tonumber(L, 2));
 }
 
+/* A tensor, or a number; a whole one for a target of integers. */
 static void check_operand(lua_State *L, const char *name) {
-  plb_check(L, 1);
+  const pl_tensor *to = plb_check(L, 1);
   if (plb_test(L, 2)) check_source(L, name);
   else if (lua_type(L, 2) != LUA_TNUMBER) plb_expected(L, 2, "number or tensor");
+  else if (pl_dtype_of(to) != PL_REAL && !pl_check_fits(name, PL_INT32, lua_tonumber(L, 2), -1))
+    plb_raise(L);
 }
 
 static int tensor_copy(lua_State *L) {
@@ -79,7 +84,7 @@ static int add_scaled(lua_State *L, double sign) {
   check_operand(L, sign > 0 ? "add_" : "sub_");
   const double alpha = plb_opt_number(L, 3, 1);
   pl_tensor *t = target(L);
-  return self(L, pl_add_in_place(t, 1, operand(L), sign * alpha));
+  return self(L, pl_add_in_place(t, 1, operand(L, t), sign * alpha));
 }
 
 static int tensor_add(lua_State *L) { return add_scaled(L, 1); }
@@ -88,7 +93,7 @@ static int tensor_sub(lua_State *L) { return add_scaled(L, -1); }
 static int scale(lua_State *L, bool divides) {
   check_operand(L, divides ? "div_" : "mul_");
   pl_tensor *t = target(L);
-  return self(L, pl_mul_in_place(t, operand(L), divides));
+  return self(L, pl_mul_in_place(t, operand(L, t), divides));
 }
 
 static int tensor_mul(lua_State *L) { return scale(L, false); }
@@ -98,7 +103,9 @@ static const plb_function methods[] = {
     {"zero_", tensor_zero, "()\nSets all elements to 0, in place."},
     {"fill_", tensor_fill, "(value)\nSets all elements to a number, in place."},
     {"copy_", tensor_copy,
-     "(source)\nCopies values of any dtype, which broadcast, into the tensor, in place."},
+     "(source)\nCopies values of any dtype, which broadcast, into the tensor, in place; what does "
+     "not "
+     "fit its dtype is an error."},
     {"add_", tensor_add,
      "(x, alpha=1)\nAdds alpha times a number or a tensor, which broadcasts, in place."},
     {"sub_", tensor_sub,

@@ -18,7 +18,7 @@ typedef struct {
   int n;
   pl_tensor **t;
   pl_tensor *few[PL_MAX_IN];
-  bool is_number[PL_MAX_IN];
+  bool is_number[PL_MAX_IN], whole[PL_MAX_IN]; /* whole: an integer of Lua's */
   double number[PL_MAX_IN];
 } inputs;
 
@@ -257,6 +257,7 @@ static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
     if (k == 0 && !in->few[0] && lua_toboolean(L, lua_upvalueindex(2)))
       plb_expected(L, 1, "tensor");
     in->is_number[k] = !in->few[k] && !optional && lua_type(L, i) == LUA_TNUMBER;
+    in->whole[k] = in->is_number[k] && lua_isinteger(L, i);
     if (in->is_number[k]) in->number[k] = lua_tonumber(L, i);
     if (in->few[k] || in->is_number[k] || (optional && i <= top && lua_isnil(L, i))) i++;
     else if (!optional) bad_input(L, op, k, i <= top ? plb_shown(L, i) : "no value");
@@ -269,17 +270,20 @@ static int read_inputs(lua_State *L, const pl_op *op, inputs *in, int top) {
 ** Calling
 */
 
-/* Beside int32 tensors whole numbers are int32 too: a real may not hold them. */
-static pl_tensor *number(const inputs *in, int k) {
-  const double v = in->number[k];
-  bool whole = v >= INT32_MIN && v <= INT32_MAX && v == floor(v), among_ints = false;
-  for (int i = 0; i < in->n; i++) among_ints |= in->few[i] && pl_dtype_of(in->few[i]) == PL_INT32;
-  return pl_full(whole && among_ints ? PL_INT32 : PL_REAL, PL_ALL_DIMS, v);
-}
-
 /* Lua allocates nothing between the reading of the inputs and this. */
 static void hold_inputs(const inputs *in) {
   for (int k = 0; k < in->n; k++) pl_retain(in->t[k]);
+}
+
+/* What stands beside a number decides its dtype, so they are made of the tensors that came. */
+static void make_numbers(const pl_op *op, inputs *in) {
+  pl_tensor *made[PL_MAX_IN] = {NULL};
+  if (in->t != in->few) return;
+  for (int k = 0; k < in->n; k++)
+    if (in->is_number[k])
+      made[k] = pl_retain(pl_op_number(op, in->n, in->few, k, in->number[k], in->whole[k]));
+  for (int k = 0; k < in->n; k++)
+    if (in->is_number[k]) in->few[k] = made[k];
 }
 
 static void let_go_inputs(const inputs *in) {
@@ -303,8 +307,7 @@ int plb_call_op(lua_State *L) {
   for (int k = 1; k <= n_out && in.t != in.few; k++) lua_pushvalue(L, top + k);
   hold_inputs(&in);
   pl_scope_begin();
-  for (int k = 0; k < in.n && in.t == in.few; k++)
-    if (in.is_number[k]) in.t[k] = pl_retain(number(&in, k));
+  make_numbers(op, &in);
   bool ok = !pl_error() && pl_call(op, in.n, in.t, r.attr, out);
   for (int k = 0; ok && k < n_out; k++) plb_fill(L, box[k], out[k]);
   while (ok && n_out > 1 && !out[n_out - 1]) lua_pop(L, 1), n_out--; /* a call that gives fewer */

@@ -131,8 +131,11 @@ static void push_function(lua_State *L, const pl_op *op, lua_CFunction f, bool i
   lua_remove(L, -2);
 }
 
-/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=, call=},
- * or nil */
+/* In the order of pl_integers. */
+static const char *const integers[] = {"refused", "real", "counted", "moved", "read"};
+
+/* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=,
+ * integers=, call=}, or nil */
 static int rows_one(lua_State *L) {
   const pl_op *op = pl_op_find(plb_text(L, 1, NULL));
   if (!op) return lua_pushnil(L), 1;
@@ -155,6 +158,8 @@ static int rows_one(lua_State *L) {
   lua_setfield(L, -2, "differentiable");
   push_function(L, op, plb_call_op, false);
   lua_setfield(L, -2, "call");
+  lua_pushstring(L, integers[pl_op_integers(op)]);
+  lua_setfield(L, -2, "integers");
   return 1;
 }
 
@@ -162,14 +167,17 @@ static const plb_function functions[] = {
     {"ops", rows_list, "()\nThe names of all ops, in the order of the table."},
     {"op", rows_one,
      "(name)\nThe row of an op: name, group, inputs, attrs, samples, doc, outputs, "
-     "differentiable, and the function itself, call."},
+     "differentiable, integers (what becomes of them), and the function itself, call."},
     {NULL, NULL, NULL}};
 
-static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"},
-                                           {"div", "__div"}, {"pow", "__pow"}, {"neg", "__unm"}};
+static const char *const operators[][2] = {
+    {"add", "__add"},           {"sub", "__sub"},          {"mul", "__mul"},
+    {"div", "__div"},           {"pow", "__pow"},          {"neg", "__unm"},
+    {"floor_divide", "__idiv"}, {"remainder", "__mod"},    {"bitwise_and", "__band"},
+    {"bitwise_or", "__bor"},    {"bitwise_xor", "__bxor"}, {"bitwise_not", "__bnot"}};
 
-/* -x passes its operand twice. */
-static int negate(lua_State *L) {
+/* -x and ~x pass their operand twice. */
+static int call_once(lua_State *L) {
   lua_settop(L, 1);
   return plb_call_op(L);
 }
@@ -178,7 +186,7 @@ static void set_operator(lua_State *L, const pl_op *op) {
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
     if (strcmp(operators[i][0], pl_op_name(op)) != 0) continue;
     luaL_getmetatable(L, PLB_TENSOR);
-    push_function(L, op, strcmp(operators[i][1], "__unm") == 0 ? negate : plb_call_op, false);
+    push_function(L, op, pl_op_signature(op)->n_in == 1 ? call_once : plb_call_op, false);
     lua_setfield(L, -2, operators[i][1]);
     lua_pop(L, 1);
   }

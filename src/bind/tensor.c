@@ -19,11 +19,11 @@ static bool is_dtype(lua_State *L, int i) {
 }
 
 /* The dtype that the table at 1 has by name, if there is one. */
-static pl_dtype listed_dtype(lua_State *L) {
-  return lua_istable(L, 1) ? plb_named_dtype(L, 1, PL_REAL) : PL_REAL;
+static pl_dtype listed_dtype(lua_State *L, pl_dtype fallback) {
+  return lua_istable(L, 1) ? plb_named_dtype(L, 1, fallback) : fallback;
 }
 
-static pl_ints read_sizes(lua_State *L, const char *what, pl_dtype *dtype) {
+static pl_ints read_sizes(lua_State *L, const char *what, pl_dtype *dtype, pl_dtype fallback) {
   pl_ints size = {0};
   int i = 1, top = lua_gettop(L);
   if (lua_istable(L, 1)) {
@@ -34,7 +34,7 @@ static pl_ints read_sizes(lua_State *L, const char *what, pl_dtype *dtype) {
       size.v[size.n++] = plb_integer(L, i, what);
     }
   }
-  *dtype = plb_dtype(L, i, listed_dtype(L));
+  *dtype = plb_dtype(L, i, listed_dtype(L, fallback));
   if (top > i)
     luaL_error(L, "%s: argument %d is %s; integer sizes, then a dtype, expected", what, i,
                plb_shown(L, i));
@@ -50,7 +50,7 @@ static size_t bytes_of(pl_ints size) {
 static int create(lua_State *L, const char *what, bool fill, double value,
                   bool (*random)(pl_tensor *t, double a, double b), double a, double b) {
   pl_dtype dtype;
-  pl_ints size = read_sizes(L, what, &dtype);
+  pl_ints size = read_sizes(L, what, &dtype, PL_REAL);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -70,7 +70,7 @@ static int new_randn(lua_State *L) { return create(L, "randn", false, 0, pl_norm
 static int new_full(lua_State *L) {
   pl_ints size = plb_ints(L, 1, "full");
   double value = plb_number(L, 2);
-  pl_dtype dtype = plb_dtype(L, 3, listed_dtype(L));
+  pl_dtype dtype = plb_dtype(L, 3, listed_dtype(L, PL_REAL));
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
@@ -138,6 +138,22 @@ static int new_linspace(lua_State *L) {
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
   plb_fill(L, box, pl_arange(PL_REAL, first, n > 1 ? (last - first) / (double)(n - 1) : 0, n));
+  pl_scope_end();
+  return plb_done(L, box);
+}
+
+/* randint(low, high, sizes..., dtype) */
+static int new_randint(lua_State *L) {
+  const int64_t low = plb_integer(L, 1, "randint"), high = plb_integer(L, 2, "randint");
+  pl_dtype dtype;
+  lua_remove(L, 1);
+  lua_remove(L, 1);
+  const pl_ints size = read_sizes(L, "randint", &dtype, PL_INT32);
+  plb_make_room(L, bytes_of(size));
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  pl_tensor *t = pl_empty(dtype, size);
+  plb_fill(L, box, t && pl_randint(t, low, high) ? t : NULL);
   pl_scope_end();
   return plb_done(L, box);
 }
@@ -232,6 +248,7 @@ static void read_element(lua_State *L, pl_tensor *t, int list, int64_t *at) {
   if (plb_as_number(L, -1)) v = lua_tonumber(L, -1);
   else if (!lua_isboolean(L, -1))
     luaL_error(L, "tensor: element %d is a %s; number expected", (int)*at + 1, plb_typename(L, -1));
+  if (!pl_check_fits("tensor", pl_dtype_of(t), v, *at)) plb_raise(L);
   pl_set_at(t, (*at)++, v);
 }
 
@@ -259,7 +276,7 @@ static int new_tensor(lua_State *L) {
   if (plb_test(L, 1)) return plb_bad_arg(L, 1, "table or number expected, got tensor; use clone()");
   if (!lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER)
     return plb_expected(L, 1, "table or number");
-  pl_dtype dtype = plb_dtype(L, 2, listed_dtype(L));
+  pl_dtype dtype = plb_dtype(L, 2, listed_dtype(L, PL_REAL));
   pl_ints size = nested_size(L, 1);
   plb_make_room(L, bytes_of(size));
   pl_tensor **box = plb_newbox(L);
@@ -570,6 +587,9 @@ static const plb_function functions[] = {
      "(first, last, step=1, dtype=\"real\")\nfirst, first + step, ... as far as last, which is "
      "included as in a for loop."},
     {"linspace", new_linspace, "(first, last, n)\nn evenly spaced values, both ends included."},
+    {"randint", new_randint,
+     "(low, high, sizes..., dtype=\"int32\")\nUniform random integers from low to high, both "
+     "among them, as math.random gives them. The sizes may be one table."},
     {"randperm", new_randperm, "(n)\nint32 [n]: 1..n in random order."},
     {"multinomial", new_multinomial,
      "(weights, n=1, replacement=false)\nint32 [n]: positions, from 1, drawn with probabilities "
@@ -588,7 +608,9 @@ static const plb_function methods[] = {
     {"item", tensor_item, "()\nThe number in a tensor of one element."},
     {"totable", tensor_totable, "()\nThe values as nested tables."},
     {"to", tensor_to,
-     "(dtype)\nThe values in another dtype, rounded towards zero. Has no gradient."},
+     "(dtype)\nThe values in another dtype, rounded towards zero; what is then out of its range, "
+     "and "
+     "NaN, is an error. Has no gradient."},
     {"detach", tensor_detach,
      "()\nThe same values without their history: no gradient flows through."},
     {"clone", tensor_clone, "()\nA copy; gradients flow through it."},

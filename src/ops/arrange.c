@@ -34,7 +34,7 @@ PL_OP(roll, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "shifts:ints dims:
           "each position of some dims moved on by a shift, round the end; without dims, of all "
           "elements in row-major order",
       .samples = "any[3,4] shifts=1 dims=2; any[3,4] shifts=-1,6 dims=1,2; any[3,2] shifts=2",
-      .decompose = roll_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = roll_decompose);
 
 /*
 ** tile, repeat_interleave: as [outer, n, inner], each element of the middle, or all of them,
@@ -86,12 +86,12 @@ PL_OP(tile, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:ints",
           "x side by side with itself, dims[d] times along each dim; of fewer numbers than dims "
           "these are for the last. PyTorch's repeat, which is a word of Lua's",
       .samples = "any[2,3] dims=2,1; any[2,3] dims=2; any[3] dims=2,2",
-      .decompose = tile_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = tile_decompose);
 PL_OP(repeat_interleave, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "repeats:int dim:dim?",
       .doc =
           "each position of a dim `repeats` times in a row; without dim, each element, in a vector",
       .samples = "any[2,3] repeats=2 dim=2; any[2,3] repeats=3 dim=1; any[2,2] repeats=2",
-      .decompose = repeat_interleave_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = repeat_interleave_decompose);
 
 /*
 ** diag: diagonal k of a matrix begins at element k, or -k rows below; its elements are one row and
@@ -128,7 +128,7 @@ PL_OP(diag, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "diagonal:int=0",
           "of a matrix the vector of a diagonal; of a vector the matrix that has it there, and "
           "zeros elsewhere. Diagonals above the main one count up from 0, those below it down",
       .samples = "any[3,4]; any[3,4] diagonal=2; any[4,3] diagonal=-1; any[3]; any[2] diagonal=-1",
-      .decompose = diag_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = diag_decompose);
 
 /*
 ** tril, triu: each the adjoint of itself
@@ -166,8 +166,8 @@ static bool triangle_forward(pl_args *c) {
   }                                                                                             \
   PL_OP(name_, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "diagonal:int=0", .doc = doc_, \
         .samples = "any[3,4]; any[2,3,3] diagonal=1; any[4,2] diagonal=-1",                     \
-        .shape = triangle_shape, .forward = triangle_forward, .gradient = name_##_rule,         \
-        .unsaved = PL_UNSAVED_ALL);
+        .integers = PL_INTEGERS_MOVED, .shape = triangle_shape, .forward = triangle_forward,    \
+        .gradient = name_##_rule, .unsaved = PL_UNSAVED_ALL);
 TRIANGLE(tril, "the lower triangle of each matrix, up to a diagonal; zeros above")
 TRIANGLE(triu, "the upper triangle of each matrix, from a diagonal on; zeros below")
 #undef TRIANGLE

@@ -29,31 +29,40 @@ static double value(const pl_tensor *t, int64_t at) {
                                 : pl_uint8s(t)[at];
 }
 
-#define COMPARE_REALS(symbol) \
+/* Operands of one type are compared in a loop of their own; others as doubles, which hold both. */
+#define COMPARE_LOOP(symbol) \
   for (int64_t i = 0; i < n; i++) y[i] = a[i * sa] symbol b[i * sb]
-
-static void compare_reals(int which, int64_t n, uint8_t *y, const pl_real *a, int64_t sa,
-                          const pl_real *b, int64_t sb) {
-  switch (which) {
-    case EQ: COMPARE_REALS(==); break;
-    case NE: COMPARE_REALS(!=); break;
-    case LT: COMPARE_REALS(<); break;
-    case LE: COMPARE_REALS(<=); break;
-    case GT: COMPARE_REALS(>); break;
-    default: COMPARE_REALS(>=);
+#define COMPARE_TYPE(name, type)                                                               \
+  static void name(int which, int64_t n, uint8_t *y, const type *a, int64_t sa, const type *b, \
+                   int64_t sb) {                                                               \
+    switch (which) {                                                                           \
+      case EQ: COMPARE_LOOP(==); break;                                                        \
+      case NE: COMPARE_LOOP(!=); break;                                                        \
+      case LT: COMPARE_LOOP(<); break;                                                         \
+      case LE: COMPARE_LOOP(<=); break;                                                        \
+      case GT: COMPARE_LOOP(>); break;                                                         \
+      default: COMPARE_LOOP(>=);                                                               \
+    }                                                                                          \
   }
-}
-#undef COMPARE_REALS
+COMPARE_TYPE(compare_reals, pl_real)
+COMPARE_TYPE(compare_int32s, int32_t)
+COMPARE_TYPE(compare_uint8s, uint8_t)
+#undef COMPARE_LOOP
+#undef COMPARE_TYPE
 
 static void compare_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
   const comparison *c = context;
+  const pl_tensor *a = c->a, *b = c->b;
+  const int64_t ia = at[1], ib = at[2], sa = step[1], sb = step[2];
   uint8_t *y = pl_uint8s(c->y) + at[0];
-  if (c->a->dtype == PL_REAL && c->b->dtype == PL_REAL) {
-    compare_reals(c->which, n, y, pl_reals(c->a) + at[1], step[1], pl_reals(c->b) + at[2], step[2]);
-    return;
-  }
-  for (int64_t i = 0; i < n; i++)
-    y[i] = holds(c->which, value(c->a, at[1] + i * step[1]), value(c->b, at[2] + i * step[2]));
+  if (a->dtype != b->dtype)
+    for (int64_t i = 0; i < n; i++)
+      y[i] = holds(c->which, value(a, ia + i * sa), value(b, ib + i * sb));
+  else if (a->dtype == PL_REAL)
+    compare_reals(c->which, n, y, pl_reals(a) + ia, sa, pl_reals(b) + ib, sb);
+  else if (a->dtype == PL_INT32)
+    compare_int32s(c->which, n, y, pl_int32s(a) + ia, sa, pl_int32s(b) + ib, sb);
+  else compare_uint8s(c->which, n, y, pl_uint8s(a) + ia, sa, pl_uint8s(b) + ib, sb);
 }
 
 static bool compare_shape(pl_args *c) { return pl_out(c, 0, PL_UINT8, pl_size(c->in[0])); }
@@ -65,12 +74,12 @@ static bool compare_forward(pl_args *c) {
   return true;
 }
 
-#define COMPARE(name_, which, doc_)                                                           \
-  static const int which_##name_ = which;                                                     \
-  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                    \
-        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                      \
-        .broadcast = pl_broadcast_inputs, .shape = compare_shape, .forward = compare_forward, \
-        .data = &which_##name_);
+#define COMPARE(name_, which, doc_)                                                             \
+  static const int which_##name_ = which;                                                       \
+  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                      \
+        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                        \
+        .integers = PL_INTEGERS_READ, .broadcast = pl_broadcast_inputs, .shape = compare_shape, \
+        .forward = compare_forward, .data = &which_##name_);
 COMPARE(eq, EQ, "1 where a equals b, else 0 (uint8)")
 COMPARE(ne, NE, "1 where a differs from b, else 0 (uint8); x:ne(x) finds NaN")
 COMPARE(lt, LT, "1 where a < b, else 0 (uint8)")
@@ -116,7 +125,7 @@ static bool some_forward(pl_args *c) {
 
 #define TEST_ROW(name_, doc_, ...)                                                               \
   PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "x", .doc = doc_, .samples = "bool[3,4]", \
-        .nograd = true, __VA_ARGS__);
+        .nograd = true, .integers = PL_INTEGERS_READ, __VA_ARGS__);
 TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .decompose = isnan_decompose)
 TEST_ROW(isinf, "1 where x is infinite, else 0 (uint8)", .decompose = isinf_decompose)
 TEST_ROW(isfinite, "1 where x is neither infinite nor NaN, else 0 (uint8)",
@@ -131,28 +140,35 @@ TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)", .shape = some
 ** where
 */
 
-typedef struct {
-  pl_real *y;
-  const pl_tensor *condition, *a, *b;
-} choice;
-
 static bool where_shape(pl_args *c) {
-  if (c->in[0]->dtype != PL_UINT8)
-    return pl_op_fail(c, "condition is %s, expected uint8, as comparisons give it",
+  if (c->in[0]->dtype == PL_REAL)
+    return pl_op_fail(c, "condition is %s, expected uint8, as comparisons give it, or int32",
                       PL_DESCRIBE(c->in[0]));
-  return pl_need_real(c, 1) && pl_need_real(c, 2) && pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
+  return pl_out(c, 0, c->in[1]->dtype, pl_size(c->in[0]));
 }
 
+#define CHOOSE(name, type)                                                                         \
+  static void name(int64_t n, type *y, const uint8_t *k, const type *a, const type *b) {           \
+    _Pragma("omp parallel for schedule(static) if (n > PL_GRAIN)") for (int64_t i = 0; i < n; i++) \
+        y[i] = k[i] ? a[i] : b[i];                                                                 \
+  }
+CHOOSE(choose_reals, pl_real)
+CHOOSE(choose_int32s, int32_t)
+CHOOSE(choose_uint8s, uint8_t)
+#undef CHOOSE
+
 static bool where_forward(pl_args *c) {
-  pl_tensor *w = pl_contiguous(c->in[0]), *a = pl_contiguous(c->in[1]),
-            *b = pl_contiguous(c->in[2]);
-  if (!w || !a || !b) return false;
+  pl_tensor *w = c->in[0], *a = pl_contiguous(c->in[1]), *b = pl_contiguous(c->in[2]);
+  if (w->dtype == PL_INT32) w = pl_ne(w, pl_full(PL_INT32, PL_ALL_DIMS, 0));
+  if (!(w = pl_contiguous(w)) || !a || !b) return false;
   const uint8_t *k = pl_uint8s(w);
-  const pl_real *x = pl_reals(a), *z = pl_reals(b);
-  pl_real *y = pl_reals(c->out[0]);
-  int64_t n = pl_numel(c->out[0]);
-#pragma omp parallel for schedule(static) if (n > PL_GRAIN)
-  for (int64_t i = 0; i < n; i++) y[i] = k[i] ? x[i] : z[i];
+  void *y = pl_data(c->out[0]);
+  const int64_t n = pl_numel(c->out[0]);
+  switch (a->dtype) {
+    case PL_REAL: choose_reals(n, y, k, pl_reals(a), pl_reals(b)); break;
+    case PL_INT32: choose_int32s(n, y, k, pl_int32s(a), pl_int32s(b)); break;
+    default: choose_uint8s(n, y, k, pl_uint8s(a), pl_uint8s(b));
+  }
   return true;
 }
 
@@ -164,7 +180,8 @@ static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_
 }
 
 PL_OP(where, .group = PL_GROUP_ARITHMETIC, .inputs = "condition a b",
-      .doc = "a where condition (uint8) is not 0, b elsewhere; all broadcast",
+      .doc = "a where condition (uint8 or int32) is not 0, b elsewhere; all broadcast",
       .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
       .broadcast = pl_broadcast_inputs, .shape = where_shape, .forward = where_forward,
-      .gradient = where_rule, .unsaved = PL_UNSAVED_ALL);
+      .gradient = where_rule, .unsaved = PL_UNSAVED_ALL, .integers = PL_INTEGERS_MOVED,
+      .apart = 1 << 0);

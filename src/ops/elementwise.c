@@ -13,7 +13,7 @@
 ** begins with the kernel of an op without such gradients: 0 stands for none.
 */
 typedef struct {
-  size_t forward, grad[2];
+  size_t forward, integer, grad[2];
 } family;
 
 /* An attribute of a family, 0 where the row has none. */
@@ -28,6 +28,67 @@ static void *kernel(size_t offset) {
 }
 
 /*
+** Integers: of one input, or of two
+*/
+
+typedef struct {
+  pl_integer_kernel *f;
+  int32_t *y;
+  const int32_t *a, *b;
+  int64_t p, q;
+  bool lost; /* a result did not fit */
+} integer_map;
+
+static void integer_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
+  integer_map *m = context;
+  if (!m->f(n, m->y + at[0], m->a + at[1], step[1], m->b + at[2], step[2], m->p, m->q))
+    __atomic_store_n(&m->lost, true, __ATOMIC_RELAXED);
+}
+
+/* An attribute as an integer; large ones are such that no int32 comes near. */
+static bool integer_parameter(const pl_args *c, int i, int64_t *v) {
+  const pl_signature *s = c->op->signature;
+  *v = 0;
+  if (i >= s->n_attr) return true;
+  const double d = c->attr[i].d;
+  if (isnan(d)) return pl_op_fail(c, "%s is nan beside integers", s->attr[i].name);
+  if (!isinf(d) && d != trunc(d))
+    return pl_op_fail(c, "%s is %g beside %s; an integer expected, or to(\"real\")",
+                      s->attr[i].name, d, PL_DESCRIBE(c->in[0]));
+  *v = d >= 0x1p62 ? INT64_MAX : d <= -0x1p62 ? INT64_MIN : (int64_t)d;
+  return true;
+}
+
+/* The message for the first result that does not fit. */
+static bool no_integer(const pl_args *c, const integer_map *m) {
+  const pl_tensor *a = c->in[0], *b = c->in[c->n_in - 1];
+  int64_t i = 0;
+  int32_t x = 0, z = 0, y;
+  for (bool fits = true; fits; i++) {
+    x = (int32_t)pl_at(a, i), z = (int32_t)pl_at(b, i);
+    fits = m->f(1, &y, &x, 1, &z, 1, m->p, m->q);
+  }
+  if (c->n_in == 1)
+    return pl_op_fail(c, "of %d at position %lld does not fit int32; to(\"real\") has room", x,
+                      (long long)i);
+  if (z == 0)
+    return pl_op_fail(c, "%d by 0 at position %lld has no integer result", x, (long long)i);
+  return pl_op_fail(c, "of %d and %d at position %lld does not fit int32; to(\"real\") has room", x,
+                    z, (long long)i);
+}
+
+static bool integer_forward(pl_args *c) {
+  const family *f = c->op->data;
+  pl_tensor *a = c->in[0], *b = c->in[c->n_in - 1];
+  integer_map m = {.y = pl_int32s(c->out[0]), .a = pl_int32s(a), .b = pl_int32s(b)};
+  memcpy(&m.f, (const char *)PL_KERNELS(math) + f->integer, sizeof m.f);
+  if (!integer_parameter(c, 0, &m.p) || !integer_parameter(c, 1, &m.q)) return false;
+  pl_loop l = pl_loop_over(3, (pl_tensor *[]){c->out[0], a, b});
+  pl_loop_run(&l, integer_body, &m);
+  return !m.lost || no_integer(c, &m);
+}
+
+/*
 ** One input
 */
 
@@ -38,9 +99,7 @@ typedef struct {
   pl_real p, q;
 } map;
 
-static bool unary_shape(pl_args *c) {
-  return pl_need_real(c, 0) && pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
-}
+static bool unary_shape(pl_args *c) { return pl_out(c, 0, c->in[0]->dtype, pl_size(c->in[0])); }
 
 static void unary_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
   map *m = context;
@@ -49,6 +108,7 @@ static void unary_body(void *context, int64_t n, const int64_t *at, const int64_
 
 static bool unary_forward(pl_args *c) {
   const family *f = c->op->data;
+  if (c->out[0]->dtype != PL_REAL) return integer_forward(c);
   map m = {kernel(f->forward), pl_reals(c->out[0]), pl_reals(c->in[0]), NULL,
            parameter(c, 0),    parameter(c, 1)};
   pl_loop l = pl_loop_over(2, (pl_tensor *[]){c->out[0], c->in[0]});
@@ -92,9 +152,7 @@ static bool unary_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs
 ** Two inputs
 */
 
-static bool binary_shape(pl_args *c) {
-  return pl_need_real(c, 0) && pl_need_real(c, 1) && pl_out(c, 0, PL_REAL, pl_size(c->in[0]));
-}
+static bool binary_shape(pl_args *c) { return pl_out(c, 0, c->in[0]->dtype, pl_size(c->in[0])); }
 
 static void binary_body(void *context, int64_t n, const int64_t *at, const int64_t *step) {
   map *m = context;
@@ -103,6 +161,7 @@ static void binary_body(void *context, int64_t n, const int64_t *at, const int64
 
 static bool binary_forward(pl_args *c) {
   const family *f = c->op->data;
+  if (c->out[0]->dtype != PL_REAL) return integer_forward(c);
   map m = {kernel(f->forward), pl_reals(c->out[0]), pl_reals(c->in[0]),
            pl_reals(c->in[1]), parameter(c, 0),     0};
   pl_loop l = pl_loop_over(3, (pl_tensor *[]){c->out[0], c->in[0], c->in[1]});
@@ -165,22 +224,29 @@ static pl_tensor *mish_slope(pl_tensor *x, pl_tensor *t) {
 #define P c->attr[0].d
 #define Q c->attr[1].d
 
+/* What a row of elementwise.def is made of: whether it counts integers, and where its kernel for them
+ * is, come first. */
+#define FAMILY(name_, integer_, grad_a, grad_b) \
+  static const family name_##_family = {        \
+      offsetof(pl_math_kernels, name_), integer_, {grad_a, grad_b}};
+#define KERNEL(name_)         offsetof(pl_math_kernels, name_)
 #define FAMILY_OP(name_, ...) PL_OP(name_, .data = &name_##_family, __VA_ARGS__)
-#define UNARY(group_, name_, unsaved_, attrs_, samples_, doc_, f, df, ops)                  \
-  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,   \
-                           pl_tensor **gin) {                                               \
-    (void)c, (void)needs_grad;                                                              \
-    return (gin[0] = (ops)) != NULL;                                                        \
-  }                                                                                         \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_),                   \
-                                        {offsetof(pl_math_kernels, name_##_grad), 0}};      \
-  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_, \
-            .samples = samples_, .unsaved = unsaved_, .shape = unary_shape,                 \
+#define UNARY_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, f, df,     \
+                  ops)                                                                             \
+  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,          \
+                           pl_tensor **gin) {                                                      \
+    (void)c, (void)needs_grad;                                                                     \
+    return (gin[0] = (ops)) != NULL;                                                               \
+  }                                                                                                \
+  FAMILY(name_, integer_, KERNEL(name_##_grad), 0)                                                 \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_,        \
+            .samples = samples_, .integers = integers_, .unsaved = unsaved_, .shape = unary_shape, \
             .forward = unary_forward, .gradient = name_##_rule, .fused_gradient = unary_fused);
-#define STEP(group_, name_, attrs_, samples_, doc_, f)                                      \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}};          \
-  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_, \
-            .samples = samples_, .nograd = true, .shape = unary_shape, .forward = unary_forward);
+#define STEP_ROW(integers_, integer_, group_, name_, attrs_, samples_, doc_, f)               \
+  FAMILY(name_, integer_, 0, 0)                                                               \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_,   \
+            .samples = samples_, .integers = integers_, .nograd = true, .shape = unary_shape, \
+            .forward = unary_forward);
 #define BINARY_RULE(name_, ga_ops, gb_ops)                                                \
   static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad, \
                            pl_tensor **gin) {                                             \
@@ -189,30 +255,42 @@ static pl_tensor *mish_slope(pl_tensor *x, pl_tensor *t) {
     if (needs_grad & 2) gin[1] = (gb_ops);                                                \
     return !pl_error();                                                                   \
   }
-#define BINARY_OP(group_, name_, ...)                                                             \
-  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "a b", .broadcast = pl_broadcast_inputs, \
-            .shape = binary_shape, .forward = binary_forward, .gradient = name_##_rule,           \
+#define BINARY_OP(integers_, group_, name_, ...)                                                \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "a b", .integers = integers_,          \
+            .broadcast = pl_broadcast_inputs, .shape = binary_shape, .forward = binary_forward, \
             __VA_ARGS__);
-#define LINEAR(group_, name_, samples_, doc_, f, ga_ops, gb_ops)                   \
-  BINARY_RULE(name_, ga_ops, gb_ops)                                               \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_), {0, 0}}; \
-  BINARY_OP(group_, name_, .doc = doc_, .samples = samples_, .unsaved = PL_UNSAVED_ALL)
-#define BINARY(group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, gb, ga_ops, gb_ops)         \
+#define STEP_2_ROW(integers_, integer_, group_, name_, samples_, doc_, f) \
+  FAMILY(name_, integer_, 0, 0)                                           \
+  BINARY_OP(integers_, group_, name_, .doc = doc_, .samples = samples_, .nograd = true)
+#define LINEAR_ROW(integers_, integer_, group_, name_, samples_, doc_, f, ga_ops, gb_ops)          \
   BINARY_RULE(name_, ga_ops, gb_ops)                                                               \
-  static const family name_##_family = {                                                           \
-      offsetof(pl_math_kernels, name_),                                                            \
-      {offsetof(pl_math_kernels, name_##_grad_a), offsetof(pl_math_kernels, name_##_grad_b)}};     \
-  BINARY_OP(group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_, .unsaved = unsaved_, \
-            .fused_gradient = binary_fused)
-#define HALF(group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, ga_ops)                       \
-  BINARY_RULE(name_, ga_ops, NULL)                                                                 \
-  static const family name_##_family = {offsetof(pl_math_kernels, name_),                          \
-                                        {offsetof(pl_math_kernels, name_##_grad_a), 0}};           \
-  BINARY_OP(group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_, .unsaved = unsaved_, \
-            .fused_gradient = binary_fused)
+  FAMILY(name_, integer_, 0, 0)                                                                    \
+  BINARY_OP(integers_, group_, name_, .doc = doc_, .samples = samples_, .unsaved = PL_UNSAVED_ALL, \
+            .gradient = name_##_rule)
+#define BINARY_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, \
+                   gb, ga_ops, gb_ops)                                                          \
+  BINARY_RULE(name_, ga_ops, gb_ops)                                                            \
+  FAMILY(name_, integer_, KERNEL(name_##_grad_a), KERNEL(name_##_grad_b))                       \
+  BINARY_OP(integers_, group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_,        \
+            .unsaved = unsaved_, .gradient = name_##_rule, .fused_gradient = binary_fused)
+#define HALF_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, \
+                 ga_ops)                                                                      \
+  BINARY_RULE(name_, ga_ops, NULL)                                                            \
+  FAMILY(name_, integer_, KERNEL(name_##_grad_a), 0)                                          \
+  BINARY_OP(integers_, group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_,      \
+            .unsaved = unsaved_, .gradient = name_##_rule, .fused_gradient = binary_fused)
+#define EXACT(f, kind, group, name, ...) \
+  kind##_ROW(PL_INTEGERS_COUNTED, KERNEL(name##_integer), group, name, __VA_ARGS__)
+#define UNARY(...)  UNARY_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)
+#define STEP(...)   STEP_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)
+#define STEP_2(...) STEP_2_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)
+#define LINEAR(...) LINEAR_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)
+#define BINARY(...) BINARY_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)
+#define HALF(...)   HALF_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)
 #include "../kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef LINEAR
 #undef BINARY
 #undef HALF
@@ -221,13 +299,9 @@ static pl_tensor *mish_slope(pl_tensor *x, pl_tensor *t) {
 ** Compositions
 */
 
-static bool frac_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0)) return false;
-  return (c->out[0] = pl_sub(X, pl_trunc(X))) != NULL;
-}
+static bool frac_decompose(pl_args *c) { return (c->out[0] = pl_sub(X, pl_trunc(X))) != NULL; }
 
 static bool lerp_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0) || !pl_need_real(c, 1) || !pl_need_real(c, 2)) return false;
   return (c->out[0] = pl_add(A, pl_mul(c->in[2], pl_sub(B, A)))) != NULL;
 }
 
@@ -238,7 +312,7 @@ static double bounded(double v) {
 }
 
 static bool nan_to_num_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0)) return false;
+  if (X->dtype != PL_REAL) return (c->out[0] = X) != NULL;
   pl_tensor *y = pl_where(pl_isnan(X), number(P), X);
   y = pl_where(pl_eq(X, number(INFINITY)), number(bounded(Q)), y);
   c->out[0] = pl_where(pl_eq(X, number(-INFINITY)), number(bounded(c->attr[2].d)), y);
@@ -247,16 +321,17 @@ static bool nan_to_num_decompose(pl_args *c) {
 
 PL_OP(frac, .group = PL_GROUP_ELEMENTWISE, .inputs = "x",
       .doc = "x - trunc(x): what comes after the point", .samples = "any[3,4]",
-      .decompose = frac_decompose);
+      .integers = PL_INTEGERS_REAL, .decompose = frac_decompose);
 PL_OP(lerp, .group = PL_GROUP_ARITHMETIC, .inputs = "start end weight",
       .doc = "start + weight (end - start); all broadcast",
-      .samples = "any[3,4] any[3,4] any[]; any[2,3] any[3] any[2,1]", .decompose = lerp_decompose);
+      .samples = "any[3,4] any[3,4] any[]; any[2,3] any[3] any[2,1]", .integers = PL_INTEGERS_REAL,
+      .decompose = lerp_decompose);
 PL_OP(nan_to_num, .group = PL_GROUP_ELEMENTWISE, .inputs = "x",
       .attrs = "nan:real=0 posinf:real=inf neginf:real=-inf",
       .doc =
           "x with other numbers for NaN and the infinities; without posinf and neginf these become "
           "the largest numbers that there are",
-      .samples = "any[3,4]", .decompose = nan_to_num_decompose);
+      .samples = "any[3,4]", .integers = PL_INTEGERS_MOVED, .decompose = nan_to_num_decompose);
 
 /* The op of each activation. */
 #define ACTIVATION(NAME, name, parameter, kind) [PL_ACT_##NAME] = &pl_row_##name,

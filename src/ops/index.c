@@ -37,25 +37,37 @@ static bool same_but(const pl_args *c, const pl_tensor *a, const pl_tensor *b, i
 
 static bool gather_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  return pl_need_real(c, 0) && need_index(c, 1) && pl_resolve_dim("gather", c->in[0]->rank, &dim) &&
-         same_but(c, c->in[0], c->in[1], dim) && pl_out(c, 0, PL_REAL, pl_size(c->in[1]));
+  return need_index(c, 1) && pl_resolve_dim("gather", c->in[0]->rank, &dim) &&
+         same_but(c, c->in[0], c->in[1], dim) && pl_out(c, 0, c->in[0]->dtype, pl_size(c->in[1]));
 }
+
+/* The result is split as t, what it is taken from as s. */
+#define GATHER(name, type)                                                               \
+  static void name(pl_split t, pl_split s, type *y, const type *in, const int32_t *at) { \
+    for (int64_t o = 0; o < t.outer; o++)                                                \
+      for (int64_t k = 0; k < t.n; k++)                                                  \
+        for (int64_t i = 0; i < t.inner; i++) {                                          \
+          const int64_t e = (o * t.n + k) * t.inner + i;                                 \
+          y[e] = in[(o * s.n + at[e] - 1) * s.inner + i];                                \
+        }                                                                                \
+  }
+GATHER(gather_reals, pl_real)
+GATHER(gather_int32s, int32_t)
+GATHER(gather_uint8s, uint8_t)
+#undef GATHER
 
 static bool gather_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  pl_tensor *x = pl_contiguous(c->in[0]), *index = pl_contiguous(c->in[1]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *index = pl_contiguous(c->in[1]), *y = c->out[0];
   if (!x || !index || !pl_resolve_dim("gather", x->rank, &dim)) return false;
-  pl_split s = pl_split_at(x, dim), t = pl_split_at(index, dim);
+  const pl_split s = pl_split_at(x, dim), t = pl_split_at(index, dim);
   if (!check_index(c, index, s.n)) return false;
   const int32_t *at = pl_int32s(index);
-  const pl_real *in = pl_reals(x);
-  pl_real *y = pl_reals(c->out[0]);
-  for (int64_t o = 0; o < t.outer; o++)
-    for (int64_t k = 0; k < t.n; k++)
-      for (int64_t i = 0; i < t.inner; i++) {
-        int64_t e = (o * t.n + k) * t.inner + i;
-        y[e] = in[(o * s.n + at[e] - 1) * s.inner + i];
-      }
+  switch (x->dtype) {
+    case PL_REAL: gather_reals(t, s, pl_reals(y), pl_reals(x), at); break;
+    case PL_INT32: gather_int32s(t, s, pl_int32s(y), pl_int32s(x), at); break;
+    default: gather_uint8s(t, s, pl_uint8s(y), pl_uint8s(x), at);
+  }
   return true;
 }
 
@@ -70,21 +82,60 @@ static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 
 PL_OP(gather, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
-      .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1", .shape = gather_shape,
+      .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1",
+      .integers = PL_INTEGERS_MOVED, .apart = 1 << 1, .shape = gather_shape,
       .forward = gather_forward, .gradient = gather_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool scatter_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  if (!pl_need_real(c, 0) || !need_index(c, 1) ||
-      !pl_resolve_dim("scatter_add", c->in[0]->rank, &dim))
-    return false;
+  if (!need_index(c, 1) || !pl_resolve_dim("scatter_add", c->in[0]->rank, &dim)) return false;
   if (!pl_same_size(c->in[0], c->in[1]))
     return pl_op_fail(c, "x is %s, index %s; expected one shape", PL_DESCRIBE(c->in[0]),
                       PL_DESCRIBE(c->in[1]));
   pl_ints size = pl_size(c->in[0]);
   size.v[dim] = c->attr[1].i;
-  return pl_out(c, 0, PL_REAL, size);
+  return pl_out(c, 0, c->in[0]->dtype, size);
 }
+
+/*
+** Integers are added in 64 bits, and must fit in the end.
+*/
+
+/* Zeros for the sums of y. */
+static int64_t *new_sums(const pl_tensor *y) {
+  const size_t bytes = (size_t)PL_MAX(pl_numel(y), 1) * sizeof(int64_t);
+  int64_t *sums = pl_scratch(bytes);
+  if (sums) memset(sums, 0, bytes);
+  return sums;
+}
+
+static bool keep_sums(const pl_args *c, int64_t *sums) {
+  const int64_t n = pl_numel(c->out[0]);
+  int64_t lost = n;
+  for (int64_t i = n - 1; i >= 0; i--) {
+    pl_int32s(c->out[0])[i] = (int32_t)sums[i];
+    if (sums[i] != (int32_t)sums[i]) lost = i;
+  }
+  if (lost < n)
+    pl_op_fail(c, "%lld at position %lld does not fit int32; to(\"real\") has room",
+               (long long)sums[lost], (long long)lost + 1);
+  pl_scratch_free(sums);
+  return lost == n;
+}
+
+/* x is split as s, the result as t. */
+#define SCATTER(name, type, sum)                                                        \
+  static void name(pl_split s, pl_split t, const type *in, const int32_t *at, sum *y) { \
+    for (int64_t o = 0; o < s.outer; o++)                                               \
+      for (int64_t k = 0; k < s.n; k++)                                                 \
+        for (int64_t i = 0; i < s.inner; i++) {                                         \
+          const int64_t e = (o * s.n + k) * s.inner + i;                                \
+          y[(o * t.n + at[e] - 1) * t.inner + i] += in[e];                              \
+        }                                                                               \
+  }
+SCATTER(scatter_reals, pl_real, pl_real)
+SCATTER(scatter_int32s, int32_t, int64_t)
+#undef SCATTER
 
 static bool scatter_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
@@ -93,15 +144,13 @@ static bool scatter_forward(pl_args *c) {
   pl_split s = pl_split_at(x, dim), t = pl_split_at(c->out[0], dim);
   if (!check_index(c, index, t.n)) return false;
   const int32_t *at = pl_int32s(index);
-  const pl_real *in = pl_reals(x);
-  pl_real *y = pl_reals(c->out[0]);
+  if (x->dtype == PL_INT32) {
+    int64_t *sums = new_sums(c->out[0]);
+    if (sums) scatter_int32s(s, t, pl_int32s(x), at, sums);
+    return sums && keep_sums(c, sums);
+  }
   pl_fill(c->out[0], 0);
-  for (int64_t o = 0; o < s.outer; o++)
-    for (int64_t k = 0; k < s.n; k++)
-      for (int64_t i = 0; i < s.inner; i++) {
-        int64_t e = (o * s.n + k) * s.inner + i;
-        y[(o * t.n + at[e] - 1) * t.inner + i] += in[e];
-      }
+  scatter_reals(s, t, pl_reals(x), at, pl_reals(c->out[0]));
   return true;
 }
 
@@ -114,8 +163,9 @@ static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 PL_OP(scatter_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added where gather would read it",
-      .samples = "any[3,2] index4[3,2] dim=2 size=4", .shape = scatter_shape,
-      .forward = scatter_forward, .gradient = scatter_rule, .unsaved = PL_UNSAVED_ALL);
+      .samples = "any[3,2] index4[3,2] dim=2 size=4", .integers = PL_INTEGERS_COUNTED,
+      .apart = 1 << 1, .shape = scatter_shape, .forward = scatter_forward, .gradient = scatter_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** index_select, index_add
@@ -161,16 +211,27 @@ static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned
 
 PL_OP(index_select, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "the positions of a dim that index (int32 [n]) names, of any dtype",
-      .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2", .shape = index_select_shape,
+      .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2",
+      .integers = PL_INTEGERS_MOVED, .apart = 1 << 1, .shape = index_select_shape,
       .forward = index_select_forward, .gradient = index_select_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool index_add_shape(pl_args *c) {
   int64_t dim = c->attr[0].i;
-  if (!pl_need_real(c, 0) || !rows_shape(c, c->attr[1].i)) return false;
+  if (!rows_shape(c, c->attr[1].i)) return false;
   if (!pl_resolve_dim("index_add", c->in[0]->rank, &dim)) return false;
   if (c->in[0]->size[dim] == pl_numel(c->in[1])) return true;
   return pl_op_fail(c, "%s has not one position in dim %d for each of index %s",
                     PL_DESCRIBE(c->in[0]), (int)dim + 1, PL_DESCRIBE(c->in[1]));
+}
+
+static bool integer_index_add(const pl_args *c, pl_split s, const pl_tensor *x, const int32_t *at,
+                              int64_t n) {
+  int64_t *sums = new_sums(c->out[0]);
+  for (int64_t o = 0; o < s.outer && sums; o++)
+    for (int64_t k = 0; k < s.n; k++)
+      for (int64_t i = 0; i < s.inner; i++)
+        sums[(o * n + at[k] - 1) * s.inner + i] += pl_int32s(x)[(o * s.n + k) * s.inner + i];
+  return sums && keep_sums(c, sums);
 }
 
 static bool index_add_forward(pl_args *c) {
@@ -181,6 +242,7 @@ static bool index_add_forward(pl_args *c) {
   int64_t n = c->attr[1].i;
   if (!check_index(c, index, n)) return false;
   const int32_t *at = pl_int32s(index);
+  if (x->dtype == PL_INT32) return integer_index_add(c, s, x, at, n);
   const pl_real *in = pl_reals(x);
   pl_real *out = pl_reals(c->out[0]);
   pl_fill(c->out[0], 0);
@@ -201,8 +263,8 @@ static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned ne
 PL_OP(index_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
       .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
-      .shape = index_add_shape, .forward = index_add_forward, .gradient = index_add_rule,
-      .unsaved = PL_UNSAVED_ALL);
+      .integers = PL_INTEGERS_COUNTED, .apart = 1 << 1, .shape = index_add_shape,
+      .forward = index_add_forward, .gradient = index_add_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** embedding
@@ -254,46 +316,78 @@ PL_OP(one_hot, .group = PL_GROUP_LAYERS, .inputs = "index", .attrs = "classes:in
 ** sort
 */
 
+/* Either is ordered without rounding: a float does not hold every integer. */
 typedef struct {
-  pl_real value;
+  union {
+    pl_real real;
+    int32_t integer;
+  } value;
   int32_t at;
 } ranked;
 
+typedef int rank(const void *a, const void *b);
+
 /* NaN sorts as the largest; equal values keep their order. */
-static int ascending(const void *a, const void *b) {
-  const ranked *x = a, *y = b;
-  int nan = (x->value != x->value) - (y->value != y->value);
-  int order = nan ? nan : (x->value > y->value) - (x->value < y->value);
-  return order ? order : (x->at > y->at) - (x->at < y->at);
+static int by_real(const ranked *x, const ranked *y) {
+  const pl_real a = x->value.real, b = y->value.real;
+  const int nan = (a != a) - (b != b);
+  return nan ? nan : (a > b) - (a < b);
 }
 
-static int descending(const void *a, const void *b) {
-  const ranked *x = a, *y = b;
-  int nan = (y->value != y->value) - (x->value != x->value);
-  int order = nan ? nan : (x->value < y->value) - (x->value > y->value);
-  return order ? order : (x->at > y->at) - (x->at < y->at);
+static int by_integer(const ranked *x, const ranked *y) {
+  return (x->value.integer > y->value.integer) - (x->value.integer < y->value.integer);
+}
+
+#define RANK(name, x, y, by)                                                  \
+  static int name(const void *a, const void *b) {                             \
+    const int order = by(x, y);                                               \
+    return order ? order : ((const ranked *)a)->at - ((const ranked *)b)->at; \
+  }
+RANK(real_ascending, a, b, by_real)
+RANK(real_descending, b, a, by_real)
+RANK(integer_ascending, a, b, by_integer)
+RANK(integer_descending, b, a, by_integer)
+#undef RANK
+
+static rank *order_of(pl_dtype dtype, bool descending) {
+  if (dtype == PL_REAL) return descending ? real_descending : real_ascending;
+  return descending ? integer_descending : integer_ascending;
 }
 
 static bool sort_shape(pl_args *c) {
+  const pl_tensor *x = c->in[0];
   int64_t dim = c->attr[0].i;
-  return pl_need_real(c, 0) && pl_resolve_dim("sort", c->in[0]->rank, &dim) &&
-         pl_out(c, 0, PL_REAL, pl_size(c->in[0])) && pl_out(c, 1, PL_INT32, pl_size(c->in[0]));
+  return pl_resolve_dim("sort", x->rank, &dim) && pl_out(c, 0, x->dtype, pl_size(x)) &&
+         pl_out(c, 1, PL_INT32, pl_size(x));
+}
+
+static void take_ranked(const pl_tensor *x, int64_t at, ranked *r) {
+  if (x->dtype == PL_REAL) r->value.real = pl_reals(x)[at];
+  else r->value.integer = x->dtype == PL_INT32 ? pl_int32s(x)[at] : pl_uint8s(x)[at];
+}
+
+static void put_ranked(pl_tensor *y, int64_t at, const ranked *r) {
+  if (y->dtype == PL_REAL) pl_reals(y)[at] = r->value.real;
+  else if (y->dtype == PL_INT32) pl_int32s(y)[at] = r->value.integer;
+  else pl_uint8s(y)[at] = (uint8_t)r->value.integer;
 }
 
 static bool sort_forward(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *x = pl_contiguous(c->in[0]);
   if (!x || !pl_resolve_dim("sort", x->rank, &dim)) return false;
-  pl_split s = pl_split_at(x, dim);
+  const pl_split s = pl_split_at(x, dim);
   ranked *row = pl_scratch((size_t)PL_MAX(s.n, 1) * sizeof *row);
   if (!row) return false;
   for (int64_t i = 0; i < s.outer * s.inner; i++) {
-    int64_t first = i / s.inner * s.n * s.inner + i % s.inner;
-    for (int64_t k = 0; k < s.n; k++)
-      row[k] = (ranked){pl_reals(x)[first + k * s.inner], (int32_t)k + 1};
-    qsort(row, (size_t)s.n, sizeof *row, c->attr[1].i ? descending : ascending);
+    const int64_t first = i / s.inner * s.n * s.inner + i % s.inner;
     for (int64_t k = 0; k < s.n; k++) {
-      pl_reals(c->out[0])[first + k * s.inner] = row[k].value;
+      take_ranked(x, first + k * s.inner, &row[k]);
+      row[k].at = (int32_t)k + 1;
+    }
+    qsort(row, (size_t)s.n, sizeof *row, order_of(x->dtype, c->attr[1].i));
+    for (int64_t k = 0; k < s.n; k++) {
+      put_ranked(c->out[0], first + k * s.inner, &row[k]);
       pl_int32s(c->out[1])[first + k * s.inner] = row[k].at;
     }
   }
@@ -316,8 +410,8 @@ PL_OP(sort, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
           "the values in order along a dim, and where they were (int32, "
           "from 1); equal values keep their order",
       .samples = "any[3,4] dim=2; any[4,2] dim=1 descending=true", .outputs = 2,
-      .shape = sort_shape, .forward = sort_forward, .gradient = sort_rule,
-      .unsaved = PL_UNSAVED_IN);
+      .integers = PL_INTEGERS_MOVED, .shape = sort_shape, .forward = sort_forward,
+      .gradient = sort_rule, .unsaved = PL_UNSAVED_IN);
 
 /*
 ** nonzero, topk
@@ -336,12 +430,13 @@ static bool nonzero_forward(pl_args *c) {
 
 PL_OP(nonzero, .group = PL_GROUP_INDEXING, .inputs = "x",
       .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
-      .samples = "bool[3,4]", .nograd = true, .forward = nonzero_forward);
+      .samples = "bool[3,4]", .nograd = true, .integers = PL_INTEGERS_READ,
+      .forward = nonzero_forward);
 
 static bool topk_decompose(pl_args *c) {
   int64_t k = c->attr[0].i, dim = c->attr[1].i;
   pl_tensor *both[2];
-  if (!pl_need_real(c, 0) || !pl_resolve_dim("topk", c->in[0]->rank, &dim)) return false;
+  if (!pl_resolve_dim("topk", c->in[0]->rank, &dim)) return false;
   if (k < 0 || k > c->in[0]->size[dim])
     return pl_op_fail(c, "%lld values of dim %d of %s", (long long)k, (int)dim + 1,
                       PL_DESCRIBE(c->in[0]));
@@ -355,4 +450,4 @@ PL_OP(topk, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "k:int dim:dim=-1 largest:bool=true",
       .doc = "the k largest (or smallest) values along a dim in order, and where they were",
       .samples = "any[3,4] k=2 dim=2; any[4,2] k=3 dim=1 largest=false", .outputs = 2,
-      .decompose = topk_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = topk_decompose);

@@ -23,7 +23,7 @@ static bool dot_decompose(pl_args *c) {
 }
 
 static bool outer_decompose(pl_args *c) {
-  if (!need_ranks(c, 0, 1, 1)) return false;
+  if (!pl_need_rank(c, 0, 1) || !pl_need_rank(c, 1, 1)) return false;
   return (c->out[0] = pl_mul(pl_unsqueeze(c->in[0], 1), c->in[1])) != NULL;
 }
 
@@ -49,7 +49,7 @@ PL_OP(dot, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
       .decompose = dot_decompose);
 PL_OP(outer, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
       .doc = "the matrix [m,n] of all products of elements of two vectors [m] and [n]",
-      .samples = "any[3] any[2]", .decompose = outer_decompose);
+      .samples = "any[3] any[2]", .integers = PL_INTEGERS_COUNTED, .decompose = outer_decompose);
 PL_OP(addmm, .group = PL_GROUP_PRODUCTS, .inputs = "x a b", .attrs = "beta:real=1 alpha:real=1",
       .doc = "beta x + alpha a b, of matrices a [m,k] and b [k,n]; x expands to [m,n]",
       .samples = "any[2,4] any[2,3] any[3,4]; any[4] any[2,3] any[3,4] beta=0.5 alpha=2",

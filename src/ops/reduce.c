@@ -86,13 +86,46 @@ static pl_ints reduced_size(const pl_tensor *x, unsigned mask, bool keepdim) {
 static bool sum_shape(pl_args *c) {
   unsigned mask;
   return dim_mask("sum", c->in[0], c->attr[0].ints, &mask) &&
-         pl_out(c, 0, PL_REAL, reduced_size(c->in[0], mask, c->attr[1].i));
+         pl_out(c, 0, c->in[0]->dtype, reduced_size(c->in[0], mask, c->attr[1].i));
+}
+
+/* x with the dims that are reduced behind the others: each result's elements are a row. */
+static pl_tensor *rows_of(pl_tensor *x, unsigned mask) {
+  pl_ints order = {0};
+  for (int last = 0; last < 2; last++)
+    for (int d = 0; d < x->rank; d++)
+      if ((int)(mask >> d & 1) == last) order.v[order.n++] = d;
+  return x->rank ? pl_contiguous(pl_permute(x, order)) : x;
+}
+
+/* The sum of row r of an int32 or uint8 tensor: 64 bits hold that of any. */
+static int64_t integer_row_sum(const pl_tensor *x, int64_t r, int64_t n) {
+  int64_t sum = 0;
+  if (x->dtype == PL_INT32)
+    for (int64_t i = 0; i < n; i++) sum += pl_int32s(x)[r * n + i];
+  else
+    for (int64_t i = 0; i < n; i++) sum += pl_uint8s(x)[r * n + i];
+  return sum;
+}
+
+static bool integer_sum(pl_args *c, unsigned mask) {
+  pl_tensor *y = c->out[0], *x = rows_of(c->in[0], mask);
+  const int64_t rows = pl_numel(y), n = rows && x ? pl_numel(x) / rows : 0;
+  for (int64_t r = 0; r < rows && x; r++) {
+    const int64_t sum = integer_row_sum(x, r, n);
+    if (sum < INT32_MIN || sum > INT32_MAX)
+      return pl_op_fail(c, "%lld does not fit int32; to(\"real\") has room", (long long)sum);
+    pl_int32s(y)[r] = (int32_t)sum;
+  }
+  return x != NULL;
 }
 
 static bool sum_forward(pl_args *c) {
   unsigned mask;
-  pl_tensor *x = pl_contiguous(pl_to(c->in[0], PL_REAL));
-  if (!x || !dim_mask("sum", x, c->attr[0].ints, &mask)) return false;
+  pl_tensor *x = c->in[0];
+  if (!dim_mask("sum", x, c->attr[0].ints, &mask)) return false;
+  if (x->dtype != PL_REAL) return integer_sum(c, mask);
+  if (!(x = pl_contiguous(x))) return false;
   pl_ints size = pl_size(x);
   for (int d = x->rank - 1; d >= 0; d--) { /* dims d.. down to e are summed in one pass */
     if (!(mask >> d & 1)) continue;
@@ -124,9 +157,10 @@ static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 }
 
 PL_OP(sum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
-      .doc = "the sum over some dims, or over all; of any dtype, the result is real",
-      .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true", .shape = sum_shape,
-      .forward = sum_forward, .gradient = sum_rule, .unsaved = PL_UNSAVED_ALL);
+      .doc = "the sum over some dims, or over all; of integers it is exact, or fails",
+      .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true",
+      .integers = PL_INTEGERS_COUNTED, .shape = sum_shape, .forward = sum_forward,
+      .gradient = sum_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** mean, var, std, nansum, nanmean, norm: built from sums
@@ -142,9 +176,22 @@ static bool group_size(const pl_args *c, int64_t *n) {
   return true;
 }
 
+/* The exact sum of integers, divided once. */
+static bool integer_mean(pl_args *c, int64_t n) {
+  unsigned mask;
+  pl_tensor *x = c->in[0];
+  if (!dim_mask("mean", x, c->attr[0].ints, &mask) ||
+      !pl_out(c, 0, PL_REAL, reduced_size(x, mask, c->attr[1].i)) || !(x = rows_of(x, mask)))
+    return false;
+  for (int64_t r = 0; r < pl_numel(c->out[0]); r++)
+    pl_reals(c->out[0])[r] = (pl_real)((double)integer_row_sum(x, r, n) / (double)n);
+  return true;
+}
+
 static bool mean_decompose(pl_args *c) {
   int64_t n;
-  if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
+  if (!group_size(c, &n)) return false;
+  if (c->in[0]->dtype != PL_REAL) return integer_mean(c, n);
   c->out[0] = pl_affine(pl_sum(c->in[0], c->attr[0].ints, c->attr[1].i), 1.0 / (double)n, 0);
   return true;
 }
@@ -161,7 +208,7 @@ static pl_tensor *shifted(pl_tensor *x, pl_ints dims) {
 /* The second mean is that of small numbers, so the variance is exact beside a large offset too. */
 static bool var_decompose(pl_args *c) {
   int64_t n;
-  if (!pl_need_real(c, 0) || !group_size(c, &n)) return false;
+  if (!group_size(c, &n)) return false;
   const double divisor = (double)n - (c->attr[2].i ? 1 : 0);
   pl_tensor *x = shifted(c->in[0], c->attr[0].ints);
   pl_tensor *centred = pl_sub(x, pl_mean(x, c->attr[0].ints, true));
@@ -211,7 +258,6 @@ static bool std_decompose(pl_args *c) {
   const pl_ints dims = c->attr[0].ints;
   const bool keepdim = c->attr[1].i, unbiased = c->attr[2].i;
   pl_tensor *x = c->in[0];
-  if (!pl_need_real(c, 0)) return false;
   pl_tensor *var = pl_var(x, dims, keepdim, unbiased);
   if (!var) return false;
   if (squares_fit(var) || !pl_numel(x)) return (c->out[0] = root(var)) != NULL;
@@ -221,27 +267,25 @@ static bool std_decompose(pl_args *c) {
 }
 
 static bool var_mean_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0)) return false;
   c->out[0] = pl_var(c->in[0], c->attr[0].ints, c->attr[1].i, c->attr[2].i);
   c->out[1] = pl_mean(c->in[0], c->attr[0].ints, c->attr[1].i);
   return !pl_error();
 }
 
 static bool nansum_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0)) return false;
-  pl_tensor *y = pl_where(pl_isnan(c->in[0]), pl_zero(), c->in[0]);
+  pl_tensor *y = c->in[0];
+  if (y->dtype == PL_REAL) y = pl_where(pl_isnan(c->in[0]), pl_zero(), c->in[0]);
   return (c->out[0] = pl_sum(y, c->attr[0].ints, c->attr[1].i)) != NULL;
 }
 
 static bool nanmean_decompose(pl_args *c) {
-  if (!pl_need_real(c, 0)) return false;
   pl_tensor *n = pl_sum(pl_eq(c->in[0], c->in[0]), c->attr[0].ints, c->attr[1].i);
   return (c->out[0] = pl_div(pl_nansum(c->in[0], c->attr[0].ints, c->attr[1].i), n)) != NULL;
 }
 
 static bool norm_decompose(pl_args *c) {
   unsigned mask;
-  if (!pl_need_real(c, 0) || !dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
+  if (!dim_mask("norm", c->in[0], c->attr[0].ints, &mask)) return false;
   const pl_ints dims = c->attr[0].ints;
   pl_tensor *x = c->in[0], *sum = pl_sum(pl_square(x), dims, c->attr[1].i);
   if (!sum) return false;
@@ -254,7 +298,7 @@ static bool norm_decompose(pl_args *c) {
 static bool logsumexp_decompose(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *most[2], *x = c->in[0];
-  if (!pl_need_real(c, 0) || !pl_resolve_dim("logsumexp", x->rank, &dim)) return false;
+  if (!pl_resolve_dim("logsumexp", x->rank, &dim)) return false;
   if (!x->size[dim]) return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(x));
   bool was = pl_grad_mode(false);
   bool ok = pl_max(x, (int)dim, true, most);
@@ -270,37 +314,39 @@ static bool logsumexp_decompose(pl_args *c) {
 
 #define REDUCE_SAMPLES "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true"
 PL_OP(mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
-      .doc = "the mean over some dims, or over all", .samples = REDUCE_SAMPLES,
-      .decompose = mean_decompose);
+      .doc = "the mean over some dims, or over all; real, of integers too",
+      .samples = REDUCE_SAMPLES, .integers = PL_INTEGERS_READ, .decompose = mean_decompose);
 PL_OP(var, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
       .doc = "the variance over some dims; unbiased divides by n - 1",
-      .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .decompose = var_decompose);
+      .samples = REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false", .integers = PL_INTEGERS_REAL,
+      .decompose = var_decompose);
 #define VAR_SAMPLES REDUCE_SAMPLES "; any[2,3,4] dim=1,3 unbiased=false"
 PL_OP(std, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
       .doc =
           "the standard deviation over some dims, or over all: the root of var; at 0 its gradient "
           "is 0",
-      .samples = VAR_SAMPLES, .decompose = std_decompose);
+      .samples = VAR_SAMPLES, .integers = PL_INTEGERS_REAL, .decompose = std_decompose);
 PL_OP(var_mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
       .doc = "the variance and the mean over some dims, or over all", .samples = VAR_SAMPLES,
-      .outputs = 2, .decompose = var_mean_decompose);
+      .outputs = 2, .integers = PL_INTEGERS_REAL, .decompose = var_mean_decompose);
 PL_OP(nansum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the sum over some dims, or over all, of what is not NaN", .samples = REDUCE_SAMPLES,
-      .decompose = nansum_decompose);
+      .integers = PL_INTEGERS_COUNTED, .decompose = nansum_decompose);
 PL_OP(nanmean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the mean over some dims, or over all, of what is not NaN; of nothing it is NaN",
-      .samples = REDUCE_SAMPLES, .decompose = nanmean_decompose);
+      .samples = REDUCE_SAMPLES, .integers = PL_INTEGERS_REAL, .decompose = nanmean_decompose);
 PL_OP(norm, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc =
           "the Euclidean norm over some dims, or over all, also of huge and tiny numbers; at 0 its "
           "gradient is 0",
-      .samples = REDUCE_SAMPLES, .decompose = norm_decompose);
+      .samples = REDUCE_SAMPLES, .integers = PL_INTEGERS_REAL, .decompose = norm_decompose);
 PL_OP(logsumexp, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
       .doc = "log of the sum of exp(x) along a dim, without overflow",
-      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .decompose = logsumexp_decompose);
+      .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .integers = PL_INTEGERS_REAL,
+      .decompose = logsumexp_decompose);
 
 /*
 ** max, min, argmax, argmin: values and their positions; the first of equals wins, NaN wins over
@@ -324,33 +370,46 @@ static bool along(const pl_args *c, int64_t *dim, pl_ints *size) {
 static bool extreme_shape(pl_args *c) {
   int64_t dim;
   pl_ints size;
-  if (!pl_need_real(c, 0) || !along(c, &dim, &size) || !pl_out(c, 0, PL_REAL, size)) return false;
+  if (!along(c, &dim, &size) || !pl_out(c, 0, c->in[0]->dtype, size)) return false;
   if (dim == PL_NO_DIM) return pl_save(c, 0, pl_empty(PL_INT32, size));
   return pl_out(c, 1, PL_INT32, size);
 }
 
 static pl_tensor *positions(const pl_args *c) { return c->out[1] ? c->out[1] : c->saved[0]; }
 
+/* Upward or downward, by the sign; in a type that holds all of them with either. */
+#define EXTREMES(name, type, wide)                                                             \
+  static void name(pl_split s, const type *in, int sign, type *y, int32_t *at) {               \
+    _Pragma("omp parallel for schedule(static) if (s.outer * s.n * s.inner > PL_GRAIN)") for ( \
+        int64_t i = 0; i < s.outer * s.inner; i++) {                                           \
+      const type *row = in + i / s.inner * s.n * s.inner + i % s.inner;                        \
+      int64_t best = 0;                                                                        \
+      wide most = (wide)sign * row[0];                                                         \
+      for (int64_t k = 1; k < s.n && most == most; k++) {                                      \
+        const wide v = (wide)sign * row[k * s.inner];                                          \
+        if (!(v <= most)) best = k, most = v;                                                  \
+      }                                                                                        \
+      y[i] = row[best * s.inner];                                                              \
+      at[i] = (int32_t)best + 1;                                                               \
+    }                                                                                          \
+  }
+EXTREMES(extreme_reals, pl_real, pl_real)
+EXTREMES(extreme_int32s, int32_t, int64_t)
+EXTREMES(extreme_uint8s, uint8_t, int32_t)
+#undef EXTREMES
+
 static bool extreme_forward(pl_args *c) {
   int64_t dim;
   pl_ints size;
-  pl_tensor *x = pl_contiguous(c->in[0]);
+  pl_tensor *x = pl_contiguous(c->in[0]), *y = c->out[0];
   if (!x || !along(c, &dim, &size)) return false;
-  pl_split s = dim == PL_NO_DIM ? (pl_split){1, pl_numel(x), 1} : pl_split_at(x, dim);
-  const pl_real *in = pl_reals(x), sign = *(const int *)c->op->data;
-  pl_real *y = pl_reals(c->out[0]);
+  const pl_split s = dim == PL_NO_DIM ? (pl_split){1, pl_numel(x), 1} : pl_split_at(x, dim);
+  const int sign = *(const int *)c->op->data;
   int32_t *at = pl_int32s(positions(c));
-#pragma omp parallel for schedule(static) if (s.outer * s.n * s.inner > PL_GRAIN)
-  for (int64_t i = 0; i < s.outer * s.inner; i++) {
-    const pl_real *row = in + i / s.inner * s.n * s.inner + i % s.inner;
-    int64_t best = 0;
-    pl_real most = sign * row[0];
-    for (int64_t k = 1; k < s.n && most == most; k++) {
-      pl_real v = sign * row[k * s.inner];
-      if (!(v <= most)) best = k, most = v;
-    }
-    y[i] = row[best * s.inner];
-    at[i] = (int32_t)best + 1;
+  switch (x->dtype) {
+    case PL_REAL: extreme_reals(s, pl_reals(x), sign, pl_reals(y), at); break;
+    case PL_INT32: extreme_int32s(s, pl_int32s(x), sign, pl_int32s(y), at); break;
+    default: extreme_uint8s(s, pl_uint8s(x), sign, pl_uint8s(y), at);
   }
   return true;
 }
@@ -377,7 +436,7 @@ static const int upward = 1, downward = -1;
         .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                                \
         .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[3,4]", .outputs = 2, \
         .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,       \
-        .unsaved = PL_UNSAVED_IN, .data = &direction);
+        .integers = PL_INTEGERS_MOVED, .unsaved = PL_UNSAVED_IN, .data = &direction);
 EXTREME(max, upward,
         "the largest values along a dim, and their positions (int32, from 1); without dim the "
         "largest value of all, alone")
@@ -390,7 +449,7 @@ static bool where_most(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tenso
   pl_tensor *both[2], *x = c->in[0];
   int64_t dim;
   pl_ints size;
-  if (!pl_need_real(c, 0) || !along(c, &dim, &size)) return false;
+  if (!along(c, &dim, &size)) return false;
   bool was = pl_grad_mode(false);
   if (dim == PL_NO_DIM) x = pl_reshape(x, pl_list(-1)), dim = 0;
   bool ok = most(x, (int)dim, true, both) && (c->out[0] = pl_reshape(both[1], size));
@@ -401,10 +460,11 @@ static bool where_most(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tenso
 static bool argmax_decompose(pl_args *c) { return where_most(c, pl_max); }
 static bool argmin_decompose(pl_args *c) { return where_most(c, pl_min); }
 
-#define ARG(name_, doc_)                                     \
-  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",  \
-        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_, \
-        .samples = "any[3,4] dim=2; any[3,4]", .nograd = true, .decompose = name_##_decompose);
+#define ARG(name_, doc_)                                                                     \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",                                  \
+        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                                 \
+        .samples = "any[3,4] dim=2; any[3,4]", .nograd = true, .integers = PL_INTEGERS_READ, \
+        .decompose = name_##_decompose);
 ARG(argmax,
     "positions of the largest values along a dim (int32, from 1); without dim, of the largest of "
     "all, in row-major order")
@@ -420,7 +480,7 @@ ARG(argmin,
 static bool amost(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tensor *[2])) {
   unsigned mask;
   pl_tensor *x = c->in[0], *both[2];
-  if (!pl_need_real(c, 0) || !dim_mask(c->op->name, x, c->attr[0].ints, &mask)) return false;
+  if (!dim_mask(c->op->name, x, c->attr[0].ints, &mask)) return false;
   pl_ints size = reduced_size(x, mask, c->attr[1].i);
   for (int d = 0; d < x->rank; d++)
     if (mask >> d & 1 && !x->size[d])
@@ -444,10 +504,10 @@ static bool amin_decompose(pl_args *c) { return amost(c, pl_min); }
 
 PL_OP(amax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the largest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
-      .decompose = amax_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = amax_decompose);
 PL_OP(amin, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the smallest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
-      .decompose = amin_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = amin_decompose);
 
 /*
 ** prod: halves multiplied by halves, so that the gradient is right where factors are 0
@@ -462,19 +522,48 @@ static pl_tensor *fold(pl_tensor *x, int dim) {
   return x;
 }
 
+/* The product of n integers, `step` apart; 0 wins over what does not fit. */
+static bool integer_product(int64_t n, const int32_t *x, int64_t step, int32_t *y) {
+  int64_t product = 1;
+  bool fits = true;
+  for (int64_t k = 0; k < n; k++) {
+    if (x[k * step] == 0) return *y = 0, true;
+    if (fits) product *= x[k * step];
+    fits = fits && product == (int32_t)product;
+  }
+  *y = (int32_t)product;
+  return fits;
+}
+
+static pl_tensor *integer_products(const pl_args *c, pl_tensor *x, int64_t dim) {
+  const pl_split s = pl_split_at(x, dim);
+  pl_tensor *y = pl_empty(PL_INT32, pl_without(pl_size(x), dim, true));
+  if (!y || !(x = pl_contiguous(x))) return NULL;
+  for (int64_t i = 0; i < s.outer * s.inner; i++) {
+    const int32_t *row = pl_int32s(x) + i / s.inner * s.n * s.inner + i % s.inner;
+    if (!integer_product(s.n, row, s.inner, pl_int32s(y) + i))
+      return pl_op_fail(c, "product %lld does not fit int32; to(\"real\") has room",
+                        (long long)i + 1),
+             NULL;
+  }
+  return y;
+}
+
 static bool prod_decompose(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *x = c->in[0];
   const bool all = dim == PL_NO_DIM;
   if (all) x = pl_reshape(x, pl_list(-1)), dim = 0;
-  if (!x || !pl_need_real(c, 0) || !pl_resolve_dim("prod", x->rank, &dim)) return false;
+  if (!x || !pl_resolve_dim("prod", x->rank, &dim)) return false;
   pl_ints size =
       all ? reduced_size(c->in[0], ~0u, c->attr[1].i) : pl_without(pl_size(x), dim, c->attr[1].i);
-  c->out[0] = x->size[dim] ? pl_reshape(fold(x, (int)dim), size) : pl_full(PL_REAL, size, 1);
-  return c->out[0] != NULL;
+  if (!x->size[dim]) return (c->out[0] = pl_full(x->dtype, size, 1)) != NULL;
+  x = x->dtype == PL_REAL ? fold(x, (int)dim) : integer_products(c, x, dim);
+  return (c->out[0] = pl_reshape(x, size)) != NULL;
 }
 
 PL_OP(prod, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim? keepdim:bool=false",
       .doc = "the product along a dim, or of all elements; of none it is 1",
+      .integers = PL_INTEGERS_COUNTED,
       .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[2,3]",
       .decompose = prod_decompose);

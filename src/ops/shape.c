@@ -55,13 +55,14 @@ static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 PL_OP(reshape, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "the same elements in another shape; one size may be -1",
-      .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true, .forward = reshape_forward,
-      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+      .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true,
+      .integers = PL_INTEGERS_MOVED, .forward = reshape_forward, .gradient = reshape_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 PL_OP(view, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "reshape by PyTorch's other name: the same elements in another shape",
-      .samples = "any[3,4] size=2,-1", .view = true, .forward = reshape_forward,
-      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+      .samples = "any[3,4] size=2,-1", .view = true, .integers = PL_INTEGERS_MOVED,
+      .forward = reshape_forward, .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** unsqueeze, squeeze: dims of size 1 come and go
@@ -101,11 +102,13 @@ static bool squeeze_forward(pl_args *c) {
 PL_OP(unsqueeze, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim",
       .doc = "a new dim of size 1, without copying; -1 puts it last",
       .samples = "any[3,4] dim=2; any[3] dim=-1; any[] dim=1", .view = true,
-      .forward = unsqueeze_forward, .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+      .integers = PL_INTEGERS_MOVED, .forward = unsqueeze_forward, .gradient = reshape_rule,
+      .unsaved = PL_UNSAVED_ALL);
 PL_OP(squeeze, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dims?",
       .doc = "without some dims, or all, that have size 1; without copying",
       .samples = "any[1,3,1]; any[1,3,1] dim=3; any[3,1] dim=1,2", .view = true,
-      .forward = squeeze_forward, .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+      .integers = PL_INTEGERS_MOVED, .forward = squeeze_forward, .gradient = reshape_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** expand
@@ -147,7 +150,8 @@ static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 PL_OP(expand, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "repeats dims of size 1, and adds dims in front, without copying",
       .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2", .view = true,
-      .forward = expand_forward, .gradient = expand_rule, .unsaved = PL_UNSAVED_ALL);
+      .integers = PL_INTEGERS_MOVED, .forward = expand_forward, .gradient = expand_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** permute, transpose
@@ -180,8 +184,8 @@ static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 PL_OP(permute, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims",
       .doc = "the dims in another order, without copying", .samples = "any[2,3,4] dims=3,1,2",
-      .view = true, .forward = permute_forward, .gradient = permute_rule,
-      .unsaved = PL_UNSAVED_ALL);
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = permute_forward,
+      .gradient = permute_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool transpose_decompose(pl_args *c) {
   int64_t a = c->attr[0].i, b = c->attr[1].i;
@@ -196,7 +200,7 @@ static bool transpose_decompose(pl_args *c) {
 
 PL_OP(transpose, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim0:dim dim1:dim",
       .doc = "two dims exchanged, without copying", .samples = "any[2,3,4] dim0=1 dim1=3",
-      .decompose = transpose_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = transpose_decompose);
 
 /*
 ** slice, narrow, unslice, select, flip
@@ -240,12 +244,13 @@ PL_OP(slice, .group = PL_GROUP_SHAPES, .inputs = "x",
       .attrs = "dim:dim start:index length:int step:int=1",
       .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
       .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
-      .view = true, .forward = slice_forward, .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = slice_forward, .gradient = slice_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 PL_OP(narrow, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim start:index length:int",
       .doc = "`length` positions of a dim, from `start`, without copying",
-      .samples = "any[3,7] dim=2 start=2 length=3", .view = true, .forward = slice_forward,
-      .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
+      .samples = "any[3,7] dim=2 start=2 length=3", .view = true, .integers = PL_INTEGERS_MOVED,
+      .forward = slice_forward, .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool unslice_shape(pl_args *c) {
   int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i, n = c->attr[3].i;
@@ -287,7 +292,8 @@ PL_OP(
     .attrs = "dim:dim start:index step:int size:int",
     .doc = "zeros, of `size` along the dim, with x where slice would read it: the adjoint of slice",
     .samples = "any[3,3] dim=2 start=2 step=2 size=7", .shape = unslice_shape,
-    .forward = unslice_forward, .gradient = unslice_rule, .unsaved = PL_UNSAVED_ALL);
+    .integers = PL_INTEGERS_MOVED, .forward = unslice_forward, .gradient = unslice_rule,
+    .unsaved = PL_UNSAVED_ALL);
 
 static bool select_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
@@ -315,8 +321,8 @@ static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 
 PL_OP(select, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim index:index",
       .doc = "one position of a dim, which goes away; without copying",
-      .samples = "any[3,4] dim=2 index=3", .view = true, .forward = select_forward,
-      .gradient = select_rule, .unsaved = PL_UNSAVED_ALL);
+      .samples = "any[3,4] dim=2 index=3", .view = true, .integers = PL_INTEGERS_MOVED,
+      .forward = select_forward, .gradient = select_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool flip_decompose(pl_args *c) {
   pl_ints dims = c->attr[0].ints.n ? c->attr[0].ints : as_dims(c->in[0]->rank);
@@ -332,7 +338,8 @@ static bool flip_decompose(pl_args *c) {
 
 PL_OP(flip, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims?",
       .doc = "the order of some dims reversed, without copying; all by default",
-      .samples = "any[3,4] dims=2; any[2,3] dims=1,2", .decompose = flip_decompose);
+      .samples = "any[3,4] dims=2; any[2,3] dims=1,2", .integers = PL_INTEGERS_MOVED,
+      .decompose = flip_decompose);
 
 /*
 ** cat, stack
@@ -345,9 +352,6 @@ static bool cat_shape(pl_args *c) {
   pl_ints size = pl_size(c->in[0]);
   for (int i = 1; i < c->n_in; i++) {
     const pl_tensor *t = c->in[i];
-    if (t->dtype != c->in[0]->dtype)
-      return pl_op_fail(c, "%s and %s are of different dtypes", PL_DESCRIBE(c->in[0]),
-                        PL_DESCRIBE(t));
     bool fits = t->rank == size.n;
     for (int d = 0; d < size.n && fits; d++) fits = d == dim || t->size[d] == size.v[d];
     if (!fits)
@@ -356,7 +360,7 @@ static bool cat_shape(pl_args *c) {
     if (__builtin_add_overflow(size.v[dim], t->size[dim], &size.v[dim]))
       return pl_op_fail(c, "the sizes of dim %d add up to too much", (int)dim + 1);
   }
-  return pl_out(c, 0, c->in[0]->dtype, size);
+  return pl_out(c, 0, pl_joined(c->op, c->n_in, c->in), size);
 }
 
 static bool cat_forward(pl_args *c) {
@@ -386,9 +390,10 @@ static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 }
 
 PL_OP(cat, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
-      .doc = "tensors joined along a dim that exists",
-      .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1", .shape = cat_shape,
-      .forward = cat_forward, .gradient = cat_rule, .unsaved = PL_UNSAVED_ALL);
+      .doc = "tensors joined along a dim that exists; of several dtypes, in the highest",
+      .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1",
+      .integers = PL_INTEGERS_MOVED, .shape = cat_shape, .forward = cat_forward,
+      .gradient = cat_rule, .unsaved = PL_UNSAVED_ALL);
 
 /* The inputs, which must be of one size, as rows [1, elements] of one matrix. */
 static pl_tensor *join_rows(const pl_args *c) {
@@ -424,7 +429,7 @@ static bool stack_decompose(pl_args *c) {
 PL_OP(stack, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .doc = "tensors of one shape joined along a new dim",
       .samples = "any[2,3] any[2,3] dim=1; any[2,3] any[2,3] any[2,3] dim=3",
-      .decompose = stack_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = stack_decompose);
 
 /*
 ** pad
@@ -441,7 +446,8 @@ static bool pad_shape(pl_args *c) {
     if (__builtin_add_overflow(*padded, pads.v[i], padded))
       return pl_op_fail(c, "a pad of %lld is too large", (long long)pads.v[i]);
   }
-  return pl_out(c, 0, c->in[0]->dtype, size);
+  return pl_check_fits("pad", c->in[0]->dtype, c->attr[1].d, -1) &&
+         pl_out(c, 0, c->in[0]->dtype, size);
 }
 
 static bool pad_forward(pl_args *c) {
@@ -472,5 +478,5 @@ static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 PL_OP(
     pad, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = "pads:ints value:real=0",
     .doc = "adds `value` around x; pads: before and after for the last dim, then the one before it",
-    .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3", .shape = pad_shape,
-    .forward = pad_forward, .gradient = pad_rule, .unsaved = PL_UNSAVED_ALL);
+    .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3", .integers = PL_INTEGERS_MOVED,
+    .shape = pad_shape, .forward = pad_forward, .gradient = pad_rule, .unsaved = PL_UNSAVED_ALL);

@@ -12,7 +12,6 @@
 /* x as a row along dim: itself, or all of it where there is no dim. */
 static pl_tensor *as_rows(const pl_args *c, int64_t *dim) {
   pl_tensor *x = c->in[0];
-  if (!pl_need_real(c, 0)) return NULL;
   if (*dim == PL_NO_DIM) x = pl_reshape(x, pl_list(-1)), *dim = 0;
   if (!x || !pl_resolve_dim(c->op->name, x->rank, dim)) return NULL;
   if (x->size[*dim]) return x;
@@ -33,9 +32,9 @@ static pl_tensor *middle(pl_tensor *sorted, pl_tensor *at, int64_t dim) {
   if (!y) return NULL;
   for (int64_t i = 0; i < s.outer * s.inner; i++) {
     const int64_t first = i / s.inner * s.n * s.inner + i % s.inner;
-    const pl_real *row = pl_reals(sorted) + first;
+    const pl_real *row = sorted->dtype == PL_REAL ? pl_reals(sorted) + first : NULL;
     int64_t k = (s.n - 1) / 2;
-    if (isnan(row[(s.n - 1) * s.inner]))
+    if (row && isnan(row[(s.n - 1) * s.inner]))
       for (k = s.n - 1; k > 0 && isnan(row[(k - 1) * s.inner]);) k--;
     pl_int32s(y)[i] = pl_int32s(at)[first + k * s.inner];
   }
@@ -61,7 +60,7 @@ PL_OP(median, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim? ke
           "the middle values along a dim, the lower of two, and their positions (int32, from 1); "
           "without dim the middle value of all, alone",
       .samples = "any[3,5] dim=2; any[4,2] dim=1 keepdim=true; any[3,4]", .outputs = 2,
-      .decompose = median_decompose);
+      .integers = PL_INTEGERS_MOVED, .decompose = median_decompose);
 
 enum { LINEAR, LOWER, HIGHER, MIDPOINT, NEAREST }; /* as in the row's attribute */
 
@@ -107,7 +106,7 @@ PL_OP(quantile, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
           "any[3,5] q=0.3 dim=2; any[3,5] q=0.5; any[4,2] q=0.4 dim=1 keepdim=true "
           "interpolation=lower; any[4] q=0.4 interpolation=higher; any[4] q=0.4 "
           "interpolation=midpoint; any[4] q=0.4 interpolation=nearest",
-      .decompose = quantile_decompose);
+      .integers = PL_INTEGERS_REAL, .decompose = quantile_decompose);
 
 /*
 ** histc
@@ -129,7 +128,7 @@ static bool histogram_range(pl_args *c, const pl_tensor *x, double *low, double 
 static bool histc_shape(pl_args *c) {
   if (c->attr[0].i < 1)
     return pl_op_fail(c, "%lld bins; at least 1 expected", (long long)c->attr[0].i);
-  return pl_need_real(c, 0) && pl_out(c, 0, PL_REAL, pl_list(c->attr[0].i));
+  return pl_out(c, 0, PL_REAL, pl_list(c->attr[0].i));
 }
 
 static bool histc_forward(pl_args *c) {
@@ -153,7 +152,7 @@ PL_OP(histc, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
           "how many elements lie in each of `bins` equal parts of [min, max], which is the range "
           "of x where min and max are alike; others are left out",
       .samples = "any[20] bins=5; any[20] bins=4 min=-1 max=1", .nograd = true,
-      .shape = histc_shape, .forward = histc_forward);
+      .integers = PL_INTEGERS_REAL, .shape = histc_shape, .forward = histc_forward);
 
 /*
 ** cov, corrcoef: x is [variables, observations]
@@ -161,7 +160,6 @@ PL_OP(histc, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
 
 static bool cov_decompose(pl_args *c) {
   pl_tensor *x = c->in[0];
-  if (!pl_need_real(c, 0)) return false;
   if (x->rank > 2) return pl_op_fail(c, "x is %s, expected at most 2 dims", PL_DESCRIBE(x));
   const int64_t n = x->rank ? x->size[x->rank - 1] : 1;
   const double divisor = (double)(n - c->attr[0].i);
@@ -184,9 +182,10 @@ PL_OP(cov, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "correction:int
       .doc =
           "the covariances of the rows of x [variables, observations]: of n observations, their "
           "deviations' products summed and divided by n - correction; of a vector its variance",
-      .samples = "any[3,5]; any[3,5] correction=0; any[5]", .decompose = cov_decompose);
+      .samples = "any[3,5]; any[3,5] correction=0; any[5]", .integers = PL_INTEGERS_REAL,
+      .decompose = cov_decompose);
 PL_OP(corrcoef, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .doc =
           "Pearson's correlation coefficients of the rows of x [variables, observations], within "
           "-1 and 1; of a vector 1",
-      .samples = "any[3,5]", .decompose = corrcoef_decompose);
+      .samples = "any[3,5]", .integers = PL_INTEGERS_REAL, .decompose = corrcoef_decompose);

@@ -35,11 +35,17 @@ static double divide(double x, double y, double scale, double alpha) {
   return x / y;
 }
 
-/* Any dtypes and layouts, element by element. */
-static bool update_each(pl_tensor *x, pl_tensor *y, update *f, double scale, double alpha) {
-  int64_t n = pl_numel(x);
-  for (int64_t i = 0; i < n; i++)
-    pl_set_at(x, i, f(pl_at(x, i), y ? pl_at(y, i) : 0, scale, alpha));
+/* Any dtypes and layouts, element by element, in double precision, which is exact for what fits an
+ * integer. All must fit before any is written. */
+static bool update_each(const char *what, pl_tensor *x, pl_tensor *y, update *f, double scale,
+                        double alpha) {
+  const int64_t n = pl_numel(x);
+  for (int write = x->dtype == PL_REAL; write < 2; write++)
+    for (int64_t i = 0; i < n; i++) {
+      const double v = f(pl_at(x, i), y ? pl_at(y, i) : 0, scale, alpha);
+      if (!write && !pl_check_fits(what, x->dtype, v, i)) return false;
+      if (write) pl_set_at(x, i, v);
+    }
   return true;
 }
 
@@ -113,7 +119,7 @@ static void end_change(pl_span *s, const pl_tensor *x, const pl_tensor *y) {
 bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha) {
   if (!x || pl_error() || !match("add_", x, &y)) return false;
   pl_bump_version(x);
-  if (!plain(x, y)) return update_each(x, y, add_up, scale, alpha);
+  if (!plain(x, y)) return update_each("add_", x, y, add_up, scale, alpha);
   in_place k = {pl_reals(x), y ? pl_reals(y) : NULL, (pl_real)scale, (pl_real)alpha, false};
   pl_loop l = pl_loop_over(y ? 2 : 1, (pl_tensor *[]){x, y});
   pl_span span;
@@ -126,7 +132,8 @@ bool pl_add_in_place(pl_tensor *x, double scale, pl_tensor *y, double alpha) {
 bool pl_mul_in_place(pl_tensor *x, pl_tensor *y, bool divides) {
   if (!x || !y || pl_error() || !match(divides ? "div_" : "mul_", x, &y)) return false;
   pl_bump_version(x);
-  if (!plain(x, y)) return update_each(x, y, divides ? divide : multiply, 1, 1);
+  if (!plain(x, y))
+    return update_each(divides ? "div_" : "mul_", x, y, divides ? divide : multiply, 1, 1);
   in_place k = {pl_reals(x), pl_reals(y), 1, 1, divides};
   pl_loop l = pl_loop_over(2, (pl_tensor *[]){x, y});
   pl_span span;

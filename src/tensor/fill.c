@@ -61,13 +61,21 @@ static bool fill(pl_tensor *t, fill_four *f, double a, double b) {
   return true;
 }
 
+static bool need_real(const char *what, const pl_tensor *t) {
+  if (!t || t->dtype == PL_REAL) return true;
+  return pl_fail("%s: %s cannot hold such numbers; for whole ones there is randint", what,
+                 PL_DESCRIBE(t));
+}
+
 bool pl_uniform(pl_tensor *t, double low, double high) {
+  if (!need_real("uniform", t)) return false;
   if (!(high - low >= 0 && high - low < INFINITY))
     return pl_fail("uniform: [%g, %g) is not a range", low, high);
   return fill(t, four_uniform, low, high);
 }
 
 bool pl_normal(pl_tensor *t, double mean, double std) {
+  if (!need_real("normal", t)) return false;
   if (!(std >= 0)) return pl_fail("normal: standard deviation %g is not 0 or more", std);
   return fill(t, four_normal, mean, std);
 }
@@ -128,6 +136,27 @@ pl_tensor *pl_multinomial(pl_tensor *weights, int64_t n, bool replacement) {
   }
   pl_scratch_free(sum);
   return ok ? t : NULL;
+}
+
+/* Element i takes half of block i / 2: a 64-bit word times the range, whose upper half hardly
+ * prefers a number to another. */
+bool pl_randint(pl_tensor *t, int64_t low, int64_t high) {
+  if (!t || pl_error()) return false;
+  if (low > high)
+    return pl_fail("randint: there is no integer from %lld to %lld", (long long)low,
+                   (long long)high);
+  if (!pl_check_fits("randint", t->dtype, (double)low, -1) ||
+      !pl_check_fits("randint", t->dtype, (double)high, -1))
+    return false;
+  const int64_t n = pl_numel(t);
+  const uint64_t range = (uint64_t)(high - low) + 1;
+  const pl_random_state s = pl_random_take((n + 1) / 2);
+  for (int64_t i = 0; i < n; i++) {
+    const pl_philox p = pl_philox_block(s.key, s.counter + (uint64_t)i / 2);
+    const uint64_t word = (uint64_t)p.v[i % 2 * 2] << 32 | p.v[i % 2 * 2 + 1];
+    pl_set_at(t, i, (double)(low + (int64_t)((unsigned __int128)word * range >> 64)));
+  }
+  return true;
 }
 
 /* Fisher and Yates */

@@ -156,7 +156,10 @@ pl_tensor *pl_from(pl_dtype dtype, pl_ints size, const void *data) {
 
 pl_tensor *pl_arange(pl_dtype dtype, double start, double step, int64_t n) {
   pl_tensor *t = pl_empty(dtype, pl_list(n));
-  for (int64_t i = 0; t && i < n; i++) pl_set_at(t, i, start + step * (double)i);
+  for (int64_t i = 0; t && i < n; i++) {
+    const double value = start + step * (double)i;
+    if (!pl_check_fits("arange", dtype, value, i) || !pl_set_at(t, i, value)) return NULL;
+  }
   return t;
 }
 

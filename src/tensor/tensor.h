@@ -53,6 +53,8 @@ bool pl_resolve_dim(const char *what, int rank, int64_t *dim);
 /* "64,10" */
 char *pl_size_text(pl_ints size, char *buf, size_t n);
 int64_t pl_count(pl_ints size);
+/* Whether a dtype holds this value as it is; a real tensor holds any, rounded. */
+bool pl_fits(pl_dtype dtype, double value);
 /* The values in row-major order, converted: out has room for pl_numel of that dtype. */
 void pl_gather_values(const pl_tensor *t, pl_dtype dtype, void *out);
 /* Fills with 0 (probability p) and 1 / (1 - p). */

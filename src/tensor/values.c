@@ -4,6 +4,7 @@
 #include "tensor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { SHORT = 16 }; /* rows for which a loop is faster than memcpy */
@@ -26,18 +27,55 @@ static double read(const void *data, pl_dtype dtype, int64_t at) {
   }
 }
 
-/* Rounds towards zero and stops at the ends of the dtype's range; NaN becomes 0. */
+/* Of a value in the dtype's range; rounds towards zero. */
 static void write(void *data, pl_dtype dtype, int64_t at, double x) {
   switch (dtype) {
     case PL_REAL: ((pl_real *)data)[at] = (pl_real)x; break;
-    case PL_INT32:
-      ((int32_t *)data)[at] = isnan(x)         ? 0
-                              : x <= INT32_MIN ? INT32_MIN
-                              : x >= INT32_MAX ? INT32_MAX
-                                               : (int32_t)x;
-      break;
-    default: ((uint8_t *)data)[at] = isnan(x) || x <= 0 ? 0 : x >= 255 ? 255 : (uint8_t)x;
+    case PL_INT32: ((int32_t *)data)[at] = (int32_t)x; break;
+    default: ((uint8_t *)data)[at] = (uint8_t)x;
   }
+}
+
+/*
+** What fits. The ends of a range are exclusive, so that what rounds into it counts.
+*/
+
+static bool in_range(pl_dtype dtype, double x) {
+  switch (dtype) {
+    case PL_REAL: return true;
+    case PL_INT32: return x > INT32_MIN - 1.0 && x < INT32_MAX + 1.0;
+    default: return x > -1 && x < 256;
+  }
+}
+
+bool pl_fits(pl_dtype dtype, double x) {
+  return in_range(dtype, x) && (dtype == PL_REAL || x == trunc(x));
+}
+
+/* "nan" has no sign, which some C libraries print. */
+static bool misfit(const char *what, pl_dtype dtype, double x, int64_t i) {
+  char place[48] = "";
+  if (i >= 0) snprintf(place, sizeof place, " at position %lld", (long long)i + 1);
+  return pl_fail("%s: %.14g%s does not fit %s, whole numbers from %s", what, isnan(x) ? NAN : x,
+                 place, pl_dtype_name(dtype),
+                 dtype == PL_UINT8 ? "0 to 255" : "-2147483648 to 2147483647");
+}
+
+bool pl_check_fits(const char *what, pl_dtype dtype, double x, int64_t i) {
+  return pl_fits(dtype, x) || misfit(what, dtype, x, i);
+}
+
+/* Whether all values fit, or, if they may be rounded, are in the range. */
+static bool check_values(const char *what, pl_dtype dtype, pl_tensor *t, bool rounded) {
+  if (dtype == PL_REAL || dtype == t->dtype || (dtype == PL_INT32 && t->dtype == PL_UINT8))
+    return true;
+  t = pl_contiguous(t);
+  const int64_t n = t ? pl_numel(t) : 0;
+  for (int64_t i = 0; i < n; i++) {
+    const double x = read(t->storage->data, t->dtype, t->offset + i);
+    if (!(rounded ? in_range(dtype, x) : pl_fits(dtype, x))) return misfit(what, dtype, x, i);
+  }
+  return t != NULL;
 }
 
 double pl_at(const pl_tensor *t, int64_t i) {
@@ -48,6 +86,7 @@ bool pl_set_at(pl_tensor *t, int64_t i, double value) {
   if (!t) return pl_fail("the tensor to set is missing");
   if (i < 0 || i >= pl_numel(t))
     return pl_fail("there is no element %lld in %s", (long long)i + 1, PL_DESCRIBE(t));
+  if (!pl_check_fits("set", t->dtype, value, i)) return false;
   write(t->storage->data, t->dtype, place(t, i), value);
   t->storage->version++;
   return true;
@@ -126,6 +165,7 @@ pl_tensor *pl_contiguous(pl_tensor *t) {
 
 pl_tensor *pl_to(pl_tensor *t, pl_dtype dtype) {
   if (!t || pl_error() || t->dtype == dtype) return t;
+  if (!check_values("to", dtype, t, true)) return NULL;
   pl_tensor *copy = pl_empty(dtype, pl_size(t));
   if (copy) pl_gather_values(t, dtype, copy->storage->data);
   return pl_cut(copy, t, "to");
@@ -148,6 +188,7 @@ void pl_values(const pl_tensor *t, double *out) {
 
 bool pl_fill(pl_tensor *t, double value) {
   if (!t) return pl_fail("the tensor to fill is missing");
+  if (!pl_check_fits("fill", t->dtype, value, -1)) return false;
   int64_t n = pl_numel(t);
   bool whole = pl_is_contiguous(t);
   t->storage->version++;
@@ -163,6 +204,7 @@ bool pl_fill(pl_tensor *t, double value) {
 }
 
 pl_tensor *pl_full(pl_dtype dtype, pl_ints size, double value) {
+  if (pl_error() || !pl_check_fits("full", dtype, value, -1)) return NULL;
   pl_tensor *t = pl_empty(dtype, size);
   if (t) pl_fill(t, value);
   return t;
@@ -185,6 +227,7 @@ bool pl_copy(pl_tensor *dst, pl_tensor *src) {
   int64_t stride[PL_MAX_RANK];
   if (!broadcast_strides(dst, src, stride))
     return pl_fail("copy: %s does not broadcast to %s", PL_DESCRIBE(src), PL_DESCRIBE(dst));
+  if (!check_values("copy", dst->dtype, src, false)) return false;
   if (pl_overlaps_itself(dst)) return pl_fail("copy: the target %s is expanded", PL_DESCRIBE(dst));
   if (dst->storage == src->storage && !(src = pl_contiguous(src))) return false;
   if (dst->storage == src->storage) { /* contiguous and shared: copy by way of a buffer */

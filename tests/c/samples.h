@@ -45,7 +45,7 @@ static pl_tensor *make_input(const char *word, bool *wanted) {
   pl_tensor *t = pl_empty(index ? PL_INT32 : bits ? PL_UINT8 : PL_REAL, size);
   *wanted = !index && !bits && strncmp(word, "const", 5);
   bool positive = strstr(word, "pos") && strstr(word, "pos") < bracket;
-  if (index) pl_uniform(t, 1, atoi(word + 5) + 1);
+  if (index) pl_randint(t, 1, atoi(word + 5));
   else if (bits) pl_bernoulli(t, 0.5);
   else if (!strncmp(word, "unit", 4)) pl_uniform(t, 0.1, 0.9);
   else if (positive) pl_uniform(t, 0.5, 1.5);

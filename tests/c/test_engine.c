@@ -154,7 +154,7 @@ static void test_shortage_asks_once(void **state) {
 
 static void test_creation(void **state) {
   (void)state;
-  CHECK(pl_full(PL_INT32, pl_list(2), 3.9), 3, 3);
+  CHECK(pl_full(PL_INT32, pl_list(2), -3), -3, -3);
   CHECK(pl_from(PL_INT32, pl_list(3), (int32_t[]){1, -2, 3}), 1, -2, 3);
   CHECK(pl_from(PL_UINT8, pl_list(2), (uint8_t[]){0, 255}), 0, 255);
   CHECK(pl_arange(PL_REAL, 1, -0.5, 3), 1, 0.5, 0);
@@ -189,7 +189,9 @@ static void test_queries(void **state) {
   assert_true(pl_item(pl_full(PL_REAL, pl_list(1, 1), 5), &v) && v == 5);
   assert_false(pl_item(t, &v));
   check_error("item: uint8[2,2] has 4 elements; one expected");
-  assert_true(pl_set_at(t, 3, 300) && pl_at(t, 3) == 255);
+  assert_true(pl_set_at(t, 3, 255) && pl_at(t, 3) == 255);
+  assert_false(pl_set_at(t, 3, 300));
+  check_error("set: 300 at position 4 does not fit uint8, whole numbers from 0 to 255");
   assert_false(pl_set_at(t, 4, 0));
   check_error("there is no element 5 in uint8[2,2]");
 }
@@ -207,7 +209,12 @@ static void test_copies(void **state) {
   check_error("copy: the target real[3] is expanded");
   pl_tensor *c = pl_clone(t);
   assert_true(pl_fill(c, 9) && pl_at(t, 0) == 1);
-  CHECK(pl_to(ROW(1.9, -1.9, NAN, INFINITY), PL_INT32), 1, -1, 0, INT32_MAX);
+  CHECK(pl_to(ROW(1.9, -1.9, -0.9), PL_INT32), 1, -1, 0);
+  assert_null(pl_to(ROW(1, NAN), PL_INT32));
+  check_error(
+      "to: nan at position 2 does not fit int32, whole numbers from -2147483648 to 2147483647");
+  assert_false(pl_copy(pl_full(PL_UINT8, pl_list(2), 7), ROW(1, 0.5)));
+  check_error("copy: 0.5 at position 2 does not fit uint8, whole numbers from 0 to 255");
   assert_ptr_equal(pl_to(t, PL_REAL), t);
 }
 
@@ -442,12 +449,19 @@ static void test_known_answers(void **state) {
   }
 }
 
-/* All 32 bits of each word, as integers. */
-static pl_tensor *words(uint64_t key, uint64_t counter, int64_t n) {
+/* The words of the stream as real numbers, and the first and the third of each block as integers. */
+static pl_tensor *words(uint64_t key, uint64_t counter, pl_dtype dtype, int64_t n) {
   pl_random_set((pl_random_state){key, counter});
-  pl_tensor *t = pl_empty(PL_INT32, pl_list(n));
-  assert_true(pl_uniform(t, INT32_MIN, -(double)INT32_MIN));
+  pl_tensor *t = pl_empty(dtype, pl_list(n));
+  if (dtype == PL_REAL) assert_true(pl_uniform(t, 0, 0x1p32));
+  else assert_true(pl_randint(t, INT32_MIN, INT32_MAX));
   return t;
+}
+
+static uint32_t word(uint64_t key, uint64_t block, int which) {
+  uint32_t c[4] = {(uint32_t)block, (uint32_t)(block >> 32), 0, 0};
+  philox(c, (uint32_t)key, (uint32_t)(key >> 32));
+  return c[which];
 }
 
 static void test_the_stream(void **state) {
@@ -457,14 +471,15 @@ static void test_the_stream(void **state) {
       {0, 0}, {1, 0}, {0x0123456789abcdef, 42}, {~(uint64_t)0, 0xffffffff}, {7, 0x123456789abc}};
   for (size_t s = 0; s < sizeof starts / sizeof *starts; s++) {
     uint64_t key = starts[s][0], at = starts[s][1];
-    pl_tensor *t = words(key, at, 11);
+    pl_tensor *t = words(key, at, PL_REAL, 11);
     assert_int_equal(pl_random_get().counter, at + 3);
-    for (int i = 0; i < 11; i++) {
-      uint64_t block = at + (uint64_t)i / 4;
-      uint32_t c[4] = {(uint32_t)block, (uint32_t)(block >> 32), 0, 0};
-      philox(c, (uint32_t)key, (uint32_t)(key >> 32));
-      assert_int_equal((int32_t)pl_at(t, i), (int32_t)(c[i % 4] - 0x80000000u));
-    }
+    for (uint64_t i = 0; i < 11; i++)
+      assert_true(pl_at(t, (int64_t)i) == (double)(pl_real)word(key, at + i / 4, (int)i % 4));
+    t = words(key, at, PL_INT32, 11);
+    assert_int_equal(pl_random_get().counter, at + 6);
+    for (uint64_t i = 0; i < 11; i++)
+      assert_int_equal((int32_t)pl_at(t, (int64_t)i),
+                       (int32_t)(word(key, at + i / 2, (int)i % 2 * 2) - 0x80000000u));
   }
   pl_seed(5);
   assert_int_equal(pl_random_get().key, 5);

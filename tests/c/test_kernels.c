@@ -51,16 +51,17 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
 /* The rows once more, in double precision. */
 #define PL_LIBM(name) name
 #include "kernels/math/libm.h"
-#define PL_EXP             exp
-#define PL_LOG             log
-#define PL_LOG1P           log1p
-#define PL_TANH            tanh
-#define PL_ERF             erf
-#define PL_EXPM1           expm1
-#define PL_REMAINDER(a, b) ((a) - (b)*floor((a) / (b)))
-#define PL_PHI(x)          (erfc(-(x)*M_SQRT1_2) / 2)
-#define PL_SIGMOID(x)      (1 / (1 + exp(-(x))))
-#define PL_SOFTPLUS(x)     (((x) > 0 ? (x) : 0) + log1p(exp(-fabs(x))))
+#define PL_EXP                exp
+#define PL_LOG                log
+#define PL_LOG1P              log1p
+#define PL_TANH               tanh
+#define PL_ERF                erf
+#define PL_EXPM1              expm1
+#define PL_REMAINDER(a, b)    ((a) - (b)*floor((a) / (b)))
+#define PL_FLOOR_DIVIDE(a, b) floor((a) / (b))
+#define PL_PHI(x)             (erfc(-(x)*M_SQRT1_2) / 2)
+#define PL_SIGMOID(x)         (1 / (1 + exp(-(x))))
+#define PL_SOFTPLUS(x)        (((x) > 0 ? (x) : 0) + log1p(exp(-fabs(x))))
 
 #define BODY_1(name, f)                                     \
   static double want_##name(double x, double p, double q) { \
@@ -80,6 +81,7 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
     return (df);                                                             \
   }
 #define STEP(group, name, attrs, samples, doc, f)    BODY_1(name, f)
+#define STEP_2(group, name, samples, doc, f)         BODY_2(name, f)
 #define LINEAR(group, name, samples, doc, f, ga, gb) BODY_2(name, f)
 #define BODY_GRAD(name, d)                                                      \
   static double want_##name(double g, double a, double b, double y, double p) { \
@@ -93,6 +95,7 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
 #include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef LINEAR
 #undef BINARY
 #undef HALF
@@ -131,12 +134,14 @@ static void test_elementwise(void **state) {
     const pl_kernels *s = sets[i];
 #define UNARY(group, name, ...)  try_1(s, #name, s->math->name, want_##name);
 #define STEP(group, name, ...)   try_1(s, #name, s->math->name, want_##name);
+#define STEP_2(group, name, ...) try_2(s, #name, s->math->name, want_##name);
 #define LINEAR(group, name, ...) try_2(s, #name, s->math->name, want_##name);
 #define BINARY(group, name, ...) try_2(s, #name, s->math->name, want_##name);
 #define HALF(group, name, ...)   try_2(s, #name, s->math->name, want_##name);
 #include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef LINEAR
 #undef BINARY
 #undef HALF
@@ -180,6 +185,7 @@ static void test_elementwise_gradients(void **state) {
 #define UNARY(group, name, ...) \
   try_grad_1(s, #name, s->math->name, s->math->name##_grad, want_##name##_grad);
 #define STEP(group, name, ...)
+#define STEP_2(group, name, ...)
 #define LINEAR(group, name, ...)
 #define HALF(group, name, ...) \
   try_grad_2(s, #name, s->math->name, want_##name, s->math->name##_grad_a, want_##name##_a);
@@ -189,6 +195,7 @@ static void test_elementwise_gradients(void **state) {
 #include "kernels/math/elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef LINEAR
 #undef BINARY
 #undef HALF

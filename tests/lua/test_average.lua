@@ -99,6 +99,7 @@ function T.test_messages()
   fails("average: unknown option 'rate'; known: decay, means, warmup", {p}, {rate = 1})
   fails("average: 0 means for 1 parameters", {p}, {means = {}})
   fails("average: mean 1 is [3] for a parameter of [2]", {p}, {means = {pl.ones(3)}})
+  fails("average: mean 1 is int32, expected real", {p}, {means = {pl.ones({2}, "int32")}})
   local average = optim.average {p}
   lu.assertErrorMsgContains("load_state_dict of an average: what state_dict gave expected",
                             average.load_state_dict, average, {})

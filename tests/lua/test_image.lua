@@ -39,7 +39,7 @@ local function flipped(whole, at, bit)
 end
 
 local function noise(...)
-  return pl.zeros({...}, "int32"):uniform_(0, 256):to("uint8")
+  return pl.randint(0, 255, {...}, "uint8")
 end
 
 --

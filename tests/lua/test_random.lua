@@ -108,10 +108,17 @@ function T.test_uniform()
   lu.assertTrue(u:amin():item() >= 5 and u:amax():item() < 7)
   near(u:mean():item(), 6, 0.04)
   eq(pl.zeros(3):uniform_(2, 2):totable(), {2, 2, 2})
-  local counts = {0, 0, 0, 0}
-  for _, v in ipairs(pl.zeros({8000}, "int32"):uniform_(1, 5):totable())
-    do counts[v] = counts[v] + 1 end
+end
+
+function T.test_randint()
+  pl.manual_seed(1)
+  local t, counts = pl.randint(1, 4, 8000), {0, 0, 0, 0}
+  eq(t:dtype(), "int32")
+  for _, v in ipairs(t:totable()) do counts[v] = counts[v] + 1 end
   for _, n in ipairs(counts) do near(n, 2000, 220) end
+  eq(pl.randint(-5, -5, {2, 1}):totable(), {{-5}, {-5}})
+  eq(pl.randint(0, 255, 2, 3, "uint8"):dtype(), "uint8")
+  eq(pl.randint(-2147483648, 2147483647, 0):numel(), 0)
 end
 
 function T.test_the_upper_end_is_never_reached()

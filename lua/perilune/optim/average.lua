@@ -27,6 +27,9 @@ local function need_same(who, params, means)
   end
   for i, p in ipairs(params) do
     check.tensor(("%s: mean %d"):format(who, i), means[i])
+    if means[i]:dtype() ~= p:dtype() then
+      complain("%s: mean %d is %s, expected %s", who, i, means[i]:dtype(), p:dtype())
+    end
     if words.shape(means[i]) ~= words.shape(p) then
       complain("%s: mean %d is %s for a parameter of %s", who, i, words.shape(means[i]),
         words.shape(p))

@@ -76,9 +76,38 @@
 #define HALF(group, name, unsaved, attrs, samples, doc, f, ga, ga_ops) \
   FORWARD_2(k_##name, f)                                               \
   BACKWARD_2(k_##name##_grad_a, ga)
+
+/* Whether all results fit is found without a branch, so that the loop is vectorised. */
+#define LOOP_INTEGER(ai, bi, f)           \
+  for (ptrdiff_t i = 0; i < n; i++) {     \
+    const int64_t a = as[ai], b = bs[bi]; \
+    const int64_t x = a, wide = (f);      \
+    const int32_t narrow = (int32_t)wide; \
+    (void)b, (void)x;                     \
+    out[i] = narrow;                      \
+    lost |= wide ^ narrow;                \
+  }
+#define EXACT(f, kind, group, name, ...)                                                         \
+  static bool k_##name##_integer(ptrdiff_t n, int32_t *restrict out, const int32_t *restrict as, \
+                                 ptrdiff_t sa, const int32_t *restrict bs, ptrdiff_t sb,         \
+                                 int64_t p, int64_t q) {                                         \
+    int64_t lost = 0;                                                                            \
+    (void)p, (void)q;                                                                            \
+    if (sa == 1 && sb == 1) {                                                                    \
+      LOOP_INTEGER(i, i, f)                                                                      \
+    } else if (sa == 1 && sb == 0) {                                                             \
+      LOOP_INTEGER(i, 0, f)                                                                      \
+    } else {                                                                                     \
+      LOOP_INTEGER(i *sa, i *sb, f)                                                              \
+    }                                                                                            \
+    return lost == 0;                                                                            \
+  }                                                                                              \
+  kind(group, name, __VA_ARGS__)
+#define STEP_2(group, name, samples, doc, f) FORWARD_2(k_##name, f)
 #include "elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef BINARY
 #undef HALF
 #undef LINEAR
@@ -90,9 +119,13 @@ const pl_math_kernels PL_ISA_NAME(pl_math_kernels) = {
   .name = k_##name, .name##_grad_a = k_##name##_grad_a, .name##_grad_b = k_##name##_grad_b,
 #define HALF(group, name, ...)   .name = k_##name, .name##_grad_a = k_##name##_grad_a,
 #define LINEAR(group, name, ...) .name = k_##name,
+#define STEP_2                   LINEAR
+#define EXACT(f, kind, group, name, ...) \
+  kind(group, name, __VA_ARGS__).name##_integer = k_##name##_integer,
 #include "elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef BINARY
 #undef HALF
 #undef LINEAR

@@ -18,7 +18,12 @@ typedef void pl_binary_kernel(ptrdiff_t n, pl_real *y, const pl_real *a, ptrdiff
 typedef void pl_binary_grad_kernel(ptrdiff_t n, pl_real *out, const pl_real *g, const pl_real *a,
                                    const pl_real *b, const pl_real *y, pl_real p);
 
-/* elementwise.c: a row's kernels are `name`, and name_grad or name_grad_a and name_grad_b. */
+/* y[i] = f(a[i * sa], b[i * sb]), or of a alone; false if some result does not fit */
+typedef bool pl_integer_kernel(ptrdiff_t n, int32_t *y, const int32_t *a, ptrdiff_t sa,
+                               const int32_t *b, ptrdiff_t sb, int64_t p, int64_t q);
+
+/* elementwise.c: a row's kernels are `name`, name_grad or name_grad_a and name_grad_b, and
+ * name_integer where it counts exactly. */
 typedef struct {
 #define UNARY(group, name, ...) \
   pl_unary_kernel *name;        \
@@ -31,9 +36,13 @@ typedef struct {
   pl_binary_kernel *name;      \
   pl_binary_grad_kernel *name##_grad_a;
 #define LINEAR(group, name, ...) pl_binary_kernel *name;
+#define STEP_2                   LINEAR
+#define EXACT(f, kind, group, name, ...) \
+  kind(group, name, __VA_ARGS__) pl_integer_kernel *name##_integer;
 #include "elementwise.def"
 #undef UNARY
 #undef STEP
+#undef STEP_2
 #undef BINARY
 #undef HALF
 #undef LINEAR

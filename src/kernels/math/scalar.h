@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "integer.h"
 #include "vecmath.h"
 
 #define PL_EXP      pl_exp_
@@ -32,5 +33,12 @@ static inline pl_real pl_remainder_(pl_real a, pl_real b) {
   return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 #define PL_REMAINDER pl_remainder_
+
+/* The floor of the exact quotient, which a / b may have rounded up to a whole number. */
+static inline pl_real pl_floor_divide_(pl_real a, pl_real b) {
+  const pl_real whole = (a - pl_remainder_(a, b)) / b;
+  return b == 0 ? a / b : PL_RINT(whole);
+}
+#define PL_FLOOR_DIVIDE pl_floor_divide_
 
 #endif
