@@ -165,10 +165,16 @@ static bool put(lua_State *L, pl_tensor *view, pl_tensor *value) {
   return pl_fill(view, lua_tonumber(L, 3));
 }
 
+/* The value as numbers of t's dtype, all of which must fit, in memory of their own. */
+static pl_tensor *values_for(const pl_tensor *t, pl_tensor *value) {
+  pl_tensor *copy = pl_empty(pl_dtype_of(t), pl_size(value));
+  return copy && pl_copy(copy, value) ? copy : NULL;
+}
+
 /* Puts the number, or the list of numbers, at 3 where the mask is not 0. */
 static bool put_masked(lua_State *L, pl_tensor *t, pl_tensor *mask, pl_tensor *value) {
   pl_tensor *where = pl_nonzero(mask);
-  if (!where || !by_tensor(t, mask) || (value && !(value = pl_clone(value)))) return false;
+  if (!where || !by_tensor(t, mask) || (value && !(value = values_for(t, value)))) return false;
   int64_t n = pl_numel(where);
   if (value && pl_numel(value) != n)
     return pl_fail("index: %lld values for %lld places", (long long)pl_numel(value), (long long)n);
@@ -182,7 +188,7 @@ static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows, pl_tensor *val
   bool each = value && pl_rank(value) == pl_rank(t) && pl_size(value).v[0] == n;
   for (int64_t i = 0; i < n; i++)
     if (!position((int64_t)pl_at(rows, i), pl_size(t).v[0], &at)) return false;
-  if (value && !(value = pl_clone(value))) return false; /* it may be a view of t */
+  if (value && !(value = values_for(t, value))) return false; /* it may be a view of t */
   for (int64_t i = 0; i < n; i++) {
     position((int64_t)pl_at(rows, i), pl_size(t).v[0], &at);
     pl_tensor *row = pl_select(t, 0, at);
@@ -193,6 +199,7 @@ static bool put_rows(lua_State *L, pl_tensor *t, pl_tensor *rows, pl_tensor *val
 
 static bool assign(lua_State *L, pl_tensor *t) {
   pl_tensor *key = plb_hold_if(L, 2), *value = plb_hold_if(L, 3);
+  if (!value && !pl_check_fits("index", pl_dtype_of(t), lua_tonumber(L, 3), -1)) return false;
   if (key && pl_dtype_of(key) == PL_UINT8) return put_masked(L, t, key, value);
   if (key && pl_dtype_of(key) == PL_INT32 && pl_rank(t)) return put_rows(L, t, key, value);
   return put(L, part(L, t, key), value);

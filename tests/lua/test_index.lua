@@ -294,10 +294,13 @@ end
 
 function T.test_set_other_kinds()
   local v = pl.zeros({3}, "uint8")
-  v[1] = 300
-  v[2] = 2.7
+  v[1] = 200
   v[{{3}}] = pl.tensor {5}
-  eq(list(v), {255, 2, 5})
+  eq(list(v), {200, 0, 5})
+  for _, value in ipairs {300, -1, 2.7, 0 / 0, pl.tensor(2.7)} do
+    lu.assertErrorMsgContains("does not fit uint8", function() v[1] = value end)
+  end
+  eq(list(v), {200, 0, 5})
 end
 
 function T.test_set_counts_as_a_change()
