@@ -37,8 +37,12 @@ local function joined(row, dtypes)
 end
 
 -- Small whole numbers in the place of a sample's real input: none is 0, for they may be divisors, and
--- each is 1 where the row knows integers as labels only, for they may be probabilities.
+-- each is 1 where the row knows integers as labels only, for they may be probabilities. A matrix to
+-- be factored is that with ones on the diagonal.
 local function whole(row, t)
+  if row.group == "Linear algebra" and t:dim() > 1 then
+    return pl.eye(t:size(-2), t:size(-1)):expand(t:size()):clone()
+  end
   return row.integers == "refused" and pl.ones_like(t) or (t:detach():abs() * 3 + 1):floor()
 end
 
