@@ -628,9 +628,9 @@ groups.gradients = {
   {"w.grad = 5", "grad: tensor or nil expected, got number"},
   {"w.grad = pl.ones(9)", "grad: real[9] does not fit real[3]"},
   {"sgd:step_backward()", "step_backward: tensor expected, got nil"},
-  {"sgd:step_backward(w * 2)", "backward_each: the output is real[3]; only one element needs no seed"},
+  {"sgd:step_backward(w * 2)", "step_backward: the output is real[3]; only one element needs no seed"},
   {"sgd:step_backward(x:sum())",
-    "backward_each: the output real[] does not depend on a tensor that requires a gradient"},
+    "step_backward: the output real[] does not depend on a tensor that requires a gradient"},
   {"local loss = w:sum(); sgd:step_backward(loss); sgd:step_backward(loss)",
     "sum: the graph was freed by an earlier backward pass; pass retain_graph=true to that one"},
 }

@@ -56,7 +56,7 @@ end
 -- @param state table
 function Cycle:load_state_dict(state)
   if type(state) ~= "table" then
-    complain("load_state_dict: what state_dict gave expected, got %s", type(state))
+    complain("load_state_dict: what state_dict gave expected, got %s", check.type(state))
   end
   local order, n = state.order, self._rows
   if order ~= nil then check.tensor("load_state_dict: order", order) end

@@ -22,7 +22,7 @@ local function keys_of(who, set)
   for key, value in next, set do
     if math.type(key) == "integer" then
       if not check.is_tensor(value) then
-        complain("%s: entry %d of the set is a %s; tensor expected", who, key, type(value))
+        complain("%s: entry %d of the set is a %s; tensor expected", who, key, check.type(value))
       end
       positions[#positions + 1] = key
     elseif check.is_tensor(value) then

@@ -93,4 +93,18 @@ function blame.blaming(f, ...)
   return finish(xpcall(f, placed, ...))
 end
 
+--- As `blaming`, for a function of C which the script knows by another name.
+-- @param who that name
+-- @param inner the one that messages begin with
+-- @param f the function
+-- @param ... its arguments
+-- @return its results
+function blame.in_name_of(who, inner, f, ...)
+  return finish(xpcall(f, function(message)
+    message = placed(message)
+    if type(message) ~= "string" then return message end
+    return (gsub(message, "%f[%w_]" .. inner .. ": ", who .. ": ", 1))
+  end, ...))
+end
+
 return blame

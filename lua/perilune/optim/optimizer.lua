@@ -15,7 +15,7 @@ local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 local checks = require "perilune.optim.checks"
 
-local complain, blaming = blame.complain, blame.blaming
+local complain, blaming, in_name_of = blame.complain, blame.blaming, blame.in_name_of
 local is_tensor = pl.is_tensor
 local optimizer = {}
 
@@ -88,7 +88,8 @@ function Optimizer:step_backward(loss)
   end
   local _ <close> = setmetatable({}, {__close = function() self:zero_grad() end})
   check.tensor("step_backward", loss)
-  blaming(core.backward_each, loss, params, function(...) pl.tidy(ready, ...) end)
+  in_name_of("step_backward", "backward_each", core.backward_each, loss, params,
+             function(...) pl.tidy(ready, ...) end)
   blaming(pl.tidy, advance, self) -- those that had a gradient before
 end
 
@@ -136,8 +137,8 @@ local function group_misfit(i, group, there)
   end
   for _, name in ipairs(words.sorted_keys(there)) do
     if group[name] ~= nil and type(there[name]) ~= type(group[name]) then
-      return ("%s of group %d is a %s here, a %s there"):format(name, i, type(group[name]),
-        type(there[name]))
+      return ("%s of group %d is a %s here, a %s there"):format(name, i, check.type(group[name]),
+        check.type(there[name]))
     end
   end
   for j, shape in ipairs(here) do
@@ -159,7 +160,7 @@ end
 -- What the engine steps all at once has to have the parameter's shape.
 local function state_misfit(kind, k, p, state)
   if type(state) ~= "table" then
-    return ("the state of parameter %d is a %s; table expected"):format(k, type(state))
+    return ("the state of parameter %d is a %s; table expected"):format(k, check.type(state))
   end
   for name, value in next, state do
     local wanted = kind.state and misfit_of(value, kind.state[name])
