@@ -27,22 +27,23 @@ end
 --- Functions and methods that have PyTorch's name here.
 torch.same = [[
 abs acos add add_ addmm all allclose amax amin any arange argmax argmin argsort asin atan atan2
-avg_pool2d backward batch_norm bernoulli_ binary_cross_entropy binary_cross_entropy_with_logits bmm
-cat cdist ceil chunk clamp clone contiguous conv2d conv_transpose2d copy_ corrcoef cos cosh
-cosine_similarity cov cross_entropy cummax cummin cumprod cumsum detach diag dim div div_ dot
-dropout dtype einsum elu embedding empty enable_grad eq equal erf exp expand expm1 eye fill_ flatten
-flip floor fmod frac full full_like gather ge gelu grad gt hardsigmoid hardswish hardtanh histc
-huber_loss index_add index_select instance_norm is_contiguous is_leaf is_tensor isfinite isinf isnan
-item kl_div l1_loss layer_norm le leaky_relu lerp linear linspace load log log10 log1p log2
-log_softmax logsigmoid logsumexp lt manual_seed masked_fill masked_select matmul max max_pool2d
-maximum mean median meshgrid min minimum mish mm mse_loss mul mul_ multinomial mv nan_to_num nanmean
-nansum narrow ne neg nll_loss no_grad nonzero norm normal_ numel one_hot ones ones_like outer pad
-permute pow prod quantile rand rand_like randn randn_like randperm reciprocal relu remainder
-repeat_interleave requires_grad requires_grad_ reshape roll round rsqrt save scatter_add select selu
-sigmoid sign silu sin sinh size smooth_l1_loss softmax softplus sort split sqrt square squeeze stack
-std stride sub sub_ sum t take_along_dim tan tanh tensor tile to topk transpose tril
-triplet_margin_loss triu trunc unbind uniform_ unsqueeze var var_mean view where zero_ zeros
-zeros_like
+avg_pool2d backward batch_norm bernoulli_ binary_cross_entropy binary_cross_entropy_with_logits
+bincount bitwise_and bitwise_not bitwise_or bitwise_xor bmm cat cdist ceil chunk clamp clone
+contiguous conv2d conv_transpose2d copy_ corrcoef cos cosh cosine_similarity cov cross_entropy
+cummax cummin cumprod cumsum detach diag dim div div_ dot dropout dtype einsum elu embedding empty
+enable_grad eq equal erf exp expand expm1 eye fill_ flatten flip floor floor_divide fmod frac full
+full_like gather ge gelu grad gru gt hardsigmoid hardswish hardtanh histc huber_loss index_add
+index_select instance_norm is_contiguous is_leaf is_tensor isfinite isinf isnan item kl_div l1_loss
+layer_norm le leaky_relu lerp linear linspace load log log10 log1p log2 log_softmax logical_and
+logical_not logical_or logical_xor logsigmoid logsumexp lstm lt manual_seed masked_fill
+masked_select matmul max max_pool2d maximum mean median meshgrid min minimum mish mm mse_loss mul
+mul_ multinomial mv nan_to_num nanmean nansum narrow ne neg nll_loss no_grad nonzero norm normal_
+numel one_hot ones ones_like outer pad permute pow prod quantile rand rand_like randint randn
+randn_like randperm reciprocal relu remainder repeat_interleave requires_grad requires_grad_ reshape
+roll round rsqrt save scatter_add searchsorted select selu sigmoid sign silu sin sinh size
+smooth_l1_loss softmax softplus sort split sqrt square squeeze stack std stride sub sub_ sum t
+take_along_dim tan tanh tensor tile to topk transpose tril triplet_margin_loss triu trunc unbind
+uniform_ unique unsqueeze var var_mean view where zero_ zeros zeros_like
 ]]
 
 -- What is written otherwise, or absent, of the functions and the methods of tensors.
@@ -181,6 +182,19 @@ std_mean  x:std(dim), x:mean(dim)
 aminmax  x:amin(dim), x:amax(dim)
 msort  x:sort(1)
 kthvalue  x:topk(k), or x:sort(dim)
+inverse, pinverse  pl.linalg.inv(x), pl.linalg.pinv(x)
+triangular_solve  pl.linalg.solve_triangular(a, b)
+symeig  pl.linalg.eigh(x)
+logdet  pl.linalg.slogdet(x), whose second result it is
+cholesky_solve, cholesky_inverse  pl.linalg.solve(a, b)
+eig, lu, lu_solve, lu_unpack, geqrf, orgqr, ormqr, matrix_power  - pl.linalg has cholesky, qr, eigh,
+    svd and solve
+bucketize  pl.searchsorted(edges, x)
+unique_consecutive  x:unique()
+randint_like  pl.randint(low, high, x:size())
+bitwise_left_shift, bitwise_right_shift  x * (1 << n), x // (1 << n)
+sum_to_size  x:sum {dim = dims, keepdim = true}
+put  x[rows] = values
 matrix_exp, unravel_index, mode, nanmedian, nanquantile, logcumsumexp, renorm, trapezoid, trapz,
     cumulative_trapezoid, cross  - a few lines of the others make them
 diff  x[{{2, -1}}] - x[{{1, -2}}]
@@ -244,18 +258,39 @@ ctc_loss, poisson_nll_loss, gaussian_nll_loss, hinge_embedding_loss, margin_rank
     is a function of tensors that gives one number: write its formula
 ]]
 
+-- Linear algebra.
+texts.linalg = [[
+norm, vector_norm, matrix_norm  x:norm(), the root of the sum of squares
+cond  s[1] / s[-1] of s = pl.linalg.svdvals(x)
+vecdot  (a * b):sum(-1)
+multi_dot, matmul  a:matmul(b)
+diagonal  x:diag()
+cholesky_ex, inv_ex, solve_ex, lu_factor_ex, ldl_factor_ex  pcall(pl.linalg.inv, x), and their like
+lu, lu_factor, lu_solve, ldl_factor, ldl_solve, householder_product  - solve, cholesky and qr are
+    the
+    factorisations that solve equations
+eig, eigvals  - there are no complex numbers; pl.linalg.eigh is for symmetric matrices
+matrix_power, matrix_exp, tensorinv, tensorsolve, vander, cross  - a few lines of the others make
+    them
+]]
+
 -- Layers and losses.
 texts.nn = [[
 Parameter  nn.parameter(t)
 ModuleList, ModuleDict, ParameterList, ParameterDict  a plain table: what is in it is found
-LazyLinear, LazyConv2d, LazyBatchNorm2d  - a layer is told its sizes when it is made
+LazyLinear, LazyConv1d, LazyConv2d, LazyConv3d, LazyConvTranspose1d, LazyConvTranspose2d,
+    LazyConvTranspose3d, LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d, LazyInstanceNorm1d,
+    LazyInstanceNorm2d, LazyInstanceNorm3d  - a layer is told its sizes when it is made
 Container, Concat, ConcatTable, ParallelTable, JoinTable, CAddTable, CMulTable, SplitTable,
     SelectTable, gModule  nn.module {..., forward = function(self, x) ... end}
 Conv1d, TemporalConvolution  nn.Conv2d(n, m, {1, k}) on x:unsqueeze(3)
 ConvTranspose1d  nn.ConvTranspose2d(n, m, {1, k}) on x:unsqueeze(3)
 MaxPool1d, TemporalMaxPooling  nn.MaxPool2d {1, k} on x:unsqueeze(3)
 AvgPool1d  nn.AvgPool2d {1, k} on x:unsqueeze(3)
-Conv3d, ConvTranspose3d, MaxPool3d, AvgPool3d, BatchNorm3d, VolumetricConvolution  - images have
+Conv3d, ConvTranspose3d, MaxPool3d, AvgPool3d, BatchNorm3d, VolumetricConvolution,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool3d, InstanceNorm3d, FractionalMaxPool3d, LPPool3d, MaxUnpool3d, ConstantPad3d,
+    ZeroPad3d, ReflectionPad3d, ReplicationPad3d, CircularPad3d  - images have
     two dimensions
 SpatialConvolution, SpatialConvolutionMM  nn.Conv2d(n, m, k)
 SpatialFullConvolution  nn.ConvTranspose2d(n, m, k)
@@ -355,13 +390,15 @@ get_last_lr  opt.lr
 
 --- The sections, in the order of the page.
 torch.sections = {
-  {key = "tensor", title = "Functions and methods of tensors"}, {key = "nn", title = "`pl.nn`"},
+  {key = "tensor", title = "Functions and methods of tensors"}, {key = "linalg", title =
+    "`pl.linalg`"},
+  {key = "nn", title = "`pl.nn`"},
   {key = "module", title = "Methods of modules"}, {key = "optim", title = "`pl.optim`"},
   {key = "optimizer", title = "Methods of optimisers"}, {key = "data", title = "`pl.data`"},
 }
 
 --- The rows of a section.
--- @param section "tensor", "nn", "optim", "data", "module" or "optimizer"
+-- @param section "tensor", "linalg", "nn", "optim", "data", "module" or "optimizer"
 -- @return list of {names = list, write = what to write} or {names = list, why = why it is absent}
 function torch.rows(section)
   read[section] = read[section] or rows(texts[section])

@@ -58,7 +58,8 @@ end
 -- The sections in which a name is looked for, by the path of what does not have it.
 local SECTIONS <const> = {
   pl = {"tensor", "nn", "optim"}, ["pl.nn"] = {"nn", "tensor", "optim"},
-  ["pl.nn.functional"] = {"tensor"}, ["pl.optim"] = {"optim"}, ["pl.data"] = {"data"},
+  ["pl.nn.functional"] = {"tensor"}, ["pl.optim"] = {"optim"},
+  ["pl.linalg"] = {"linalg", "tensor"}, ["pl.data"] = {"data"},
   ["a tensor"] = {"tensor"}, ["an optimiser"] = {"optimizer"}, ["a module"] = {"module"},
 }
 
