@@ -60,6 +60,14 @@ PL_OP(addmm, .group = PL_GROUP_PRODUCTS, .inputs = "x a b", .attrs = "beta:real=
 ** a sum of squared differences, and not of |a|^2 + |b|^2 - 2 a b, which cancels where rows are near
 */
 
+/* Along the last dim; at 0, where the root has no derivative, a constant. */
+static pl_tensor *p_norm(pl_tensor *d, double p) {
+  pl_tensor *power = pl_full(PL_REAL, PL_ALL_DIMS, p), *root = pl_full(PL_REAL, PL_ALL_DIMS, 1 / p);
+  pl_tensor *sum = pl_sum(pl_pow(pl_abs(d), power), pl_list(-1), false);
+  pl_tensor *some = pl_ne(sum, pl_zero());
+  return pl_where(some, pl_pow(pl_where(some, sum, pl_one()), root), pl_zero());
+}
+
 static bool cdist_decompose(pl_args *c) {
   pl_tensor *a = c->in[0], *b = c->in[1];
   const double p = c->attr[0].d;
@@ -73,18 +81,14 @@ static bool cdist_decompose(pl_args *c) {
   if (p == 2) c->out[0] = pl_norm(d, last, false);
   else if (p == 1) c->out[0] = pl_sum(pl_abs(d), last, false);
   else if (isinf(p)) c->out[0] = pl_amax(pl_abs(d), last, false);
-  else {
-    pl_tensor *power = pl_full(PL_REAL, PL_ALL_DIMS, p),
-              *root = pl_full(PL_REAL, PL_ALL_DIMS, 1 / p);
-    c->out[0] = pl_pow(pl_sum(pl_pow(pl_abs(d), power), last, false), root);
-  }
+  else c->out[0] = p_norm(d, p);
   return c->out[0] != NULL;
 }
 
 PL_OP(cdist, .group = PL_GROUP_PRODUCTS, .inputs = "a b", .attrs = "p:real=2",
       .doc =
           "the distances [...,m,n] between the rows of a [...,m,k] and those of b [...,n,k]: the "
-          "p-norms of their differences, at 0 with gradient 0 for p = 2; p may be inf",
+          "p-norms of their differences, at 0 with gradient 0; p may be inf",
       .samples =
           "any[3,4] any[2,4]; any[3,4] any[2,4] p=1; any[3,4] any[2,4] p=3; any[3,4] any[2,4] "
           "p=inf; any[2,3,2] any[2,2]",
