@@ -85,21 +85,20 @@ static pl_real channel_value(const pl_tensor *t, int64_t k, pl_real absent) {
   return t ? pl_reals(t)[k * t->stride[0]] : absent;
 }
 
-/* y = act(x scale[k] + shift[k]) */
-static void scale_features(layout l, const pl_real *x, const pl_real *scale, const pl_real *shift,
-                           pl_real slope, pl_real *y) {
+/* y = act((x - mean[k]) scale[k] + shift[k]) */
+static void scale_features(layout l, const pl_real *x, const pl_real *mean, const pl_real *scale,
+                           const pl_real *shift, pl_real slope, pl_real *y) {
   for (int64_t i = 0; i < l.n; i++)
     for (int64_t k = 0; k < l.c; k++) {
-      pl_real v = x[i * l.c + k] * scale[k] + shift[k];
+      pl_real v = (x[i * l.c + k] - mean[k]) * scale[k] + shift[k];
       y[i * l.c + k] = !(v < 0) ? v : slope == 0 ? 0 : v * slope;
     }
 }
 
-/* The factor and the summand that make a channel's numbers those before the activation. */
-static void set_scale(const pl_args *c, int64_t k, pl_real mean, pl_real rstd, pl_real *scale,
-                      pl_real *shift) {
+/* The factor and the summand that make a channel's x - mean the numbers before the activation. */
+static void set_scale(const pl_args *c, int64_t k, pl_real rstd, pl_real *scale, pl_real *shift) {
   *scale = rstd * channel_value(c->in[WEIGHT], k, 1);
-  *shift = channel_value(c->in[BIAS], k, 0) - mean * *scale;
+  *shift = channel_value(c->in[BIAS], k, 0);
 }
 
 static bool is_pooled(const pl_args *c) { return c->attr[MAX_POOL].i > 1; }
@@ -199,16 +198,18 @@ static void put_item(const job *k, int64_t item, pl_real *y, int32_t *at) {
   const pl_real *x, slope = pl_act_epilogue(k->c, ACTIVATION);
   pl_real scale, shift;
   const int64_t channel = item % k->l.c;
+  const pl_real mean = k->mean[channel];
   int64_t to = (first_image(k, item) * k->l.c + channel) * k->outputs;
   pl_channel numbers = numbers_of(k, item, &x);
-  set_scale(k->c, channel, k->mean[channel], k->rstd[channel], &scale, &shift);
+  set_scale(k->c, channel, k->rstd[channel], &scale, &shift);
   if (!k->aside) {
-    k->kernels->channel->scale(numbers, x, scale, shift, slope, y + to, k->step);
+    k->kernels->channel->scale(numbers, x, mean, scale, shift, slope, y + to, k->step);
     return;
   }
   pl_real *aside = k->aside + omp_get_thread_num() * k->l.inner;
   for (int64_t i = 0; i < numbers.n; i++, x += k->step, to += k->l.c * k->outputs) {
-    k->kernels->channel->scale((pl_channel){1, k->l.inner, 0}, x, scale, shift, slope, aside, 0);
+    k->kernels->channel->scale((pl_channel){1, k->l.inner, 0}, x, mean, scale, shift, slope, aside,
+                               0);
     k->kernels->pool->max_pool(&k->pool, 1, aside, y + to, at + to);
   }
 }
@@ -257,10 +258,10 @@ static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl
       r[k] = channel_value(c->in[RUNNING_VAR], k, 1);
     }
     r[k] = (pl_real)(1 / sqrt((double)r[k] + c->attr[EPS].d));
-    set_scale(c, k, m[k], r[k], pl_reals(scale) + k, pl_reals(shift) + k);
+    set_scale(c, k, r[k], pl_reals(scale) + k, pl_reals(shift) + k);
   }
-  scale_features(l, pl_reals(x), pl_reals(scale), pl_reals(shift), pl_act_epilogue(c, ACTIVATION),
-                 pl_reals(out));
+  scale_features(l, pl_reals(x), m, pl_reals(scale), pl_reals(shift),
+                 pl_act_epilogue(c, ACTIVATION), pl_reals(out));
   return true;
 }
 
@@ -278,20 +279,19 @@ static bool batch_norm_forward(pl_args *c) {
 /*
 ** Gradients. With v = x - mean and s = rstd, over a channel of `count` numbers:
 **   gbias = sum g, gweight = sum g v s, gx = weight s (g - gbias / count - v s gweight / count),
-** of which the last two terms fall away outside of training. As a g + b x + d it takes one pass.
+** of which the last two terms fall away outside of training. As a g + b v + d it takes one pass.
 */
 
 typedef struct {
   pl_real a, b, d;
 } blend;
 
-static blend blend_of(const pl_args *c, layout l, int64_t k, pl_real mean, pl_real rstd, pl_real gw,
-                      pl_real gb) {
+static blend blend_of(const pl_args *c, layout l, int64_t k, pl_real rstd, pl_real gw, pl_real gb) {
   pl_real n = (pl_real)l.count;
   blend f = {.a = channel_value(c->in[WEIGHT], k, 1) * rstd};
   if (!c->attr[TRAINING].i) return f;
   f.b = -f.a * rstd * gw / n;
-  f.d = -f.a * gb / n - f.b * mean;
+  f.d = -f.a * gb / n;
   return f;
 }
 
@@ -316,12 +316,12 @@ static bool back_features(const pl_args *c, pl_tensor *g, const pl_tensor *x, pl
   feature_dots(l, gs, xs, mean, rstd, gb, gw);
   blend *f = gx ? pl_scratch((size_t)l.c * sizeof *f) : NULL;
   if (gx && !f) return false;
-  for (int64_t k = 0; gx && k < l.c; k++) f[k] = blend_of(c, l, k, mean[k], rstd[k], gw[k], gb[k]);
+  for (int64_t k = 0; gx && k < l.c; k++) f[k] = blend_of(c, l, k, rstd[k], gw[k], gb[k]);
   for (int64_t i = 0; gx && i < l.n; i++)
     for (int64_t k = 0; k < l.c; k++) {
       int64_t at = i * l.c + k;
       gx[at] = f[k].a * gs[at];
-      if (c->attr[TRAINING].i) gx[at] += f[k].b * xs[at] + f[k].d;
+      if (c->attr[TRAINING].i) gx[at] += f[k].b * (xs[at] - mean[k]) + f[k].d;
     }
   pl_scratch_free(f);
   return true;
@@ -340,7 +340,7 @@ static pl_channel_grad back_of(const job *k, int64_t item, const pl_real *g) {
     b.argmax = pl_int32s(k->c->saved[2]) + from;
     b.y = pl_reals(k->c->out[0]) + from;
   }
-  set_scale(k->c, channel, b.mean, k->rstd[channel], &b.scale, &b.shift);
+  set_scale(k->c, channel, k->rstd[channel], &b.scale, &b.shift);
   return b;
 }
 
@@ -355,7 +355,7 @@ static void blend_item(const job *k, int64_t item, const pl_real *g, const pl_re
   const int64_t channel = item % k->l.c;
   pl_channel_grad b = back_of(k, item, g);
   pl_channel numbers = numbers_of(k, item, &b.x);
-  blend f = blend_of(k->c, k->l, channel, b.mean, k->rstd[channel], gw[channel], gb[channel]);
+  blend f = blend_of(k->c, k->l, channel, k->rstd[channel], gw[channel], gb[channel]);
   k->kernels->channel->blend(numbers, &b, f.a, f.b, f.d, gx + (b.x - k->x));
 }
 

@@ -92,7 +92,7 @@ static bool forward(pl_args *c, layout l) {
       continue;
     }
     pl_real scale = w ? s[r] * w[r % l.channels] : s[r], shift = b ? b[r % l.channels] : 0;
-    PL_KERNELS(norm)->scale_shift(l.n, to, from, scale, shift - m[r] * scale);
+    PL_KERNELS(norm)->scale_shift(l.n, to, from, m[r], scale, shift);
   }
   return pl_save(c, 0, mean) && pl_save(c, 1, rstd);
 }
@@ -123,8 +123,8 @@ static void back_row(const back *k, int64_t r, pl_real *weighted) {
   double rstd = (double)k->rstd[r], count = (double)n;
   double a = k->l.channels && k->w ? rstd * (double)k->w[r % k->l.channels] : rstd;
   double b = -a * rstd * rstd * k->dot[r] / count;
-  double d = -a * k->sum[r] / count - b * (double)k->mean[r];
-  PL_KERNELS(norm)->blend(n, k->gx + r * n, g, x, (pl_real)a, (pl_real)b, (pl_real)d);
+  double d = -a * k->sum[r] / count;
+  PL_KERNELS(norm)->blend(n, k->gx + r * n, g, x, k->mean[r], (pl_real)a, (pl_real)b, (pl_real)d);
 }
 
 static bool back_rows(const back *k) {

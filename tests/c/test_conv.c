@@ -710,8 +710,8 @@ static void check_channel(const pl_channel_kernels *k, pl_channel c, pl_real slo
     for (int64_t j = 0; j < (maxima ? outputs : inner); j++) {
       int64_t here = i * step + (maxima ? 2 * j + pick(0, 1) : j), from = i * g_step + j;
       if (maxima) at[outputs + from] = (int32_t)(here - i * step) + 1;
-      best[outputs * maxima + from] = b.x[here] * b.scale + b.shift;
-      bool above = b.slope == 1 || (double)b.x[here] * -1.5 + 0.125 > 0;
+      best[outputs * maxima + from] = (b.x[here] - b.mean) * b.scale + b.shift;
+      bool above = b.slope == 1 || ((double)b.x[here] - 0.25) * -1.5 + 0.125 > 0;
       through[here] = (double)b.g[from] * (above ? 1 : (double)slope);
       add_term(&total, BACK, through[here]);
       add_term(&total, DOT, through[here] * ((double)b.x[here] - 0.25));
@@ -720,11 +720,11 @@ static void check_channel(const pl_channel_kernels *k, pl_channel c, pl_real slo
   k->dots(c, &b, &got, &got_dot);
   check_one("sum of gradients", got, &total, BACK);
   check_one("sum of products", got_dot, &total, DOT);
-  k->scale(c, b.x, b.scale, b.shift, slope, y + inner, step);
+  k->scale(c, b.x, b.mean, b.scale, b.shift, slope, y + inner, step);
   k->blend(c, &b, 2, 3, (pl_real)0.5, gx + inner);
   for (int64_t i = 0; i < all; i++) {
-    double v = (double)x[i] * -1.5 + 0.125, act = v < 0 ? v * (double)slope : v;
-    double want = i < inner ? 0 : 2 * through[i - inner] + 3 * (double)x[i] + 0.5;
+    double v = ((double)x[i] - 0.25) * -1.5 + 0.125, act = v < 0 ? v * (double)slope : v;
+    double want = i < inner ? 0 : 2 * through[i - inner] + 3 * ((double)x[i] - 0.25) + 0.5;
     bool mine = i / inner % 3 == 1;
     assert_true(is_close((double)y[i], mine ? (wide)act : (wide)guard_value, 2));
     assert_true(is_close((double)gx[i], mine ? (wide)want : (wide)guard_value, 9));

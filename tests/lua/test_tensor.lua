@@ -405,6 +405,7 @@ function T.test_pieces()
   lu.assertEquals(tables(x:split({1, 0, 2}, 2)), {{{1}, {4}}, {{}, {}}, {{2, 3}, {5, 6}}})
   lu.assertEquals(tables(pl.arange(1, 5):chunk(3)), {{1, 2}, {3, 4}, {5}})
   lu.assertEquals(tables(pl.arange(1, 4):chunk(3)), {{1, 2}, {3, 4}}) -- two, as PyTorch
+  lu.assertEquals(#pl.zeros(0, 2):chunk(3), 3)
   lu.assertEquals(#pl.zeros(0, 2):split(3), 1)
   lu.assertEquals(#pl.zeros(0, 2):unbind(), 0)
   local w = pl.ones(4):requires_grad_()
@@ -437,6 +438,32 @@ end
 
 -- The variance of small deviations from a large number, and a sum of exponentials of numbers that
 -- 1e30 does not bound.
+-- A channel without spread gives its bias, however far from 0 it lies; its factor is 1 / sqrt(eps).
+function T.test_norms_beside_a_large_offset()
+  local w, b = pl.tensor {1.2, -0.7}, pl.tensor {-1.25, 0.5}
+  for _, size in ipairs {{4, 2}, {3, 2, 5}, {2, 2, 3, 4}} do
+    local x = pl.full(size, 2 ^ 20 + 3.5):requires_grad_()
+    for _, norm in ipairs {"batch_norm", "instance_norm"} do
+      if norm == "batch_norm" or #size > 2 then
+        local y = pl[norm](x, w, b, norm == "batch_norm" and {training = true} or {})
+        lu.assertEquals(y:transpose(1, 2)[1]:max():item(), -1.25, norm)
+        lu.assertEquals(y:transpose(1, 2)[2]:min():item(), 0.5, norm)
+      end
+    end
+  end
+end
+
+-- Back from two numbers each, whose places in the result do not depend on them but for eps.
+function T.test_gradients_of_norms_beside_a_large_offset()
+  local values = pl.tensor {2 ^ 20 - 4, 2 ^ 20 + 4}
+  for norm, size in pairs {batch_norm = {2, 1}, instance_norm = {1, 1, 2}} do
+    local x = values:reshape(size):requires_grad_()
+    local y = pl[norm](x, nil, nil, norm == "batch_norm" and {training = true} or {})
+    local g = pl.grad((y * pl.tensor({1, 2}):reshape(size)):sum(), {x})[1]
+    lu.assertAlmostEquals(g:abs():max():item(), 0, 1e-6)
+  end
+end
+
 function T.test_large_offsets()
   local x = pl.tensor {1, 2, 3, 4} + 2 ^ 22
   lu.assertAlmostEquals(x:var():item(), 5 / 3, 1e-6)

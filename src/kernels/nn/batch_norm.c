@@ -1,6 +1,6 @@
 /*
 ** batch_norm.c: passes over one channel of a batch, for batch normalisation (Ioffe and Szegedy
-** 2015): its statistics, y = act(scale x + shift), and the gradient of that, which takes two sums
+** 2015): its statistics, y = act(scale (x - mean) + shift), and the gradient of that, which takes two sums
 ** and then is a weighted sum of g and x.
 **
 **   x [n,c,h,w]   c0 c1 c2 | c0 c1 c2 | c0 c1 c2     channel 1: n runs of h w elements,
@@ -79,29 +79,31 @@ static double channel_squares(pl_channel c, const pl_real *x, pl_real about) {
 */
 
 /* `slope` is a constant where this is expanded for the usual ones. */
-INLINE void scale_run(int64_t n, const pl_real *x, pl_real scale, pl_real shift, pl_real slope,
-                      pl_real *y) {
+INLINE void scale_run(int64_t n, const pl_real *x, pl_real mean, pl_real scale, pl_real shift,
+                      pl_real slope, pl_real *y) {
   int64_t i = 0;
-  for (; i + LANES <= n; i += LANES) store(y + i, activate(load(x + i) * scale + shift, slope));
+  for (; i + LANES <= n; i += LANES)
+    store(y + i, activate((load(x + i) - mean) * scale + shift, slope));
   if (i < n && n >= LANES)
-    store(y + n - LANES, activate(load(x + n - LANES) * scale + shift, slope));
-  for (; n < LANES && i < n; i++) y[i] = activate_one(x[i] * scale + shift, slope);
+    store(y + n - LANES, activate((load(x + n - LANES) - mean) * scale + shift, slope));
+  for (; n < LANES && i < n; i++) y[i] = activate_one((x[i] - mean) * scale + shift, slope);
 }
 
-static void channel_scale(pl_channel c, const pl_real *x, pl_real scale, pl_real shift,
-                          pl_real slope, pl_real *y, int64_t y_step) {
+/* With the mean inside the product: the difference of two large ones would have few digits. */
+static void channel_scale(pl_channel c, const pl_real *x, pl_real mean, pl_real scale,
+                          pl_real shift, pl_real slope, pl_real *y, int64_t y_step) {
   for (int64_t i = 0; i < c.n; i++, x += c.step, y += y_step)
-    if (slope == 0) scale_run(c.inner, x, scale, shift, 0, y);
-    else if (slope == 1) scale_run(c.inner, x, scale, shift, 1, y);
-    else scale_run(c.inner, x, scale, shift, slope, y);
+    if (slope == 0) scale_run(c.inner, x, mean, scale, shift, 0, y);
+    else if (slope == 1) scale_run(c.inner, x, mean, scale, shift, 1, y);
+    else scale_run(c.inner, x, mean, scale, shift, slope, y);
 }
 
-/* The prologue; what was before the activation, x scale + shift, is computed once more. */
+/* The prologue; what was before the activation, (x - mean) scale + shift, is computed once more. */
 INLINE vec masked_by(const pl_channel_grad *b, vec g, vec x) {
-  return b->slope == 1 ? g : mask(x * b->scale + b->shift, g, b->slope);
+  return b->slope == 1 ? g : mask((x - b->mean) * b->scale + b->shift, g, b->slope);
 }
 INLINE pl_real masked_one_by(const pl_channel_grad *b, pl_real g, pl_real x) {
-  return b->slope == 1 ? g : mask_one(x * b->scale + b->shift, g, b->slope);
+  return b->slope == 1 ? g : mask_one((x - b->mean) * b->scale + b->shift, g, b->slope);
 }
 
 typedef struct {
@@ -188,17 +190,17 @@ static void channel_dots(pl_channel c, const pl_channel_grad *back, double *sum,
   *dot += add_lanes(s.dot) + s.rest_dot;
 }
 
-/* to = by_g g' + by_x x + plus; a g of NULL is 0, and so are the others together, whatever x is. */
+/* to = by_g g' + by_x (x - mean) + plus; a g of NULL is 0, and so are the others together, whatever x is. */
 INLINE void blend_run(int64_t n, const pl_channel_grad *b, const pl_real *g, const pl_real *x,
                       pl_real by_g, pl_real by_x, pl_real plus, pl_real *to) {
   int64_t j = 0, last = n - LANES;
   for (; j < n && n >= LANES; j += LANES) {
     int64_t at = PL_MIN(j, last);
-    vec v = load(x + at), sum = by_x == 0 && plus == 0 ? (vec){0} : by_x * v + plus;
+    vec v = load(x + at), sum = by_x == 0 && plus == 0 ? (vec){0} : by_x * (v - b->mean) + plus;
     store(to + at, g ? sum + by_g * masked_by(b, load(g + at), v) : sum);
   }
   for (; j < n; j++) {
-    const pl_real sum = by_x == 0 && plus == 0 ? 0 : by_x * x[j] + plus;
+    const pl_real sum = by_x == 0 && plus == 0 ? 0 : by_x * (x[j] - b->mean) + plus;
     to[j] = g ? sum + by_g * masked_one_by(b, g[j], x[j]) : sum;
   }
 }

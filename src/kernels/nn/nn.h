@@ -26,17 +26,18 @@ typedef struct {
 
 /* norm.c: rows of a normalisation, and of an epilogue that comes after its product */
 typedef struct {
-  /* y = x * scale + shift */
-  void (*scale_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real scale, pl_real shift);
+  /* y = (x - about) * scale + shift */
+  void (*scale_shift)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real about, pl_real scale,
+                      pl_real shift);
   /* y = (x - about) * scale * w + b; w, b: NULL for 1 and 0 */
   void (*normalize)(ptrdiff_t n, pl_real *y, const pl_real *x, pl_real about, pl_real scale,
                     const pl_real *w, const pl_real *b);
   /* y[r][i] = act(y[r][i] + bias[i]) over rows of n, which begin every ld; bias: NULL for 0 */
   void (*bias_act)(ptrdiff_t rows, ptrdiff_t n, pl_real *y, ptrdiff_t ld, const pl_real *bias,
                    pl_real slope);
-  /* out = a * x + b * y + c */
-  void (*blend)(ptrdiff_t n, pl_real *out, const pl_real *x, const pl_real *y, pl_real a, pl_real b,
-                pl_real c);
+  /* out = a * x + b * (y - about) + c */
+  void (*blend)(ptrdiff_t n, pl_real *out, const pl_real *x, const pl_real *y, pl_real about,
+                pl_real a, pl_real b, pl_real c);
 } pl_norm_kernels;
 
 /* A channel of a batch: n runs of `inner` elements, `step` apart. */
@@ -45,7 +46,7 @@ typedef struct {
 } pl_channel;
 
 /*
-** The gradient of act(x scale + shift), and x, with which it is summed. The runs of g are g_step
+** The gradient of act((x - mean) scale + shift), and x, with which it is summed. The runs of g are g_step
 ** apart. Where `argmax` is not NULL, the result was pooled: runs of g have `maxima` elements, which
 ** belong to those places of a run of x, from 1, and y, laid out like g, is the result there.
 */
@@ -61,12 +62,12 @@ typedef struct {
   /* the sum of x, and of (x - about)^2 */
   double (*sum)(pl_channel c, const pl_real *x);
   double (*squares)(pl_channel c, const pl_real *x, pl_real about);
-  /* y = act(x scale + shift), whose runs are y_step apart */
-  void (*scale)(pl_channel c, const pl_real *x, pl_real scale, pl_real shift, pl_real slope,
-                pl_real *y, int64_t y_step);
+  /* y = act((x - mean) scale + shift), whose runs are y_step apart */
+  void (*scale)(pl_channel c, const pl_real *x, pl_real mean, pl_real scale, pl_real shift,
+                pl_real slope, pl_real *y, int64_t y_step);
   /* with g' = prologue(g): the sum of g', and of g' (x - mean) */
   void (*dots)(pl_channel c, const pl_channel_grad *b, double *sum, double *dot);
-  /* gx = by_g g' + by_x x + plus */
+  /* gx = by_g g' + by_x (x - mean) + plus */
   void (*blend)(pl_channel c, const pl_channel_grad *b, pl_real by_g, pl_real by_x, pl_real plus,
                 pl_real *gx);
 } pl_channel_kernels;

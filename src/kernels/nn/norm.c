@@ -6,9 +6,9 @@
 */
 #include "../kernels.h"
 
-static void scale_shift(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x, pl_real scale,
-                        pl_real shift) {
-  for (ptrdiff_t i = 0; i < n; i++) y[i] = x[i] * scale + shift;
+static void scale_shift(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict x, pl_real about,
+                        pl_real scale, pl_real shift) {
+  for (ptrdiff_t i = 0; i < n; i++) y[i] = (x[i] - about) * scale + shift;
 }
 
 /* `slope` is a constant where this is expanded for ReLU. */
@@ -41,8 +41,8 @@ static void normalize(ptrdiff_t n, pl_real *restrict y, const pl_real *restrict 
 }
 
 static void blend(ptrdiff_t n, pl_real *restrict out, const pl_real *restrict x,
-                  const pl_real *restrict y, pl_real a, pl_real b, pl_real c) {
-  for (ptrdiff_t i = 0; i < n; i++) out[i] = a * x[i] + b * y[i] + c;
+                  const pl_real *restrict y, pl_real about, pl_real a, pl_real b, pl_real c) {
+  for (ptrdiff_t i = 0; i < n; i++) out[i] = a * x[i] + b * (y[i] - about) + c;
 }
 
 const pl_norm_kernels PL_ISA_NAME(pl_norm_kernels) = {
