@@ -791,6 +791,7 @@ def more_reductions():
     case("cummax", lambda x: one_based(x.cummax(0)), [ties], {"dim": 1}, grad=False)
     case("cummin", lambda x: one_based(x.cummin(0)), [ties], {"dim": 1}, grad=False)
     case("logsumexp", lambda x: x.logsumexp(0), [values([-1e31, -1e31])], {"dim": 1}, grad=False)
+    case("logsumexp", lambda x: x.logsumexp(0), [torch.zeros(0, 2)], {"dim": 1})
     case("histc", lambda x: x.histc(4), [real(9)], {"bins": 4}, grad=False)
     case("histc", lambda x: x.histc(5, -1, 1), [values([-1, 1, -1.01, 0.2, 0.19, 2])],
          {"bins": 5, "min": -1, "max": 1}, grad=False)
@@ -831,6 +832,7 @@ def more_products():
     for p in (1, 2, 3, 0.5, math.inf):
         case("cdist", lambda a, b: torch.cdist(a, b, p), [real(3, 4), real(2, 4)], {"p": p})
     case("cdist", torch.cdist, [real(2, 3, 2), real(1, 2, 2)])
+    case("cdist", lambda a, b: torch.cdist(a, b, math.inf), [torch.zeros(2, 0), torch.zeros(3, 0)], {"p": math.inf})
 
 
 def more_losses():
@@ -1145,6 +1147,10 @@ def counted_binaries():
         case("floor_divide", torch.floor_divide, [real(*a), real(*b)], grad=False)
     case("floor_divide", torch.floor_divide, [values([1, -1, 0, 1]), values([0, 0, 0, 0.1])],
          grad=False)
+    inf = math.inf
+    case("floor_divide", torch.floor_divide, [values([1, -1, 1, -1]), values([inf, inf, -inf, -inf])],
+         grad=False)
+    case("remainder", torch.remainder, [values([1, -1, 1, -3]), values([0.1, 0.1, -0.1, inf])])
 
 
 def counted_unaries():

@@ -496,11 +496,12 @@ static int tensor_unbind(lua_State *L) {
   return 1;
 }
 
-/* Pieces of `size`, the last of what is left; of nothing, one piece. */
-static int equal_pieces(lua_State *L, int dim, int64_t size) {
+/* Pieces of `size`, the last of what is left; of nothing, so many empty ones. */
+static int equal_pieces(lua_State *L, int dim, int64_t size, int64_t empty) {
   const int64_t n = pl_size(plb_check(L, 1)).v[dim];
   lua_newtable(L);
-  for (int64_t i = 0; i < n || i == 0; i += size) add_piece(L, dim, i, n - i < size ? n - i : size);
+  for (int64_t i = 0; i < n; i += size) add_piece(L, dim, i, n - i < size ? n - i : size);
+  for (int64_t i = 0; n == 0 && i < empty; i++) add_piece(L, dim, 0, 0);
   return 1;
 }
 
@@ -508,7 +509,7 @@ static int tensor_chunk(lua_State *L) {
   const int dim = piece_dim(L, "chunk", 3);
   const int64_t n = pl_size(plb_check(L, 1)).v[dim], chunks = plb_integer(L, 2, "chunk");
   if (chunks < 1) return luaL_error(L, "chunk: at least 1 chunk expected, got %d", (int)chunks);
-  return equal_pieces(L, dim, n > chunks ? (n + chunks - 1) / chunks : 1);
+  return equal_pieces(L, dim, n > chunks ? (n + chunks - 1) / chunks : 1, chunks);
 }
 
 static int split_by_sizes(lua_State *L, int dim) {
@@ -534,7 +535,7 @@ static int tensor_split(lua_State *L) {
   if (lua_istable(L, 2)) return split_by_sizes(L, dim);
   const int64_t size = plb_integer(L, 2, "split");
   if (size < 1) return luaL_error(L, "split: a size of at least 1 expected, got %d", (int)size);
-  return equal_pieces(L, dim, size);
+  return equal_pieces(L, dim, size, 1);
 }
 
 /*
@@ -626,7 +627,7 @@ static const plb_function shapes[] = {
      "copying."},
     {"chunk", tensor_chunk,
      "(chunks, dim=1)\nThe list of at most so many pieces of one size along a dim, the last of "
-     "what is left; without copying."},
+     "what is left, or of just so many of an empty dim; without copying."},
     {"split", tensor_split,
      "(size, dim=1)\nThe list of pieces of this size along a dim, the last of what is left; or, "
      "given a list of sizes, of these; without copying."},

@@ -79,7 +79,7 @@ static bool cdist_decompose(pl_args *c) {
   pl_tensor *d = pl_sub(pl_unsqueeze(a, -2), pl_unsqueeze(b, -3));
   const pl_ints last = pl_list(-1);
   if (p == 2) c->out[0] = pl_norm(d, last, false);
-  else if (p == 1) c->out[0] = pl_sum(pl_abs(d), last, false);
+  else if (p == 1 || !a->size[a->rank - 1]) c->out[0] = pl_sum(pl_abs(d), last, false);
   else if (isinf(p)) c->out[0] = pl_amax(pl_abs(d), last, false);
   else c->out[0] = p_norm(d, p);
   return c->out[0] != NULL;

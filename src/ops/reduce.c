@@ -66,11 +66,8 @@ static bool sum_split(pl_split s, const pl_real *x, pl_real *y) {
 
 /* Bit d set: dim d is reduced. Empty lists mean all. */
 static bool dim_mask(const char *op, const pl_tensor *x, pl_ints dims, unsigned *mask) {
-  *mask = dims.n ? 0 : (1u << x->rank) - 1;
-  for (int i = 0; i < dims.n; i++) {
-    if (!pl_resolve_dim(op, x->rank, &dims.v[i])) return false;
-    *mask |= 1u << dims.v[i];
-  }
+  if (!pl_resolve_dims(op, x->rank, &dims, mask)) return false;
+  if (!dims.n) *mask = (1u << x->rank) - 1;
   return true;
 }
 
@@ -299,7 +296,8 @@ static bool logsumexp_decompose(pl_args *c) {
   int64_t dim = c->attr[0].i;
   pl_tensor *most[2], *x = c->in[0];
   if (!pl_resolve_dim("logsumexp", x->rank, &dim)) return false;
-  if (!x->size[dim]) return pl_op_fail(c, "dim %d of %s is empty", (int)dim + 1, PL_DESCRIBE(x));
+  if (!x->size[dim]) /* the log of 0 */
+    return (c->out[0] = pl_log(pl_sum(pl_exp(x), pl_list(dim), c->attr[1].i))) != NULL;
   bool was = pl_grad_mode(false);
   bool ok = pl_max(x, (int)dim, true, most);
   if (ok)
@@ -344,7 +342,7 @@ PL_OP(norm, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? kee
           "gradient is 0",
       .samples = REDUCE_SAMPLES, .integers = PL_INTEGERS_REAL, .decompose = norm_decompose);
 PL_OP(logsumexp, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim keepdim:bool=false",
-      .doc = "log of the sum of exp(x) along a dim, without overflow",
+      .doc = "log of the sum of exp(x) along a dim, without overflow; of nothing it is -inf",
       .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true", .integers = PL_INTEGERS_REAL,
       .decompose = logsumexp_decompose);
 

@@ -161,12 +161,10 @@ static bool permute_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
   pl_ints dims = c->attr[0].ints, size = {.n = x->rank};
   int64_t stride[PL_MAX_RANK];
-  unsigned seen = 0;
+  unsigned seen;
   if (dims.n != x->rank) return pl_op_fail(c, "%d dims given for %s", dims.n, PL_DESCRIBE(x));
+  if (!pl_resolve_dims("permute", x->rank, &dims, &seen)) return false;
   for (int i = 0; i < dims.n; i++) {
-    if (!pl_resolve_dim("permute", x->rank, &dims.v[i])) return false;
-    if (seen >> dims.v[i] & 1) return pl_op_fail(c, "dim %d is named twice", (int)dims.v[i] + 1);
-    seen |= 1u << dims.v[i];
     size.v[i] = x->size[dims.v[i]];
     stride[i] = x->stride[dims.v[i]];
   }
@@ -327,8 +325,9 @@ PL_OP(select, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim index:i
 static bool flip_decompose(pl_args *c) {
   pl_ints dims = c->attr[0].ints.n ? c->attr[0].ints : as_dims(c->in[0]->rank);
   pl_tensor *y = c->in[0];
+  unsigned mask;
+  if (!pl_resolve_dims("flip", y->rank, &dims, &mask)) return false;
   for (int i = 0; i < dims.n && y; i++) {
-    if (!pl_resolve_dim("flip", y->rank, &dims.v[i])) return false;
     int64_t n = y->size[dims.v[i]];
     if (n) y = pl_slice(y, (int)dims.v[i], n - 1, n, -1);
   }

@@ -250,6 +250,17 @@ bool pl_resolve_dim(const char *what, int rank, int64_t *dim) {
   return true;
 }
 
+bool pl_resolve_dims(const char *what, int rank, pl_ints *dims, unsigned *mask) {
+  *mask = 0;
+  for (int i = 0; i < dims->n; i++) {
+    if (!pl_resolve_dim(what, rank, &dims->v[i])) return false;
+    if (*mask >> dims->v[i] & 1)
+      return pl_fail("%s: dim %d is named twice", what, (int)dims->v[i] + 1);
+    *mask |= 1u << dims->v[i];
+  }
+  return true;
+}
+
 char *pl_size_text(pl_ints size, char *buf, size_t n) {
   size_t at = 0;
   buf[0] = 0;

@@ -50,6 +50,8 @@ bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
 bool pl_overlaps_itself(const pl_tensor *t);
 /* Resolves a dimension counted from the end; false with "op: dim …" if out of range. */
 bool pl_resolve_dim(const char *what, int rank, int64_t *dim);
+/* Resolves all of a list, which may name each once; bit d of *mask: dim d is among them. */
+bool pl_resolve_dims(const char *what, int rank, pl_ints *dims, unsigned *mask);
 /* "64,10" */
 char *pl_size_text(pl_ints size, char *buf, size_t n);
 int64_t pl_count(pl_ints size);

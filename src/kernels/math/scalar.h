@@ -36,8 +36,8 @@ static inline pl_real pl_remainder_(pl_real a, pl_real b) {
 
 /* The floor of the exact quotient, which a / b may have rounded up to a whole number. */
 static inline pl_real pl_floor_divide_(pl_real a, pl_real b) {
-  const pl_real whole = (a - pl_remainder_(a, b)) / b;
-  return b == 0 ? a / b : PL_RINT(whole);
+  const pl_real rest = PL_FMOD(a, b), whole = PL_RINT((a - rest) / b);
+  return b == 0 ? a / b : rest != 0 && (rest < 0) != (b < 0) ? whole - 1 : whole;
 }
 #define PL_FLOOR_DIVIDE pl_floor_divide_
 
