@@ -107,7 +107,27 @@ NaN. Values and gradients are those of PyTorch 2, but for these:
 | the gradient of the gradient of `norm` where it is 0 | 0 | NaN |
 | the gradient of the gradient of `elu`, `selu` at 0 | that of the side below 0 | 0 |
 | `prod`, `cumprod` beside infinities and NaN | the gradient is the product of the other factors | NaN |
-| `quantile` between two equal infinities | infinite | NaN |]])
+| `quantile` between two equal infinities | infinite | NaN |
+| `nanmean` of NaN alone | the gradient is 0 | NaN |
+| the mean of `var_mean` beside infinities, and the gradient of `var` there | that of `mean`; NaN | NaN; infinite |
+| `x ^ 0.5` of -infinity | infinity, as `pow` of C | NaN |
+| the gradient of the gradient of `a ^ b` where a is 0 | 0 | NaN |
+
+Shapes, and what is refused, are those of PyTorch too, but for these:
+
+| where | here | PyTorch |
+|---|---|---|
+| `cov`, `corrcoef` of a matrix of one row | a matrix [1,1] | a tensor without dims |
+| dims 1 and -1 of a tensor without dims | refused | taken |
+| `median` of nothing | refused | NaN |
+| `cat` of an empty vector and tensors of more dims | refused | the vector is left out |
+| an index for `gather` that is smaller in other dims | refused: `x:slice(...)` first | the first of these are read |
+| an index without dims for `index_select` | refused: `x:select(dim, i)` | taken as a vector |
+| one example without its dim n, for `cross_entropy` and `nll_loss` | refused: `x:unsqueeze(1)` | taken |
+| a bias of one element for `linear` of several units | refused | repeated |
+| `bmm` of two matrices | their product | refused |
+| `batch_norm` in training of an empty batch | refused | an empty result |
+| padding of a pooling beyond half a window | taken, if less than the window | refused |]])
 end
 
 local dtypes <const> = [[
