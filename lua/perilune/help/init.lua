@@ -173,6 +173,9 @@ dimensions. Everything counts from 1, and -1 is the last.
     x[{{}, 3}] = 0                          -- all rows, column 3
     x * 2 + 1, x:sum(1), pl.sum(x, 1)       -- operators, methods, functions
 
+An element, `x[1][2]`, is a number; while a gradient is recorded for `x` it is a tensor without
+dims, which has the gradient too, and `x[1][2]:item()` is the number.
+
 `#x` is the first size, `x.grad` the gradient after `backward`, `x.requires_grad` whether it
 has one, `x.is_leaf` whether no op has made it that is recorded. Comparisons of elements are
 methods, `a:lt(b)`; `a == b` asks whether both are the same tensor. Functions that make tensors
