@@ -57,6 +57,9 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
 #define PL_TANH               tanh
 #define PL_ERF                erf
 #define PL_EXPM1              expm1
+#define PL_SIN                sin
+#define PL_COS                cos
+#define PL_POW                pow
 #define PL_REMAINDER(a, b)    ((a) - (b)*floor((a) / (b)))
 #define PL_FLOOR_DIVIDE(a, b) floor((a) / (b))
 #define PL_PHI(x)             (erfc(-(x)*M_SQRT1_2) / 2)
@@ -306,6 +309,12 @@ static void test_extremes(void **state) {
     assert_true(isnan(y[0]) && y[1] == inf && y[2] == 0 && y[8] == 0);
     m->erf(9, y, in, 1, 0, 0);
     assert_true(isnan(y[0]) && y[1] == 1 && y[2] == -1 && y[3] == 0 && signbit(y[4]) && y[6] == -1);
+    m->sin(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && isnan(y[1]) && isnan(y[2]) && y[3] == 0 && !signbit(y[3]));
+    assert_true(y[4] == 0 && signbit(y[4]) && y[6] == -y[5] && y[8] == -y[7]);
+    m->cos(9, y, in, 1, 0, 0);
+    assert_true(isnan(y[0]) && isnan(y[1]) && isnan(y[2]) && y[3] == 1 && y[4] == 1);
+    assert_true(y[6] == y[5] && y[8] == y[7]);
     m->elu(9, y, in, 1, 1, 0);
     assert_true(isnan(y[0]) && y[1] == inf && y[2] == -1 && y[3] == 0 && y[6] == -1 && y[7] == 200);
     m->gelu(9, y, in, 1, 0, 0);
@@ -321,6 +330,68 @@ static void test_extremes(void **state) {
     sets[s]->norm->bias_act(2, 2, pairs, 3, NULL, 0);
     assert_true(pairs[0] == 1 && pairs[1] == 0 && pairs[2] == 9);
     assert_true(pairs[3] == 0 && pairs[4] == 3 && pairs[5] == 9);
+  }
+}
+
+/* Every pair of numbers where a power has a case of its own, as C's pow. */
+static void test_special_powers(void **state) {
+  (void)state;
+  const pl_real inf = INFINITY;
+  const pl_real v[] = {
+      0,       -0.0f,      1,           -1,           2,        -2,        3,           -3,
+      0.5f,    -0.5f,      1.5f,        -1.5f,        1e30f,    -1e30f,    1e-30f,      -1e-30f,
+      8388607, 8388609,    -8388609,    16777215,     16777216, -16777217, 3e38f,       1e-45f,
+      -1e-45f, 8388607.5f, 0.99999994f, -0.99999994f, inf,      -inf,      (pl_real)NAN};
+  enum { N = sizeof v / sizeof *v };
+  for (int s = 0; s < n_sets; s++)
+    for (int j = 0; j < N; j++) {
+      pl_real y[N];
+      sets[s]->math->pow(N, y, v, 1, &v[j], 0, 0);
+      for (int i = 0; i < N; i++) {
+        const pl_real want = (pl_real)pow((double)v[i], (double)v[j]);
+        const pl_real near = fabs((double)want) * (sizeof(pl_real) == 4 ? FLT_EPSILON : 0);
+        if (isnan(want)
+                ? isnan(y[i])
+                : (y[i] == want || fabs(y[i] - want) <= near) && !signbit(y[i]) == !signbit(want))
+          continue;
+        fail_msg("%s pow(%.9g, %.9g): %.9g, expected %.9g", sets[s]->isa, (double)v[i],
+                 (double)v[j], (double)y[i], (double)want);
+      }
+    }
+}
+
+/* An element has the same bits alone as among others, wherever it is. */
+static void test_positions(void **state) {
+  (void)state;
+  fill(xs, 6, -100, 100);
+  fill(ys, 7, -3, 3);
+  for (int s = 0; s < n_sets; s++) {
+    const pl_math_kernels *m = sets[s]->math;
+    pl_real all[MOST], one;
+#define SAME(name, call_all, call_one)                                                            \
+  call_all;                                                                                       \
+  for (int i = 0; i < MOST; i++) {                                                                \
+    call_one;                                                                                     \
+    if (memcmp(&all[i], &one, sizeof one) && !(isnan(all[i]) && isnan(one)))                      \
+      fail_msg("%s %s: %.9g alone is %.9g, %.9g among others", sets[s]->isa, name, (double)xs[i], \
+               (double)one, (double)all[i]);                                                      \
+  }
+#define UNARY(group, name, ...) \
+  SAME(#name, m->name(MOST, all, xs, 1, 1, 0), m->name(1, &one, xs + i, 1, 1, 0))
+#define STEP(group, name, ...)
+#define STEP_2(group, name, ...)
+#define LINEAR(group, name, ...)
+#define HALF(group, name, ...)
+#define BINARY(group, name, ...) \
+  SAME(#name, m->name(MOST, all, xs, 1, ys, 1, 1), m->name(1, &one, xs + i, 1, ys + i, 1, 1))
+#include "kernels/math/elementwise.def"
+#undef UNARY
+#undef STEP
+#undef STEP_2
+#undef LINEAR
+#undef HALF
+#undef BINARY
+#undef SAME
   }
 }
 
@@ -380,10 +451,39 @@ static void test_errors_of_functions(void **state) {
   MEASURE(softplus, 2);
   MEASURE(erf, 2);
   MEASURE(elu, 2); /* expm1 */
+  MEASURE(sin, 2);
+  MEASURE(cos, 2);
   MEASURE_BY(gelu, 2, true);
   MEASURE_BY(silu, 2, true);
 #undef MEASURE_BY
 #undef MEASURE
+}
+
+/* Random x of all sizes to a power that gives 2^-150 to 2^130, and x near 1. */
+static void test_errors_of_pow(void **state) {
+  (void)state;
+  enum { N = 1 << 16 };
+  static float x[N], y[N], z[N];
+  uint32_t seed = 8;
+  for (int i = 0; i < N; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    const uint32_t bits = i % 2 ? seed >> 1 : 0x3f800000u + (seed >> 12) - (1 << 19);
+    memcpy(&x[i], &bits, 4);
+    seed = seed * 1664525u + 1013904223u;
+    y[i] = (float)(((seed >> 8) / 16777216.0 * 280 - 150) / log2((double)x[i]));
+  }
+  for (int s = 0; s < n_sets; s++) {
+    double worst = 0;
+    int at = 0;
+    sets[s]->math->pow(N, z, x, 1, y, 1, 0);
+    for (int i = 0; i < N; i++) {
+      const double want = pow((double)x[i], (double)y[i]), e = ulps(z[i], want, want);
+      if (e > worst) worst = e, at = i;
+    }
+    print_message("%s pow: %.2f ulp\n", sets[s]->isa, worst);
+    if (!(worst <= 1))
+      fail_msg("%s pow: %.2f ulp at %.9g, %.9g", sets[s]->isa, worst, (double)x[at], (double)y[at]);
+  }
 }
 #endif
 
@@ -599,8 +699,11 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_reductions),
       cmocka_unit_test(test_extremes),
       cmocka_unit_test(test_rows_about),
+      cmocka_unit_test(test_special_powers),
+      cmocka_unit_test(test_positions),
 #ifndef PL_REAL_IS_DOUBLE
       cmocka_unit_test(test_errors_of_functions),
+      cmocka_unit_test(test_errors_of_pow),
 #endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,9 +6,6 @@
 #define PERILUNE_LIBM_H
 
 #define PL_SQRT  PL_LIBM(sqrt)
-#define PL_POW   PL_LIBM(pow)
-#define PL_SIN   PL_LIBM(sin)
-#define PL_COS   PL_LIBM(cos)
 #define PL_FLOOR PL_LIBM(floor)
 #define PL_CEIL  PL_LIBM(ceil)
 #define PL_RINT  PL_LIBM(rint)

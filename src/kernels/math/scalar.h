@@ -19,6 +19,9 @@
 #define PL_EXPM1    pl_expm1_
 #define PL_ERF      pl_erf_
 #define PL_PHI      pl_phi_
+#define PL_SIN      pl_sin_
+#define PL_COS      pl_cos_
+#define PL_POW      pl_pow_
 
 #ifdef PL_REAL_IS_DOUBLE
 #define PL_LIBM(name) name
