@@ -202,7 +202,8 @@ of tensors too: `pl.sum(x, 1)` and `x:sum(1)` are the same; those in a table of 
 `pl.linalg`, are not. Arguments after the tensors may be
 given by position or, in a table at the end, by name: `x:sum{dim = 1, keepdim = true}`; so may
 tensors that may be left out. `name?` may be left out; `name=value` shows a default. Where a number is
-expected a tensor without dims stands for its value.]])
+expected a tensor without dims stands for its value. [names.md](names.md) sets these names beside
+PyTorch's: which are the same, which are written otherwise, and what is absent.]])
   say("### Indexing\n")
   prose(indexing)
   edges()

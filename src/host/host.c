@@ -66,8 +66,26 @@ static bool push_message(lua_State *L) {
   return true;
 }
 
+/* The library says of the message on top which method was perhaps meant, if it knows one. */
+static void add_advice(lua_State *L) {
+  const char *text = lua_tostring(L, -1);
+  if (!strstr(text, "attempt to call a nil value (method '") || !lua_checkstack(L, 4)) return;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "perilune.help.slip");
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+    lua_pushvalue(L, -2);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_isstring(L, -1)) {
+      lua_replace(L, -2);
+      return;
+    }
+  }
+  lua_pop(L, 1);
+}
+
 static int message_handler(lua_State *L) {
-  if (push_message(L)) luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  if (!push_message(L)) return 1;
+  add_advice(L);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
   return 1;
 }
 

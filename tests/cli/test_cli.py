@@ -312,6 +312,12 @@ def test_errors_of_the_engine_blame_the_script():
     inside("perilune: (command line):3: matmul:", bad.err)
 
 
+def test_the_method_that_was_meant_is_named():
+    net = "local net = require'perilune'.nn.Linear(1, 1) "
+    inside("(method 'paramters'); did you mean 'parameters'?\nstack", run("-e", net + "net:paramters()").err)
+    inside("(method 'qqqqqqqq')\nstack", run("-e", net + "net:qqqqqqqq()").err)
+
+
 def test_syntax_errors_have_no_traceback():
     write("s.lua", "x = = 1")
     equal(run("s.lua").err, "perilune: s.lua:1: unexpected symbol near '='\n")
