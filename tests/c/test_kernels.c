@@ -340,7 +340,7 @@ static void test_special_powers(void **state) {
   const pl_real v[] = {
       0,       -0.0f,      1,           -1,           2,        -2,        3,           -3,
       0.5f,    -0.5f,      1.5f,        -1.5f,        1e30f,    -1e30f,    1e-30f,      -1e-30f,
-      8388607, 8388609,    -8388609,    16777215,     16777216, -16777217, 3e38f,       1e-45f,
+      8388607, 8388609,    -8388609,    16777215,     16777216, -16777218, 3e38f,       1e-45f,
       -1e-45f, 8388607.5f, 0.99999994f, -0.99999994f, inf,      -inf,      (pl_real)NAN};
   enum { N = sizeof v / sizeof *v };
   for (int s = 0; s < n_sets; s++)
