@@ -189,6 +189,7 @@ static int made(const pl_args *c, int n_out) {
 
 /* Whether forward called other ops instead of computing values: their history is that of the call. */
 static bool is_composed(const pl_args *c) { return c->out[0]->node && !c->op->view; }
+
 /* Inputs of one size in `out`, if the row wants that; else c's. */
 static bool broadcast(pl_args *c, pl_tensor **out) {
   if (!c->op->broadcast) return true;
@@ -196,11 +197,18 @@ static bool broadcast(pl_args *c, pl_tensor **out) {
   return c->op->broadcast(c, out);
 }
 
+/* Inputs that are all real are of one dtype as they come. */
+static bool has_integers(const pl_args *c) {
+  for (int i = 0; i < c->n_in; i++)
+    if (c->in[i] && c->in[i]->dtype != PL_REAL) return true;
+  return false;
+}
+
 /* Brings the inputs to one dtype and size. What does not broadcast is told of the tensors that came;
  * what is converted is not repeated before. */
 static bool prepare(pl_args *c, pl_tensor **joined, pl_tensor **expanded) {
   if (!broadcast(c, expanded)) return false;
-  if (pl_joins(c->op)) {
+  if (pl_joins(c->op) && has_integers(c)) {
     const size_t bytes = (size_t)c->n_in * sizeof *joined;
     memcpy(joined, c->in, bytes);
     if (!pl_join_inputs(c->op, c->n_in, joined)) return false;

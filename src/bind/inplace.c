@@ -104,8 +104,7 @@ static const plb_function methods[] = {
     {"fill_", tensor_fill, "(value)\nSets all elements to a number, in place."},
     {"copy_", tensor_copy,
      "(source)\nCopies values of any dtype, which broadcast, into the tensor, in place; what does "
-     "not "
-     "fit its dtype is an error."},
+     "not fit its dtype is an error."},
     {"add_", tensor_add,
      "(x, alpha=1)\nAdds alpha times a number or a tensor, which broadcasts, in place."},
     {"sub_", tensor_sub,
