@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""What may be written of the memory that all threads share, or that lasts as long as a thread.
+
+usage: statics.py BUILD   lists each such variable of src/ that ALLOWED below does not explain
+
+Constant data that needs an address of the shared library at load time is no variable.
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+WRITABLE = re.compile(r"^\.(data|bss|tdata|tbss)(?!\.rel\.ro)|^COMMON$")
+SANITIZER = re.compile(r"^(__[a-z]+san|\.?L|\.Lubsan|DW\.|completed)")
+
+# Object file, as its path below src/ without .c, and variable: why it may be there.
+ALLOWED = {
+    ("host/line", "editor"): "the program's one prompt",
+    ("host/repl", "said"): "the program's one prompt",
+}
+# One of each thread, or of the process, though each host should have its own.
+TODAY = """
+autograd/backward ops
+autograd/call draining dying recording_off serial
+base/error interrupt_flag is_set message
+base/memory cached_bytes end_noted end_of_thread ends fail_after free_list kept live_bytes lock
+base/memory once peak_bytes reclaim tensors
+base/profile innermost profile
+base/random stream
+base/threads done text
+bind/box innermost innermost_tidy last_used limit main_thread releasing
+host/interrupt asked grace_end handled running stopping
+kernels/conv/algorithm picked
+kernels/dispatch picked
+kernels/gemm/algorithm forced
+tensor/print options
+tensor/tensor owned pl_history_drop
+"""
+for line in TODAY.split("\n"):
+    for variable in line.split()[1:]:
+        ALLOWED[line.split()[0], variable] = "today's"
+
+
+def sources():
+    """Names of object files as Meson makes them: 'src_base_error.c.o' -> 'base/error'."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    names = {}
+    for path in glob.glob(os.path.join(root, "src", "**", "*.c"), recursive=True):
+        below = os.path.relpath(path, root)
+        names[below.replace(os.sep, "_") + ".o"] = os.path.relpath(path, os.path.join(root, "src"))[:-2]
+    return names
+
+
+def variables(build):
+    """(file below src/, variable) of each writable static."""
+    names, found = sources(), set()
+    for path in glob.glob(os.path.join(build, "**", "src_*.c.o"), recursive=True):
+        out = subprocess.run(["nm", "-f", "sysv", path], capture_output=True, text=True, check=True).stdout
+        file = names.get(os.path.basename(path))
+        for line in out.splitlines() if file else []:
+            fields = [f.strip() for f in line.split("|")]
+            if len(fields) == 7 and WRITABLE.match(fields[6]) and not SANITIZER.match(fields[0]):
+                found.add((file, re.sub(r"\.\d+$", "", fields[0])))
+    return found
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    found = variables(sys.argv[1])
+    if len({file for file, _ in found}) < 2:
+        sys.exit(f"{sys.argv[1]} has no object files with the variables that are known")
+    wrong = [f"{file}.c: '{v}' may be written, and is shared by all hosts" for file, v in found - set(ALLOWED)]
+    wrong += [f"scripts/statics.py allows {file}.c: '{v}', which is not there"
+              for file, v in set(ALLOWED) - found if os.path.dirname(file) != "host"]
+    if wrong:
+        sys.exit("\n".join(sorted(wrong)))
+
+
+if __name__ == "__main__":
+    main()
