@@ -4,20 +4,21 @@
 ** Three rules hold for the whole engine.
 **
 ** Errors are values. A function that fails returns NULL or false and leaves one
-** message in the error slot of the thread; the first message stays until
+** message in the error slot of the context; the first message stays until
 ** pl_error_clear. A builder called while the slot is set returns NULL at once, so
 ** expressions nest without tests and one look at the end is enough. An absent
 ** optional input is NULL too, with the slot clear.
 **
 ** Results belong to scopes. Every tensor that a function returns belongs to the
-** innermost open scope of the thread and lives until pl_scope_end; pl_retain makes
+** innermost open scope of the context and lives until pl_scope_end; pl_retain makes
 ** it outlive the scope, pl_release ends that.
 **
 ** Indices stored in tensors (labels, token ids, what argmax gives) count from 1, as
 ** the scripts do. Dimensions and positions passed as C arguments count from 0;
 ** negative ones count from the end.
 **
-** One thread at a time may use the engine; it runs its own OpenMP threads inside.
+** Any number of threads may use the engine, each in a context of its own (see Contexts), and each
+** with OpenMP threads of its own inside.
 */
 #ifndef PERILUNE_H
 #define PERILUNE_H
@@ -73,6 +74,32 @@ typedef struct {
 #define PL_ALL_DIMS ((pl_ints){0, {0}}) /* for reductions: all dimensions */
 
 /*
+** Contexts. All that a user of the engine changes is in one: the error slot, the interrupt, scopes,
+** the gradient mode, the random stream, the account of memory with its cache, the profile, how
+** tensors are printed, the number of OpenMP threads. Each thread has a context of its own, from its
+** first call to its end; another can be entered in its place, by one thread at a time:
+**
+**   pl_context *mine = pl_context_open(), *before = pl_context_enter(mine);
+**   ...
+**   pl_context_enter(before);
+**   pl_context_close(mine);
+**
+** A tensor and what is computed from it are used by one thread at a time. They may be used, and
+** released, in another context than where they were made, which still counts them, even after it was
+** closed.
+*/
+
+typedef struct pl_context pl_context;
+/* NULL if memory is short. */
+PL_API pl_context *pl_context_open(void);
+/* Accepts NULL. Not while a thread is in it; tensors stay valid. */
+PL_API void pl_context_close(pl_context *c);
+/* From now on this thread works in c; returns where it was, to be entered again at the end. */
+PL_API pl_context *pl_context_enter(pl_context *c);
+/* The one that this thread is in. */
+PL_API pl_context *pl_context_now(void);
+
+/*
 ** Errors, interruption, threads
 */
 
@@ -81,12 +108,14 @@ PL_API const char *pl_error(void);
 PL_API void pl_error_clear(void);
 /* Puts a message into the slot unless one is there; always returns false. */
 PL_API bool pl_fail(const char *format, ...) PL_PRINTF(1, 2);
-/* Asks the computation to stop: every op fails with "interrupted" until cleared.
- * Async-signal-safe. */
+/* Asks what is computed in a context to stop: every op fails with "interrupted" until cleared there.
+ * From any thread, and async-signal-safe. */
+PL_API void pl_context_interrupt(pl_context *c);
+/* The same in the context that this thread is in, if it is in one. */
 PL_API void pl_interrupt(void);
 PL_API bool pl_interrupted(void);
 PL_API void pl_interrupt_clear(void);
-/* Number of OpenMP threads of the kernels; n < 1 only asks. Returns the number in use,
+/* Number of OpenMP threads of this thread's kernels; n < 1 only asks. Returns the number in use,
    at most what the environment allows (OMP_THREAD_LIMIT). */
 PL_API int pl_threads(int n);
 /* "avx512", "avx2" or "generic": the kernels in use (environment variable PERILUNE_ISA
@@ -181,7 +210,7 @@ PL_API pl_print_options pl_get_print(void);
 PL_API void pl_set_print(pl_print_options options);
 
 /*
-** Random numbers: Philox 4x32-10 (Salmon et al. 2011), one stream for the process
+** Random numbers: Philox 4x32-10 (Salmon et al. 2011), one stream for each context
 */
 
 PL_API void pl_seed(uint64_t seed);
@@ -215,7 +244,7 @@ PL_API bool pl_set_requires_grad(pl_tensor *t, bool on);
 /* The accumulated gradient of a leaf, or NULL; borrowed. */
 PL_API pl_tensor *pl_grad_of(const pl_tensor *t);
 PL_API void pl_set_grad(pl_tensor *t, pl_tensor *grad);
-/* Turns recording on or off for this thread; returns what it was. */
+/* Turns recording on or off; returns what it was. */
 PL_API bool pl_grad_mode(bool on);
 /* Whether recording is on. */
 PL_API bool pl_grad_enabled(void);

@@ -9,13 +9,12 @@
 
 #include "node.h"
 
-static PL_THREAD_LOCAL bool recording_off;
-
-bool pl_grad_enabled(void) { return !recording_off; }
+bool pl_grad_enabled(void) { return !PL_HERE->recording_off; }
 
 bool pl_grad_mode(bool on) {
-  bool was = !recording_off;
-  recording_off = !on;
+  pl_context *c = PL_HERE;
+  bool was = !c->recording_off;
+  c->recording_off = !on;
   return was;
 }
 
@@ -24,16 +23,11 @@ bool pl_grad_mode(bool on) {
 ** dying nodes queue up and the outermost release works the queue off.
 */
 
-static uint64_t serial;
-
 /* With the inputs, the attributes, and the versions of the inputs behind it. */
 static size_t node_bytes(size_t n_in, const pl_op *op) {
   return sizeof(pl_node) + n_in * (sizeof(pl_tensor *) + sizeof(unsigned)) +
          (size_t)op->signature->n_attr * sizeof(pl_attr);
 }
-
-static PL_THREAD_LOCAL pl_node *dying;
-static PL_THREAD_LOCAL bool draining;
 
 static void release_input(pl_node *node, int i) {
   pl_tensor *t = node->in[i];
@@ -54,16 +48,17 @@ void pl_node_free_buffers(pl_node *node) {
 
 void pl_node_release(pl_node *node) {
   if (!node || --node->refs) return;
-  node->next = dying;
-  dying = node;
-  if (draining) return;
-  draining = true;
-  while ((node = dying)) {
-    dying = node->next;
+  pl_context *c = PL_HERE;
+  node->next = c->dying;
+  c->dying = node;
+  if (c->draining) return;
+  c->draining = true;
+  while ((node = c->dying)) {
+    c->dying = node->next;
     pl_node_free_buffers(node);
     pl_object_free(node, node_bytes((size_t)node->n_in, node->op));
   }
-  draining = false;
+  c->draining = false;
 }
 
 static void drop_history(pl_tensor *t) {
@@ -88,12 +83,21 @@ static pl_tensor *kept_input(const pl_op *op, pl_tensor *t) {
   return meta;
 }
 
+/* Above those of the calls that made the inputs, also if another context made them, which counts for
+ * itself (Lamport 1978). */
+static uint64_t next_serial(const pl_args *c) {
+  uint64_t *serial = &PL_HERE->serial;
+  for (int i = 0; i < c->n_in; i++)
+    if (c->in[i] && c->in[i]->node) *serial = PL_MAX(*serial, c->in[i]->node->serial);
+  return ++*serial;
+}
+
 static pl_node *node_new(const pl_args *c, int n_out) {
   const size_t n_in = (size_t)c->n_in, n_attr = (size_t)c->op->signature->n_attr;
   pl_node *node = pl_object_new(node_bytes(n_in, c->op));
   if (!node) return NULL;
   node->refs = 1; /* the builder's, until the outputs hold it */
-  node->serial = ++serial;
+  node->serial = next_serial(c);
   node->op = c->op;
   node->owner = pl_span_owner();
   node->n_in = c->n_in;
@@ -135,13 +139,13 @@ static void note_cut(const pl_args *c, int n_out, bool wanted) {
     pl_tensor *y = c->out[i];
     if (!y || y->requires_grad) continue;
     y->cut = wanted ? c->op->name : from->cut;
-    y->cut_in_no_grad = wanted ? recording_off && !c->op->nograd : from->cut_in_no_grad;
+    y->cut_in_no_grad = wanted ? !pl_grad_enabled() && !c->op->nograd : from->cut_in_no_grad;
   }
 }
 
 static bool record(pl_args *c, int n_out) {
   const bool wanted = some_wants_gradient(c);
-  if (!wanted || recording_off || c->op->nograd) return note_cut(c, n_out, wanted), true;
+  if (!wanted || !pl_grad_enabled() || c->op->nograd) return note_cut(c, n_out, wanted), true;
   pl_node *node = node_new(c, n_out);
   if (!node) return false;
   for (int i = 0; i < n_out && !pl_error(); i++) {

@@ -1,6 +1,6 @@
 /*
-** base.h: what every floor may use: the error slot, storage, scratch memory, threads,
-** profiles.
+** base.h: what every floor may use: the context, the error slot, storage, scratch memory,
+** threads, profiles.
 ** This floor knows libc and OpenMP, nothing of tensors.
 */
 #ifndef PERILUNE_BASE_H
@@ -8,12 +8,9 @@
 
 #include "perilune.h"
 
+#include "context.h"
 #include "memory.h"
 #include "profile.h"
-
-/* A thread's own, found without a call where the library's text is shared; the library has little
- * of it, so that it also fits where modules are loaded at run time. */
-#define PL_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 
 #define PL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PL_MAX(a, b) ((a) > (b) ? (a) : (b))

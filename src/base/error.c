@@ -2,34 +2,42 @@
 ** error.c: the error slot and the interrupt flag. The first message wins and stays
 ** until it is cleared, so what is reported is the cause and not its consequences.
 */
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base.h"
 
-static PL_THREAD_LOCAL char message[512];
-static PL_THREAD_LOCAL bool is_set;
-static volatile sig_atomic_t interrupt_flag;
+const char *pl_error(void) {
+  const pl_context *c = PL_HERE;
+  return c->failed ? c->message : NULL;
+}
 
-const char *pl_error(void) { return is_set ? message : NULL; }
-
-void pl_error_clear(void) { is_set = false; }
+void pl_error_clear(void) { PL_HERE->failed = false; }
 
 bool pl_fail(const char *format, ...) {
-  if (is_set) return false;
+  pl_context *c = PL_HERE;
+  if (c->failed) return false;
   va_list args;
   va_start(args, format);
-  vsnprintf(message, sizeof message, format, args);
+  vsnprintf(c->message, sizeof c->message, format, args);
   va_end(args);
-  is_set = true;
+  c->failed = true;
   return false;
 }
 
-void pl_interrupt(void) { interrupt_flag = 1; }
+void pl_context_interrupt(pl_context *c) {
+  atomic_store_explicit(&c->interrupted, true, memory_order_relaxed);
+}
 
-bool pl_interrupted(void) { return interrupt_flag != 0; }
+/* In a signal handler no context can be made; where there is none, nothing runs. */
+void pl_interrupt(void) {
+  if (pl_here) pl_context_interrupt(pl_here);
+}
 
-void pl_interrupt_clear(void) { interrupt_flag = 0; }
+bool pl_interrupted(void) { return pl_context_interrupted(PL_HERE); }
 
-bool pl_check_interrupt(void) { return interrupt_flag ? pl_fail("interrupted") : true; }
+void pl_interrupt_clear(void) {
+  atomic_store_explicit(&PL_HERE->interrupted, false, memory_order_relaxed);
+}
+
+bool pl_check_interrupt(void) { return pl_interrupted() ? pl_fail("interrupted") : true; }

@@ -2,30 +2,23 @@
 ** memory.c: blocks in size classes, four to an octave, each with a list of free blocks.
 ** A block carries a 64-byte header before its data, so data stay aligned and freeing
 ** needs no table. Cached bytes are capped at what was once live at the same time.
-** Small objects have lists of their own, in each thread.
+** Small objects have lists of their own. All lists are the context's, so nothing is locked.
 */
 #include "base.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, CLASSES = 4 * 48, SMALLEST_CACHE = 64 << 20 };
+enum { ALIGN = 64, SMALLEST_CACHE = 64 << 20 };
 
-typedef struct block {
+typedef struct pl_block {
   pl_storage storage; /* of a tensor; in its place, so that it costs nothing */
-  struct block *next;
+  struct pl_block *next;
   void *start; /* as malloc gave it */
   size_t capacity;
   int class;
 } block;
 _Static_assert(sizeof(block) <= ALIGN, "the header must fit before the data");
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static block *free_list[CLASSES];
-static int64_t tensors, live_bytes, peak_bytes, cached_bytes;
-static int64_t fail_after = -1;
-static void (*reclaim)(size_t bytes);
 
 /* The smallest class that holds `bytes`: capacity = (4 + quarter) << octave, in units of 64. */
 static int class_of(size_t bytes, size_t *capacity) {
@@ -39,21 +32,16 @@ static int class_of(size_t bytes, size_t *capacity) {
   return octave * 4 + (int)quarter - 4;
 }
 
-static void trim_locked(void) {
-  for (int c = 0; c < CLASSES; c++)
-    for (block *b = free_list[c]; b;) {
-      block *next = b->next;
-      free(b->start);
-      b = next;
-    }
-  memset(free_list, 0, sizeof free_list);
-  cached_bytes = 0;
+static void trim(pl_context *c) {
+  for (int i = 0; i < PL_BLOCK_CLASSES; i++)
+    for (block *b; (b = c->blocks[i]); free(b->start)) c->blocks[i] = b->next;
+  c->cached_bytes = 0;
 }
 
 /* Test aid: counts down, then refuses everything. */
-static bool refused(void) {
-  if (fail_after < 0) return false;
-  if (fail_after > 0) return fail_after--, false;
+static bool refused(pl_context *c) {
+  if (c->fail_after < 0) return false;
+  if (c->fail_after > 0) return c->fail_after--, false;
   return true;
 }
 
@@ -69,91 +57,98 @@ static block *new_block(size_t capacity, int class) {
   return b;
 }
 
-static void *try_alloc(size_t bytes) {
+static void *try_alloc(pl_context *c, size_t bytes) {
   size_t capacity;
-  if (bytes > (size_t)1 << 46) return NULL;
-  int class = class_of(bytes, &capacity);
-  pthread_mutex_lock(&lock);
-  const bool refuse = refused();
-  block *b = refuse ? NULL : free_list[class];
+  if (bytes > (size_t)1 << 46 || refused(c)) return NULL;
+  const int class = class_of(bytes, &capacity);
+  block *b = c->blocks[class];
   if (b) {
-    free_list[class] = b->next;
-    cached_bytes -= (int64_t)b->capacity;
-  } else if (!refuse) {
+    c->blocks[class] = b->next;
+    c->cached_bytes -= (int64_t)b->capacity;
+  } else {
     b = new_block(capacity, class);
   }
-  pthread_mutex_unlock(&lock);
   return b ? (char *)b + ALIGN : NULL;
 }
 
-static void *alloc(size_t bytes) {
-  void *p = try_alloc(bytes);
+static void *alloc(pl_context *c, size_t bytes) {
+  void *p = try_alloc(c, bytes);
   if (p) return p;
-  if (reclaim) reclaim(bytes);
-  pl_memory_trim();
-  if ((p = try_alloc(bytes))) return p;
+  if (c->reclaim) c->reclaim(bytes);
+  trim(c);
+  if ((p = try_alloc(c, bytes))) return p;
   pl_fail("not enough memory for %zu bytes", bytes);
   return NULL;
 }
 
-static void give_back(void *p) {
+static void give_back(pl_context *c, void *p) {
   block *b = (block *)((char *)p - ALIGN);
-  pthread_mutex_lock(&lock);
-  int64_t cap = PL_MAX(peak_bytes, (int64_t)SMALLEST_CACHE);
-  if (cached_bytes + (int64_t)b->capacity > cap) {
+  const int64_t cap = PL_MAX(c->account.peak_bytes, (int64_t)SMALLEST_CACHE);
+  if (c->cached_bytes + (int64_t)b->capacity > cap) {
     free(b->start);
   } else {
-    b->next = free_list[b->class];
-    free_list[b->class] = b;
-    cached_bytes += (int64_t)b->capacity;
+    b->next = c->blocks[b->class];
+    c->blocks[b->class] = b;
+    c->cached_bytes += (int64_t)b->capacity;
   }
-  pthread_mutex_unlock(&lock);
 }
 
-void *pl_scratch(size_t bytes) { return alloc(bytes); }
+void *pl_scratch(size_t bytes) { return alloc(PL_HERE, bytes); }
 
 void pl_scratch_free(void *p) {
-  if (p) give_back(p);
+  if (p) give_back(PL_HERE, p);
+}
+
+/*
+** The account
+*/
+
+/* A tensor, or storage of so many bytes, of another context ends. */
+static void end_elsewhere(pl_context *owner, int tensors, int64_t bytes) {
+  pl_account *a = &owner->account;
+  atomic_fetch_add_explicit(&a->tensors_elsewhere, tensors, memory_order_relaxed);
+  atomic_fetch_add_explicit(&a->bytes_elsewhere, bytes, memory_order_relaxed);
+  if (atomic_fetch_sub(&a->left, 1) == 1) pl_context_free(owner);
+}
+
+pl_context *pl_tensor_begin(void) {
+  pl_context *c = PL_HERE;
+  c->account.tensors++;
+  return c;
+}
+
+void pl_tensor_end(pl_context *owner) {
+  if (owner == PL_HERE) owner->account.tensors--;
+  else end_elsewhere(owner, 1, 0);
 }
 
 pl_storage *pl_storage_new(size_t bytes) {
-  void *p = alloc(PL_MAX(bytes, 1));
+  pl_context *c = PL_HERE;
+  void *p = alloc(c, PL_MAX(bytes, 1));
   if (!p) return NULL;
-  live_bytes += (int64_t)PL_MAX(bytes, 1);
-  peak_bytes = PL_MAX(peak_bytes, live_bytes);
+  c->account.storages++;
+  c->account.bytes += (int64_t)PL_MAX(bytes, 1);
+  c->account.peak_bytes = PL_MAX(c->account.peak_bytes, c->account.bytes);
   pl_storage *s = &((block *)((char *)p - ALIGN))->storage;
-  *s = (pl_storage){.refs = 1, .bytes = bytes, .data = p};
+  *s = (pl_storage){.refs = 1, .bytes = bytes, .data = p, .owner = c};
   return s;
 }
 
 void pl_storage_release(pl_storage *s) {
   if (!s || --s->refs) return;
-  live_bytes -= (int64_t)PL_MAX(s->bytes, 1);
-  give_back(s->data);
+  pl_context *c = PL_HERE, *owner = s->owner;
+  const int64_t bytes = (int64_t)PL_MAX(s->bytes, 1);
+  give_back(c, s->data);
+  if (owner == c) c->account.storages--, c->account.bytes -= bytes;
+  else end_elsewhere(owner, 0, bytes);
 }
 
-/*
-** The end of a thread
-*/
-
-static PL_THREAD_LOCAL struct {
-  void (*f[PL_ENDS])(void);
-  int n;
-} ends;
-static pthread_key_t end_of_thread;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void call_ends(void *unused) {
-  (void)unused;
-  while (ends.n) ends.f[--ends.n]();
-}
-
-static void make_key(void) { pthread_key_create(&end_of_thread, call_ends); }
-
-void pl_at_thread_end(void (*f)(void)) {
-  pthread_once(&once, make_key);
-  pthread_setspecific(end_of_thread, &ends);
-  if (ends.n < PL_ENDS) ends.f[ends.n++] = f;
+pl_memory pl_memory_now(void) {
+  const pl_context *c = PL_HERE;
+  const pl_account *a = &c->account;
+  return (pl_memory){a->tensors - atomic_load_explicit(&a->tensors_elsewhere, memory_order_relaxed),
+                     a->bytes - atomic_load_explicit(&a->bytes_elsewhere, memory_order_relaxed),
+                     c->cached_bytes};
 }
 
 /*
@@ -172,72 +167,68 @@ void pl_at_thread_end(void (*f)(void)) {
 #define WATCHED 0
 #endif
 
-enum {
-  STEP = 64,
-  SIZES = 8,
-  MOST_KEPT = WATCHED ? 0 : 1024
-}; /* sizes are multiples of STEP bytes */
+enum { STEP = 64, MOST_KEPT = WATCHED ? 0 : 1024 }; /* sizes are multiples of STEP bytes */
 
-typedef struct object {
-  struct object *next;
+typedef struct pl_object {
+  struct pl_object *next;
 } object;
 
-static PL_THREAD_LOCAL struct {
-  object *list;
-  int n;
-} kept[SIZES];
-static PL_THREAD_LOCAL bool end_noted;
-
-static void free_kept(void) {
-  for (int i = 0; i < SIZES; i++)
-    for (object *o; (o = kept[i].list); free(o)) kept[i].list = o->next;
+static void free_objects(pl_context *c) {
+  for (int i = 0; i < PL_OBJECT_CLASSES; i++)
+    for (object *o; (o = c->objects[i].list); free(o)) c->objects[i].list = o->next;
 }
 
 static size_t size_class(size_t bytes) { return (bytes - 1) / STEP; }
 
-static void *try_object(size_t bytes) {
-  const size_t c = size_class(bytes);
-  if (refused()) return NULL;
-  object *o = c < SIZES ? kept[c].list : NULL;
-  if (!o) return calloc(c + 1, STEP);
-  kept[c].list = o->next;
-  kept[c].n--;
+static void *try_object(pl_context *c, size_t bytes) {
+  const size_t k = size_class(bytes);
+  if (refused(c)) return NULL;
+  object *o = k < PL_OBJECT_CLASSES ? c->objects[k].list : NULL;
+  if (!o) return calloc(k + 1, STEP);
+  c->objects[k].list = o->next;
+  c->objects[k].n--;
   return memset(o, 0, bytes);
 }
 
 void *pl_object_new(size_t bytes) {
-  void *p = try_object(bytes);
-  if (!p && reclaim) {
-    reclaim(bytes);
-    p = try_object(bytes);
+  pl_context *c = PL_HERE;
+  void *p = try_object(c, bytes);
+  if (!p && c->reclaim) {
+    c->reclaim(bytes);
+    p = try_object(c, bytes);
   }
   if (!p) pl_fail("not enough memory for %zu bytes", bytes);
   return p;
 }
 
 void pl_object_free(void *p, size_t bytes) {
-  const size_t c = size_class(bytes);
-  if (c >= SIZES || kept[c].n >= MOST_KEPT) {
+  pl_context *c = PL_HERE;
+  const size_t k = size_class(bytes);
+  if (k >= PL_OBJECT_CLASSES || c->objects[k].n >= MOST_KEPT) {
     free(p);
     return;
   }
-  if (!end_noted) pl_at_thread_end(free_kept), end_noted = true;
   object *o = p;
-  o->next = kept[c].list;
-  kept[c].list = o;
-  kept[c].n++;
+  o->next = c->objects[k].list;
+  c->objects[k].list = o;
+  c->objects[k].n++;
 }
 
-void pl_count_tensor(int delta) { tensors += delta; }
+/*
+** The context's part
+*/
 
-pl_memory pl_memory_now(void) { return (pl_memory){tensors, live_bytes, cached_bytes}; }
+void pl_memory_begin(pl_context *c) { c->fail_after = -1; }
 
-void pl_memory_trim(void) {
-  pthread_mutex_lock(&lock);
-  trim_locked();
-  pthread_mutex_unlock(&lock);
+bool pl_memory_end(pl_context *c) {
+  const int64_t there = c->account.tensors + c->account.storages;
+  trim(c);
+  free_objects(c);
+  return atomic_fetch_add(&c->account.left, there) + there == 0;
 }
 
-void pl_memory_on_shortage(void (*f)(size_t bytes)) { reclaim = f; }
+void pl_memory_trim(void) { trim(PL_HERE); }
 
-void pl_memory_fail_after(int64_t n) { fail_after = n; }
+void pl_memory_on_shortage(void (*f)(size_t bytes)) { PL_HERE->reclaim = f; }
+
+void pl_memory_fail_after(int64_t n) { PL_HERE->fail_after = n; }

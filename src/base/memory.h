@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 64-byte aligned; NULL with the error slot set when there is no memory. Thread-safe. */
+/* 64-byte aligned; NULL with the error slot set when there is no memory. */
 void *pl_scratch(size_t bytes);
 /* Accepts NULL. */
 void pl_scratch_free(void *block);
@@ -20,23 +20,21 @@ typedef struct {
   unsigned version; /* counts changes in place */
   size_t bytes;
   void *data;
+  struct pl_context *owner; /* which counts it */
 } pl_storage;
 /* One reference, the caller's. */
 pl_storage *pl_storage_new(size_t bytes);
 void pl_storage_release(pl_storage *s);
 
 /*
-** Small objects (tensors, nodes), all zero. Each thread keeps some of those that it freed; it must
+** Small objects (tensors, nodes), all zero. The context keeps some of those that are freed; it must
 ** be told their size again.
 */
 void *pl_object_new(size_t bytes);
 void pl_object_free(void *object, size_t bytes);
 
-/* Calls f when this thread ends; at most PL_ENDS functions. */
-enum { PL_ENDS = 4 };
-void pl_at_thread_end(void (*f)(void));
-
-/* Live objects, for pl_memory_now and the tests. */
-void pl_count_tensor(int delta);
+/* Counts a tensor in the context, which is returned: pl_tensor_end takes it out again. */
+struct pl_context *pl_tensor_begin(void);
+void pl_tensor_end(struct pl_context *owner);
 
 #endif

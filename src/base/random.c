@@ -1,19 +1,23 @@
 /*
-** random.c: the process's one random stream. Filling tensors is in the tensor floor.
+** random.c: the context's random stream. Filling tensors is in the tensor floor.
 */
 #include "random.h"
 
-static pl_random_state stream = {0x5EED, 0};
+#include "base.h"
 
-void pl_seed(uint64_t seed) { stream = (pl_random_state){seed, 0}; }
+enum { USUAL_SEED = 0x5EED };
 
-pl_random_state pl_random_get(void) { return stream; }
+void pl_random_begin(pl_context *c) { c->stream.key = USUAL_SEED; }
 
-void pl_random_set(pl_random_state s) { stream = s; }
+void pl_seed(uint64_t seed) { PL_HERE->stream = (pl_random_state){seed, 0}; }
+
+pl_random_state pl_random_get(void) { return PL_HERE->stream; }
+
+void pl_random_set(pl_random_state s) { PL_HERE->stream = s; }
 
 pl_random_state pl_random_take(int64_t n) {
-  pl_random_state first = stream;
-  stream.counter += (uint64_t)n;
+  pl_random_state *stream = &PL_HERE->stream, first = *stream;
+  stream->counter += (uint64_t)n;
   return first;
 }
 

@@ -25,7 +25,7 @@ static inline pl_philox pl_philox_block(uint64_t key, uint64_t counter) {
   return (pl_philox){{c0, c1, c2, c3}};
 }
 
-/* Reserves n blocks of the process's stream; returns the state whose counter is the first. */
+/* Reserves n blocks of the context's stream; returns the state whose counter is the first. */
 pl_random_state pl_random_take(int64_t n);
 
 #endif

@@ -3,6 +3,7 @@
 */
 #include <cblas.h>
 #include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base.h"
@@ -18,29 +19,32 @@ int pl_threads(int n) {
 
 /*
 ** OpenBLAS waits for as many threads as OpenMP promises, so none may be promised that do not come:
-** what the environment allows less of counts from the beginning.
+** what the environment allows less of counts from the beginning. OpenMP has these settings once a
+** thread.
 */
-static void promise_what_comes(void) {
+void pl_threads_begin(void) {
   omp_set_dynamic(0);
   if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
   if (omp_get_thread_limit() < omp_get_max_threads()) omp_set_num_threads(omp_get_thread_limit());
 }
 
+static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
+static char blas_text[128];
+
 /* OpenBLAS passes the number on to OpenMP, where it must not change ours. */
-void pl_blas_one_thread(void) {
-  static bool done;
-  if (done) return;
-  promise_what_comes();
-  int threads = omp_get_max_threads();
+static void blas_begin(void) {
+  char version[32] = "?";
+  pl_threads_begin();
+  const int threads = omp_get_max_threads();
   openblas_set_num_threads(1);
   omp_set_num_threads(threads);
-  done = true;
+  sscanf(openblas_get_config(), "OpenBLAS %31s", version);
+  snprintf(blas_text, sizeof blas_text, "OpenBLAS %s (%s)", version, openblas_get_corename());
 }
 
+void pl_blas_one_thread(void) { pthread_once(&blas_once, blas_begin); }
+
 const char *pl_blas(void) {
-  static char text[128];
-  char version[32] = "?";
-  sscanf(openblas_get_config(), "OpenBLAS %31s", version);
-  snprintf(text, sizeof text, "OpenBLAS %s (%s)", version, openblas_get_corename());
-  return text;
+  pl_blas_one_thread();
+  return blas_text;
 }

@@ -4,6 +4,7 @@
 */
 #include "dispatch.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,9 +69,10 @@ static const pl_kernels *pick(const char *wish) {
 }
 
 const pl_kernels *pl_kernels_now(void) {
-  static const pl_kernels *picked;
-  if (!picked) picked = pick(getenv("PERILUNE_ISA"));
-  return picked;
+  static const pl_kernels *_Atomic picked; /* each thread would pick the same */
+  const pl_kernels *k = atomic_load_explicit(&picked, memory_order_relaxed);
+  if (!k) atomic_store_explicit(&picked, k = pick(getenv("PERILUNE_ISA")), memory_order_relaxed);
+  return k;
 }
 
 const pl_kernels *pl_kernels_for(int64_t width) {

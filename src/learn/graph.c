@@ -74,6 +74,7 @@ static void scan(search *s, int64_t i, int64_t from, int64_t n, const float *dot
 }
 
 static bool search_all(search *s, float *dots) {
+  const pl_context *here = PL_HERE;
 #pragma omp parallel for schedule(dynamic)
   for (int64_t i = 0; i < s->n; i += ROWS) {
     const int64_t rows = PL_MIN(ROWS, s->n - i);
@@ -82,7 +83,7 @@ static bool search_all(search *s, float *dots) {
       s->distance[i * s->k + e] = INFINITY;
       s->neighbour[i * s->k + e] = -1;
     }
-    for (int64_t j = 0; j < s->n && !pl_interrupted(); j += COLUMNS) {
+    for (int64_t j = 0; j < s->n && !pl_context_interrupted(here); j += COLUMNS) {
       const int64_t columns = PL_MIN(COLUMNS, s->n - j);
       cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)columns,
                   (blasint)s->d, 1, s->x + i * s->d, (blasint)s->d, s->x + j * s->d, (blasint)s->d,

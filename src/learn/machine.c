@@ -108,9 +108,10 @@ static bool run(const plan *p, const pl_tensor *x, const double *w, const double
   double *scratch = pl_scratch((size_t)(threads * BLOCK * row) * sizeof *scratch);
   if (!scratch) return false;
   pl_blas_one_thread();
+  const pl_context *here = PL_HERE;
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < blocks; i++) {
-    if (pl_interrupted()) continue;
+    if (pl_context_interrupted(here)) continue;
     const int64_t from = i * BLOCK, m = PL_MIN(BLOCK, n - from);
     double *in = scratch + omp_get_thread_num() * BLOCK * row;
     double *features = in + BLOCK * p->d, *out = features + BLOCK * p->features;

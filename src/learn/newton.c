@@ -48,11 +48,12 @@ typedef struct {
   const pl_real *x, *share, *cost;
   double *z, *gradient, *step;                     /* [k,m] */
   double *residual, *solved, *direction, *product; /* [k,m], of conjugate gradients */
-  double *f, *along, *u; /* [n,k]: decision values, along the step, along the direction */
-  double *part;          /* [SLABS,k,m]: sums of the slabs */
-  on_line *line;         /* [SLABS,k]: sums of the slabs, for the line search */
-  double *factor;        /* [m,m] */
-  double *block;         /* [threads,BLOCK,m + 2 k] */
+  double *f, *along, *u;     /* [n,k]: decision values, along the step, along the direction */
+  double *part;              /* [SLABS,k,m]: sums of the slabs */
+  on_line *line;             /* [SLABS,k]: sums of the slabs, for the line search */
+  double *factor;            /* [m,m] */
+  double *block;             /* [threads,BLOCK,m + 2 k] */
+  const pl_context *context; /* that of the call */
 } problem;
 
 static int64_t slab_start(const problem *p, int64_t s) { return p->n * s / SLABS; }
@@ -105,7 +106,8 @@ static bool run_pass(problem *p, pass what, const double *v, double *u, double *
     double *x = p->block + omp_get_thread_num() * BLOCK * (p->m + 2 * p->k);
     double *g = x + BLOCK * p->m, *h = g + BLOCK * p->k;
     const int64_t end = slab_start(p, s + 1);
-    for (int64_t from = slab_start(p, s); from < end && !pl_interrupted(); from += BLOCK) {
+    for (int64_t from = slab_start(p, s); from < end && !pl_context_interrupted(p->context);
+         from += BLOCK) {
       const int64_t rows = PL_MIN(BLOCK, end - from);
       read_rows(p, from, rows, x);
       if (v) forward(p, rows, x, v, u + from * p->k);
@@ -142,7 +144,7 @@ static void read_columns(const problem *p, int64_t row, int64_t rows, int64_t fr
 static void gram_tile(const problem *p, int64_t i, int64_t j, const double *h, double *scratch) {
   const int64_t d = p->m - 1, ni = PL_MIN(TILE, d - i), nj = PL_MIN(TILE, d - j);
   double *a = scratch, *b = a + GRAM_ROWS * TILE;
-  for (int64_t from = 0; from < p->n && !pl_interrupted(); from += GRAM_ROWS) {
+  for (int64_t from = 0; from < p->n && !pl_context_interrupted(p->context); from += GRAM_ROWS) {
     const int64_t rows = PL_MIN(GRAM_ROWS, p->n - from);
     read_columns(p, from, rows, i, ni, h, a);
     read_columns(p, from, rows, j, nj, NULL, b);
@@ -453,7 +455,8 @@ pl_tensor *pl_newton(pl_tensor *features, pl_tensor *share, pl_tensor *cost, pl_
                .m = features->size[1] + 1,
                .x = pl_reals(features),
                .share = pl_reals(share),
-               .cost = pl_reals(cost)};
+               .cost = pl_reals(cost),
+               .context = PL_HERE};
   pl_tensor *f = pl_empty(PL_REAL, pl_list(p.n, p.k));
   double *memory = f ? problem_begin(&p) : NULL;
   if (!memory) return NULL;

@@ -69,9 +69,10 @@ static bool fill_matrix(job *j) {
     square[i] = cblas_ddot((blasint)j->d, j->x + i * j->d, 1, j->x + i * j->d, 1);
   }
   pl_blas_one_thread();
+  const pl_context *here = PL_HERE;
 #pragma omp parallel for schedule(static)
   for (int64_t from = 0; from < j->n; from += BLOCK)
-    if (!pl_interrupted())
+    if (!pl_context_interrupted(here))
       kernel_rows(j, square, from, PL_MIN(BLOCK, j->n - from),
                   scratch + omp_get_thread_num() * BLOCK * j->n);
   pl_scratch_free(scratch);
@@ -163,10 +164,11 @@ static bool train_one(job *j, int64_t machine) {
 
 static bool train_all(job *j) {
   bool ok = true;
+  const pl_context *here = PL_HERE;
   svm_set_print_string_function(silent);
 #pragma omp parallel for schedule(dynamic) reduction(&& : ok)
   for (int64_t i = 0; i < j->machines; i++)
-    if (!pl_interrupted()) ok = train_one(j, i) && ok;
+    if (!pl_context_interrupted(here)) ok = train_one(j, i) && ok;
   if (!ok) return pl_fail("svm: not enough memory for training");
   return pl_check_interrupt();
 }

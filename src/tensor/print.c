@@ -12,11 +12,16 @@ enum { LARGE = 1000000 };          /* from here on a common factor makes columns
 static const double SMALL = 1e-3;  /* and below this */
 enum { MOST_INTEGER = 100000000 }; /* larger whole numbers are written with an exponent */
 
-static pl_print_options options = {.precision = 4, .threshold = 1000, .width = 80, .edge_items = 3};
+static const pl_print_options usual = {
+    .precision = 4, .threshold = 1000, .width = 80, .edge_items = 3};
 
-pl_print_options pl_get_print(void) { return options; }
+/* A context where nothing was set has none. */
+pl_print_options pl_get_print(void) {
+  const pl_print_options *o = &PL_HERE->print;
+  return o->edge_items ? *o : usual;
+}
 
-void pl_set_print(pl_print_options o) { options = o; }
+void pl_set_print(pl_print_options o) { PL_HERE->print = o; }
 
 typedef enum { FIXED, EXPONENT } style;
 
@@ -24,6 +29,7 @@ typedef struct {
   char *buf;
   size_t n, at;
   const pl_tensor *t;
+  pl_print_options options;
   bool summary;     /* long dimensions show their ends alone */
   bool whole;       /* no element has a fraction */
   double high, low; /* the largest and the smallest magnitude, of finite elements other than 0 */
@@ -56,7 +62,7 @@ static void number_text(const printer *p, double x, char *out, size_t n) {
 
 /* How many positions of dim d are left out in its middle. */
 static int64_t left_out(const printer *p, int d) {
-  const int64_t n = p->t->size[d], edges = 2 * (int64_t)options.edge_items;
+  const int64_t n = p->t->size[d], edges = 2 * (int64_t)p->options.edge_items;
   return p->summary && n > edges ? n - edges : 0;
 }
 
@@ -74,7 +80,7 @@ static void each_shown(printer *p, int d, int64_t first, void (*visit)(printer *
   }
   const int64_t step = below(p->t, d), gap = left_out(p, d);
   for (int64_t i = 0; i < p->t->size[d]; i++) {
-    if (gap && i == options.edge_items) i += gap;
+    if (gap && i == p->options.edge_items) i += gap;
     each_shown(p, d + 1, first + i * step, visit);
   }
 }
@@ -94,7 +100,7 @@ static void measure(printer *p, double x) {
 /* A common factor serves a list of numbers that are all large or all small, none of which it would
  * make a zero. */
 static void choose_style(printer *p) {
-  const double least = pow(10, -options.precision), power = pow(10, floor(log10(p->high)));
+  const double least = pow(10, -p->options.precision), power = pow(10, floor(log10(p->high)));
   if (p->high == 0 || p->t->dtype != PL_REAL) return;
   if (p->whole && p->high < MOST_INTEGER) return;
   if (p->high < LARGE && p->high >= SMALL && p->low >= least) return;
@@ -107,13 +113,13 @@ static void choose_style(printer *p) {
 static void count_decimals(printer *p, double x) {
   char text[400];
   printer full = *p;
-  full.decimals = options.precision;
+  full.decimals = p->options.precision;
   if (!isfinite(x)) return;
   number_text(&full, x, text, sizeof text);
   const size_t end = strcspn(text, "e");
   size_t zeros = 0;
-  while (zeros < (size_t)options.precision && text[end - 1 - zeros] == '0') zeros++;
-  p->decimals = PL_MAX(p->decimals, options.precision - (int)zeros);
+  while (zeros < (size_t)p->options.precision && text[end - 1 - zeros] == '0') zeros++;
+  p->decimals = PL_MAX(p->decimals, p->options.precision - (int)zeros);
 }
 
 static void count_width(printer *p, double x) {
@@ -128,7 +134,7 @@ static void choose_columns(printer *p) {
   if (p->t->dtype == PL_REAL && !(p->whole && p->style == FIXED && p->factor == 1))
     each_shown(p, 0, 0, count_decimals);
   if (p->t->rank) each_shown(p, 0, 0, count_width);
-  p->per_line = PL_MAX(1, (options.width - p->t->rank) / (p->width + 1));
+  p->per_line = PL_MAX(1, (p->options.width - p->t->rank) / (p->width + 1));
 }
 
 /*
@@ -149,7 +155,7 @@ static void print_row(printer *p, int64_t first) {
   for (int64_t i = 0; i < p->t->size[d]; i++) {
     if (on_line == p->per_line) put(p, "\n"), put_blanks(p, d + 1), on_line = 0;
     else if (i) put(p, " ");
-    if (gap && i == options.edge_items) put(p, "... "), i += gap;
+    if (gap && i == p->options.edge_items) put(p, "... "), i += gap;
     print_number(p, pl_at(p->t, first + i));
     on_line++;
   }
@@ -167,7 +173,7 @@ static void print_dim(printer *p, int d, int64_t first) {
   if (d == p->t->rank - 1) print_row(p, first);
   for (int64_t i = 0; d < p->t->rank - 1 && i < p->t->size[d]; i++) {
     if (i) new_line(p, d);
-    if (gap && i == options.edge_items) put(p, "..."), new_line(p, d), i += gap;
+    if (gap && i == p->options.edge_items) put(p, "..."), new_line(p, d), i += gap;
     print_dim(p, d + 1, first + i * step);
   }
   put(p, "]");
@@ -179,15 +185,21 @@ static void print_head(printer *p) {
   const int64_t row = p->t->rank ? p->t->size[0] - left_out(p, 0) : 1;
   const int64_t length = (int64_t)p->at + row * (p->width + 1) + 2;
   if (p->factor != 1) snprintf(text, sizeof text, " %.0e *", p->factor), put(p, text);
-  put(p, p->t->rank > 1 || (p->t->rank == 1 && length > options.width) ? "\n" : " ");
+  put(p, p->t->rank > 1 || (p->t->rank == 1 && length > p->options.width) ? "\n" : " ");
 }
 
 size_t pl_print(const pl_tensor *t, char *buf, size_t n) {
-  printer p = {.buf = buf, .n = n, .t = t, .whole = true, .low = INFINITY, .factor = 1};
+  printer p = {.buf = buf,
+               .n = n,
+               .t = t,
+               .options = pl_get_print(),
+               .whole = true,
+               .low = INFINITY,
+               .factor = 1};
   put(&p, PL_DESCRIBE(t));
   if (t->requires_grad) put(&p, " grad");
   if (pl_numel(t) > 0) {
-    p.summary = pl_numel(t) > options.threshold;
+    p.summary = pl_numel(t) > p.options.threshold;
     choose_columns(&p);
     print_head(&p);
     if (t->rank) print_dim(&p, 0, 0);

@@ -10,39 +10,30 @@
 void (*pl_history_drop)(pl_tensor *t);
 
 /*
-** Scopes: one stack of owned tensors; a NULL entry marks where a scope begins.
+** Scopes
 */
-
-static PL_THREAD_LOCAL struct {
-  pl_tensor **v;
-  size_t n, room;
-} owned;
 
 enum { FIRST_ROOM = 256 };
 
-static void free_owned(void) {
-  free(owned.v);
-  memset(&owned, 0, sizeof owned);
-}
-
 static bool push(pl_tensor *t) {
-  if (owned.n == owned.room) {
-    const size_t room = owned.room ? 2 * owned.room : FIRST_ROOM;
-    pl_tensor **v = realloc(owned.v, room * sizeof *v);
+  pl_context *c = PL_HERE;
+  if (c->owned.n == c->owned.room) {
+    const size_t room = c->owned.room ? 2 * c->owned.room : FIRST_ROOM;
+    pl_tensor **v = realloc(c->owned.v, room * sizeof *v);
     if (!v) return pl_fail("not enough memory for %zu bytes", room * sizeof *v);
-    if (!owned.room) pl_at_thread_end(free_owned);
-    owned.v = v;
-    owned.room = room;
+    c->owned.v = v;
+    c->owned.room = room;
   }
-  owned.v[owned.n++] = t;
+  c->owned.v[c->owned.n++] = t;
   return true;
 }
 
 void pl_scope_begin(void) { push(NULL); }
 
 void pl_scope_end(void) {
-  while (owned.n) {
-    pl_tensor *t = owned.v[--owned.n];
+  pl_context *c = PL_HERE;
+  while (c->owned.n) {
+    pl_tensor *t = c->owned.v[--c->owned.n];
     if (!t) break;
     pl_release(t);
   }
@@ -71,7 +62,7 @@ const char *pl_dtype_name(pl_dtype dtype) {
 static pl_tensor *shell(pl_dtype dtype, pl_ints size) {
   pl_tensor *t = pl_object_new(sizeof *t);
   if (!t) return NULL;
-  pl_count_tensor(1);
+  t->owner = pl_tensor_begin();
   t->refs = 1;
   t->dtype = dtype;
   t->rank = size.n;
@@ -106,7 +97,7 @@ void pl_release(pl_tensor *t) {
   pl_release(t->grad);
   if (t->node) pl_history_drop(t);
   pl_storage_release(t->storage);
-  pl_count_tensor(-1);
+  pl_tensor_end(t->owner);
   pl_object_free(t, sizeof *t);
 }
 

@@ -19,6 +19,7 @@ struct pl_tensor {
   int64_t size[PL_MAX_RANK];
   int64_t stride[PL_MAX_RANK]; /* in elements; 0 repeats, negative runs backwards */
   int64_t offset;              /* of the first element, in elements */
+  pl_context *owner;           /* which counts it */
   pl_storage *storage;         /* NULL: a meta tensor, which has a shape and a history only */
   struct pl_node *node;        /* the call that made it, or NULL */
   int output;                  /* which output of it */

@@ -18,6 +18,7 @@
 #include "algorithm.h"
 
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,15 +192,18 @@ static bool sparse_input_suits(const pl_conv *p, const pl_pool *pool, int lanes)
 
 typedef enum { AUTOMATIC, DIRECT, WINOGRAD, SPARSE } algorithm;
 
+/* Whichever threads come first, each reads the same. */
 static algorithm forced(void) {
   static const char *const names[] = {"", "direct", "winograd", "sparse"};
-  static int picked = -1;
-  if (picked >= 0) return (algorithm)picked;
+  static atomic_int known = -1;
+  int found = atomic_load_explicit(&known, memory_order_relaxed);
+  if (found >= 0) return (algorithm)found;
   const char *wish = getenv("PERILUNE_CONV");
-  int found = AUTOMATIC;
+  found = AUTOMATIC;
   for (int i = DIRECT; wish && i <= SPARSE; i++)
     if (!strcmp(wish, names[i])) found = i;
-  return (algorithm)(picked = found);
+  atomic_store_explicit(&known, found, memory_order_relaxed);
+  return (algorithm)found;
 }
 
 /* The kernels for a result of `width` channels, or a filter gradient of as many. */

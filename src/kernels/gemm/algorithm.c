@@ -15,6 +15,7 @@
 */
 #include <cblas.h>
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,15 +102,24 @@ static void sum_rows(const pl_gemm_job *j) {
     PL_KERNELS(reduce)->accumulate(j->m, j->sums, j->a + i * j->lda);
 }
 
+typedef enum { UNREAD, AUTOMATIC, BLOCKED, BLAS } wish;
+
+/* What PERILUNE_GEMM says; whichever threads come first, each reads the same. */
+static wish wished(void) {
+  static atomic_int known = UNREAD;
+  wish w = (wish)atomic_load_explicit(&known, memory_order_relaxed);
+  if (w != UNREAD) return w;
+  const char *text = getenv("PERILUNE_GEMM");
+  w = text && !strcmp(text, "blocked") ? BLOCKED : text && !strcmp(text, "blas") ? BLAS : AUTOMATIC;
+  atomic_store_explicit(&known, (int)w, memory_order_relaxed);
+  return w;
+}
+
 /* Whether the own micro-kernel is worth packing the operands. */
 static bool blocked_suits(const pl_gemm_job *j, int64_t work) {
-  static int forced = -1; /* 0: nothing, 1: blocked, 2: blas */
-  if (forced < 0) {
-    const char *wish = getenv("PERILUNE_GEMM");
-    forced = !wish ? 0 : !strcmp(wish, "blocked") ? 1 : !strcmp(wish, "blas") ? 2 : 0;
-  }
-  if (!PL_KERNELS(gemm)->product || forced == 2) return false;
-  return forced == 1 || (work >= BLOCKED_MIN && PL_MIN(j->m, j->n) >= FLAT_MAX);
+  const wish forced = wished();
+  if (!PL_KERNELS(gemm)->product || forced == BLAS) return false;
+  return forced == BLOCKED || (work >= BLOCKED_MIN && PL_MIN(j->m, j->n) >= FLAT_MAX);
 }
 
 bool pl_gemm(const pl_gemm_job *j) {
