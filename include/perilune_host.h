@@ -6,8 +6,13 @@
 **     fprintf(stderr, "%s\n", pl_host_error(host));
 **   pl_host_close(host);
 **
-** Nothing here raises, exits or installs a signal handler. The engine is one per
-** process and used by one thread at a time, and so are hosts.
+** Nothing here raises, exits or installs a signal handler.
+**
+** Any number of hosts may be open, in one thread, one within another (a C function that one calls
+** runs another), or on several threads at the same time. Each has a context of its own (see
+** perilune.h), which its functions enter and leave: its random stream, its modes, its errors, its
+** memory are not those of the others, nor of the program around it. One thread at a time uses a
+** host, not always the same.
 */
 #ifndef PERILUNE_HOST_H
 #define PERILUNE_HOST_H
@@ -40,8 +45,10 @@ typedef struct {
 PL_API pl_host *pl_host_open(const pl_host_options *options);
 /* Accepts NULL. Tensors that C code retained stay valid. */
 PL_API void pl_host_close(pl_host *host);
-/* The state, for everything that Lua's own C interface can do. */
+/* The state, for everything that Lua's own C interface can do. Who calls Lua functions with it
+ * otherwise than by pl_host_call enters the host's context before, and leaves it afterwards. */
 PL_API struct lua_State *pl_host_lua(pl_host *host);
+PL_API pl_context *pl_host_context(pl_host *host);
 
 /* Runs a file (NULL: standard input) with arg[1], arg[2]... as its `...`. */
 PL_API bool pl_host_run_file(pl_host *host, const char *path);
@@ -56,10 +63,13 @@ PL_API const char *pl_host_error(const pl_host *host);
 /* Sends everything that scripts write from now on to `write`; NULL: stdout and stderr again. */
 PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
 
-/* Stops what is running: Lua code, coroutines and long C calls raise an error.
- * Async-signal-safe. */
+/* Stops what a host is running: Lua code, coroutines and long C calls raise an error. From any
+ * thread, and async-signal-safe. */
+PL_API void pl_host_stop(pl_host *host);
+/* The same for what this thread runs, hosts within hosts: for the signal handlers of a program with
+ * one thread. */
 PL_API void pl_host_interrupt(void);
-/* Whether pl_host_interrupt ended the last run. */
+/* Whether one of these two ended the last run. */
 PL_API bool pl_host_interrupted(const pl_host *host);
 
 #ifdef __cplusplus

@@ -19,6 +19,7 @@ SANITIZER = re.compile(r"^(__[a-z]+san|\.?L|\.Lubsan|DW\.|completed)")
 ALLOWED = {
     ("host/line", "editor"): "the program's one prompt",
     ("host/repl", "said"): "the program's one prompt",
+    ("host/repl", "armed"): "the program's one host",
     ("base/context", "pl_here"): "the context that a thread is in",
     ("base/context", "own"): "set when the library is loaded",
     ("autograd/backward", "ops"): "set when the library is loaded",
@@ -29,14 +30,6 @@ ALLOWED = {
     ("kernels/conv/algorithm", "known"): "set to the same by any thread, atomic",
     ("kernels/gemm/algorithm", "known"): "set to the same by any thread, atomic",
 }
-# One of the process, though each host should have its own.
-TODAY = """
-bind/box innermost innermost_tidy last_used limit main_thread releasing
-host/interrupt asked grace_end handled running stopping
-"""
-for line in TODAY.split("\n"):
-    for variable in line.split()[1:]:
-        ALLOWED[line.split()[0], variable] = "today's"
 
 
 def sources():

@@ -38,11 +38,11 @@ static void release_input(pl_node *node, int i) {
 }
 
 void pl_node_free_buffers(pl_node *node) {
+  pl_custom_release(node->custom); /* first: it may need the context that counts the tensors */
+  node->custom = NULL;
   for (int i = 0; i < node->n_in; i++) release_input(node, i);
   for (int i = 0; i < PL_MAX_OUT; i++) pl_release(node->out[i]), node->out[i] = NULL;
   for (int i = 0; i < PL_MAX_SAVED; i++) pl_release(node->saved[i]), node->saved[i] = NULL;
-  pl_custom_release(node->custom);
-  node->custom = NULL;
   node->freed = true;
 }
 

@@ -19,8 +19,35 @@
 #define PLB_TENSOR "perilune.tensor"
 
 /*
-** box.c: boxes, their life and the modes in which functions run
+** box.c: Lua states, boxes, their life and the modes in which functions run
 */
+
+/* What the binding knows of a Lua state. It hangs on the context in which the state's calls run. */
+typedef struct plb_state {
+  pl_context *context;
+  bool own;             /* the context ends with the state */
+  const void *registry; /* tells its threads from those of others */
+  lua_State *last_used; /* the thread that calls the engine, for what is called back */
+  lua_State *main;      /* lives when last_used may be dead; NULL: the state has ended */
+  lua_State *releasing; /* the thread in which a box ends */
+  int64_t limit;        /* of live bytes, from which on garbage is collected */
+  struct plb_guard *innermost, *innermost_tidy;
+  struct pl_stop *stop; /* of the host floor */
+} plb_state;
+
+/* Begins it, in this context or, NULL, in one of its own; raises without memory. */
+plb_state *plb_begin(lua_State *L, pl_context *c);
+/* That of a thread's state; NULL before it begins. */
+plb_state *plb_state_of(lua_State *L);
+/* Memory, all zero, that lives as long as the context; NULL if there is none. */
+void *plb_hang(const plb_state *s, size_t bytes);
+/* That of the context that is entered, or NULL. Async-signal-safe. */
+plb_state *plb_here(void);
+/* A thread of it that lives at any time; NULL when it has ended. */
+lua_State *plb_alive(const plb_state *s);
+/* Notes which thread calls, and enters the context of its state if another is entered; functions
+ * that test for a tensor or make a box have done so. */
+plb_state *plb_enter(lua_State *L);
 
 /* A box is this userdata; most code sees its tensor alone. */
 typedef struct plb_box {
@@ -77,12 +104,6 @@ int plb_done(lua_State *L, pl_tensor **box);
 /* Collects garbage if live tensor bytes plus `want` pass the limit; call before an op. What the
  * engine calls back runs in this thread. */
 void plb_make_room(lua_State *L, size_t want);
-/* Notes which thread calls; functions that test for a tensor or make a box have done so. */
-void plb_enter(lua_State *L);
-/* The Lua thread that called the engine last, for what the engine calls back. */
-lua_State *plb_running(void);
-/* A thread that lives at any time, for what may come when nobody calls; NULL when the state ends. */
-lua_State *plb_alive(void);
 
 /*
 ** arg.c: reading arguments

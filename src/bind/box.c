@@ -5,7 +5,47 @@
 */
 #include <string.h>
 
+#include "base/context.h"
 #include "bind.h"
+
+/*
+** States
+*/
+
+static void end_dead(plb_state *s, lua_State *L);
+
+static const char state_key = 0; /* registry: the plb_state */
+
+plb_state *plb_here(void) { return pl_here ? pl_here->lua_state : NULL; }
+
+plb_state *plb_state_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key);
+  plb_state *s = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+void *plb_hang(const plb_state *s, size_t bytes) { return pl_context_hang(s->context, bytes); }
+
+static void be_in(const plb_state *s) {
+  if (pl_here != s->context) pl_context_enter(s->context);
+}
+
+/* Another thread than before, or one of a state whose context nobody entered. */
+static plb_state *enter_other(lua_State *L) {
+  plb_state *s = plb_state_of(L);
+  be_in(s);
+  s->last_used = L;
+  end_dead(s, L);
+  return s;
+}
+
+plb_state *plb_enter(lua_State *L) {
+  plb_state *s = plb_here();
+  return s && s->last_used == L ? s : enter_other(L);
+}
+
+lua_State *plb_alive(const plb_state *s) { return s->releasing ? s->releasing : s->main; }
 
 /*
 ** Boxes
@@ -14,34 +54,16 @@
 /* Its address marks a box, which is cheaper than to compare metatables. */
 static const char magic = 0;
 
-static lua_State *last_used;   /* the thread that calls the engine, for what is called back */
-static lua_State *main_thread; /* of its state: it lives when last_used may be dead */
-static lua_State *releasing;   /* the thread in which a box ends */
-
-static void end_dead(lua_State *L);
-static void note_box(plb_box *box);
+static void link_box(plb_box *box, struct plb_guard *g);
 static void unlink_box(plb_box *box);
 
-void plb_enter(lua_State *L) {
-  if (L == last_used) return;
-  last_used = L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  main_thread = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  end_dead(L);
-}
-
-lua_State *plb_running(void) { return last_used; }
-
-lua_State *plb_alive(void) { return releasing ? releasing : main_thread; }
-
 pl_tensor **plb_newbox(lua_State *L) {
-  plb_enter(L);
+  const plb_state *s = plb_enter(L);
   plb_box *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (plb_box){.magic = &magic};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &magic);
   lua_setmetatable(L, -2);
-  note_box(box);
+  link_box(box, s->innermost_tidy);
   return &box->tensor;
 }
 
@@ -112,12 +134,19 @@ pl_tensor **plb_anchor(lua_State *L, int i) {
   return box;
 }
 
-void plb_let_go(lua_State *L, pl_tensor **box) {
-  lua_State *outer = releasing;
-  releasing = L;
+static void let_go(plb_state *s, lua_State *L, pl_tensor **box) {
+  lua_State *outer = s->releasing;
+  s->releasing = L;
   pl_release(*box);
   *box = NULL;
-  releasing = outer;
+  s->releasing = outer;
+}
+
+/* A finalizer's work too, which may come when another context is entered. */
+void plb_let_go(lua_State *L, pl_tensor **box) {
+  plb_state *s = plb_here();
+  if (!s || s->registry != lua_topointer(L, LUA_REGISTRYINDEX)) s = plb_state_of(L);
+  let_go(s, L, box);
 }
 
 static int box_gc(lua_State *L) {
@@ -153,24 +182,25 @@ int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : p
 */
 
 enum { SMALLEST_LIMIT = 64 << 20 };
-static int64_t limit = SMALLEST_LIMIT;
 
 void plb_make_room(lua_State *L, size_t want) {
-  if (pl_memory_now().live_bytes + (int64_t)want > limit) {
+  plb_state *s = plb_enter(L);
+  if (pl_memory_now().live_bytes + (int64_t)want > s->limit) {
     lua_gc(L, LUA_GCCOLLECT);
     int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
-    limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
+    s->limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
   }
   plb_enter(L); /* a finalizer may have run another thread */
 }
 
 /* An allocation failed, perhaps one for which the limit was raised. */
 static void reclaim(size_t bytes) {
-  lua_State *caller = last_used;
+  plb_state *s = plb_here();
+  lua_State *caller = s->last_used;
   (void)bytes;
-  if (main_thread) lua_gc(main_thread, LUA_GCCOLLECT);
-  last_used = caller;
-  limit = SMALLEST_LIMIT;
+  if (s->main) lua_gc(s->main, LUA_GCCOLLECT);
+  s->last_used = caller;
+  s->limit = SMALLEST_LIMIT;
 }
 
 /*
@@ -186,12 +216,11 @@ typedef struct plb_guard {
   bool is_tidy, was, ended; /* was: the gradient mode to go back to */
   plb_box *boxes;           /* made in it, of a tidy */
   struct plb_guard *tidy;   /* the tidy around it, or NULL */
+  plb_state *state;
   lua_State *thread;
 } guard;
 
 static const char guard_key = 0; /* registry: the innermost guard, or nil */
-static guard *innermost;
-static guard *innermost_tidy;
 
 static void link_box(plb_box *box, guard *g) {
   box->tidy = g;
@@ -209,55 +238,49 @@ static void unlink_box(plb_box *box) {
   box->tidy = NULL;
 }
 
-static void note_box(plb_box *box) { link_box(box, innermost_tidy); }
-
 /* Releases what is still listed, except parameters. */
 static void release_listed(lua_State *L, guard *g) {
   for (plb_box *box; (box = g->boxes);) {
     const pl_tensor *t = box->tensor;
     unlink_box(box);
-    if (t && !box->kept && !(pl_requires_grad(t) && pl_is_leaf(t))) plb_let_go(L, &box->tensor);
+    if (t && !box->kept && !(pl_requires_grad(t) && pl_is_leaf(t)))
+      let_go(g->state, L, &box->tensor);
   }
 }
 
-static void end_innermost(lua_State *L) {
-  guard *g = innermost;
+static void end_innermost(plb_state *s, lua_State *L) {
+  guard *g = s->innermost;
   luaL_checkstack(L, 8, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_key);
   if (g->is_tidy) {
-    innermost_tidy = g->tidy;
+    s->innermost_tidy = g->tidy;
     release_listed(L, g);
   } else {
     pl_grad_mode(g->was);
   }
   g->ended = true;
   lua_getiuservalue(L, -1, OUTER_GUARD);
-  innermost = lua_touserdata(L, -1);
+  s->innermost = lua_touserdata(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &guard_key);
   lua_pop(L, 1);
 }
 
 static int guard_close(lua_State *L) {
   guard *g = luaL_checkudata(L, 1, GUARD);
-  while (!g->ended) end_innermost(L);
+  be_in(g->state);
+  while (!g->ended) end_innermost(g->state, L);
   return 0;
 }
 
-static void end_dead(lua_State *L) {
-  while (innermost && innermost->thread != L && lua_status(innermost->thread) > LUA_YIELD)
-    end_innermost(L);
-}
-
-static void forget_modes(void) {
-  innermost = innermost_tidy = NULL;
-  pl_grad_mode(true);
+static void end_dead(plb_state *s, lua_State *L) {
+  for (guard *g; (g = s->innermost) && g->thread != L && lua_status(g->thread) > LUA_YIELD;)
+    end_innermost(s, L);
 }
 
 static guard *push_guard(lua_State *L) {
-  plb_enter(L);
+  plb_state *s = plb_enter(L);
   guard *g = lua_newuserdatauv(L, sizeof *g, THREAD);
-  *g = (guard){.was = pl_grad_mode(true), .tidy = innermost_tidy, .thread = L};
-  pl_grad_mode(g->was);
+  *g = (guard){.was = pl_grad_enabled(), .tidy = s->innermost_tidy, .state = s, .thread = L};
   luaL_setmetatable(L, GUARD);
   lua_pushthread(L);
   lua_setiuservalue(L, -2, THREAD);
@@ -265,7 +288,7 @@ static guard *push_guard(lua_State *L) {
   lua_setiuservalue(L, -2, OUTER_GUARD);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &guard_key);
-  return innermost = g;
+  return s->innermost = g;
 }
 
 /* Calls the function below its arguments, under the guard at index 1. */
@@ -330,7 +353,7 @@ static int tidy(lua_State *L) {
   check_callable(L);
   guard *g = push_guard(L);
   g->is_tidy = true;
-  innermost_tidy = g;
+  g->state->innermost_tidy = g;
   lua_insert(L, 1);
   lua_toclose(L, 1);
   lua_newtable(L); /* tables that were handed out */
@@ -352,23 +375,55 @@ static int keep(lua_State *L) {
   return 1;
 }
 
-/* The state ends: its threads must not be used any more. */
-static int forget_state(lua_State *L) {
-  (void)L;
-  last_used = main_thread = NULL;
-  forget_modes();
+/*
+** The beginning and the end of a state
+*/
+
+/* Its threads must not be used any more. */
+static int end_state(lua_State *L) {
+  plb_state *s = plb_state_of(L);
+  be_in(s);
+  s->last_used = s->main = NULL;
+  s->innermost = s->innermost_tidy = NULL;
+  pl_grad_mode(true);
+  pl_memory_on_shortage(NULL);
+  if (s->own) pl_context_close(s->context);
   return 0;
 }
 
 /* A value in the registry whose end is the state's end. */
-static void watch_state(lua_State *L) {
+static void watch_end(lua_State *L) {
   static const char key = 0;
   lua_newtable(L);
   lua_newtable(L);
-  lua_pushcfunction(L, forget_state);
+  lua_pushcfunction(L, end_state);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
+plb_state *plb_begin(lua_State *L, pl_context *c) {
+  const bool own = !c;
+  if (own) c = pl_context_open();
+  plb_state *s = c ? pl_context_hang(c, sizeof *s) : NULL;
+  if (!s) {
+    if (own) pl_context_close(c);
+    luaL_error(L, "not enough memory for a context");
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  *s = (plb_state){.context = c,
+                   .own = own,
+                   .registry = lua_topointer(L, LUA_REGISTRYINDEX),
+                   .main = lua_tothread(L, -1),
+                   .limit = SMALLEST_LIMIT};
+  lua_pop(L, 1);
+  c->lua_state = s;
+  lua_pushlightuserdata(L, s);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
+  watch_end(L);
+  plb_enter(L);
+  pl_memory_on_shortage(reclaim);
+  return s;
 }
 
 static const plb_function gradient_modes[] = {
@@ -400,6 +455,4 @@ void plb_open_box(lua_State *L) {
   lua_pop(L, 1);
   plb_add(L, "Gradients", gradient_modes, NULL);
   plb_add(L, "Memory", lives, NULL);
-  watch_state(L);
-  pl_memory_on_shortage(reclaim);
 }

@@ -22,6 +22,7 @@ static int core_memory(lua_State *L) {
 static int core_threads(lua_State *L) {
   lua_Integer n = plb_opt_whole(L, 1, 0);
   plb_arg_check(L, n >= 0 && n <= 4096, 1, "1 to 4096 threads expected");
+  plb_enter(L);
   lua_pushinteger(L, pl_threads((int)n));
   return 1;
 }
@@ -37,6 +38,7 @@ static int core_blas(lua_State *L) {
 }
 
 static int core_fail_after(lua_State *L) {
+  plb_enter(L);
   pl_memory_fail_after(plb_opt_whole(L, 1, -1));
   return 0;
 }
@@ -118,6 +120,7 @@ static void set_constants(lua_State *L) {
 
 LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   lua_settop(L, 0);
+  if (!plb_state_of(L)) plb_begin(L, NULL);
   for (int i = 0; i < 4; i++) lua_newtable(L); /* module, methods of tensors, texts, groups */
   plb_open_box(L);
   plb_open_tensor(L);

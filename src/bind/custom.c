@@ -11,13 +11,14 @@ enum { MOST_VALUES = sizeof((pl_custom){0}.values) / sizeof(pl_tensor *) };
 
 typedef struct {
   pl_custom custom;
+  plb_state *state;  /* whose context lives at least as long as the values, which are its own */
   int rule, context; /* references */
   int n_in;
 } call;
 
 static void release_call(pl_custom *custom) {
   call *k = custom->context;
-  lua_State *L = plb_alive();
+  lua_State *L = plb_alive(k->state);
   if (L) {
     luaL_unref(L, LUA_REGISTRYINDEX, k->rule);
     luaL_unref(L, LUA_REGISTRYINDEX, k->context);
@@ -58,8 +59,12 @@ static int run_rule(lua_State *L) {
 }
 
 static bool backward(void *context, pl_tensor *const *gout, unsigned need, pl_tensor **gin) {
-  lua_State *L = plb_running();
   flow f = {context, gout, need, gin};
+  if (f.k->state != plb_here())
+    return pl_fail(
+        "custom: the gradient is written in Lua, and the context of its host not entered");
+  lua_State *L = f.k->state->last_used;
+  if (!L) return pl_fail("custom: the Lua state with the gradient was closed");
   if (!lua_checkstack(L, 8)) return pl_fail("custom: stack overflow");
   lua_pushcfunction(L, run_rule);
   lua_pushlightuserdata(L, &f);
@@ -76,6 +81,7 @@ static call *new_call(lua_State *L, int n_in) {
   call *k = calloc(1, sizeof *k);
   if (!k) luaL_error(L, "custom: not enough memory");
   k->custom = (pl_custom){.refs = 1, .context = k, .backward = backward, .release = release_call};
+  k->state = plb_enter(L);
   k->n_in = n_in;
   lua_rawgeti(L, 1, 1);
   k->context = luaL_ref(L, LUA_REGISTRYINDEX);

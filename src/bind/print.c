@@ -25,6 +25,7 @@ static void read_settings(lua_State *L, int *const *settings) {
 }
 
 static int set_print(lua_State *L) {
+  plb_enter(L);
   pl_print_options o = pl_get_print();
   int *const settings[NAMES] = {&o.precision, &o.threshold, &o.width, &o.edge_items};
   plb_need(L, 1, LUA_TTABLE);

@@ -4,13 +4,13 @@
 #include "bind.h"
 
 static int profile_start(lua_State *L) {
-  (void)L;
+  plb_enter(L);
   pl_profile_start();
   return 0;
 }
 
 static int profile_stop(lua_State *L) {
-  (void)L;
+  plb_enter(L);
   pl_profile_stop();
   return 0;
 }
@@ -18,6 +18,7 @@ static int profile_stop(lua_State *L) {
 static int profile_owner(lua_State *L) {
   lua_Integer owner = plb_whole(L, 1);
   plb_arg_check(L, owner >= 0 && owner < 1 << 30, 1, "0 to 2^30 expected");
+  plb_enter(L);
   lua_pushinteger(L, pl_profile_owner((int)owner));
   return 1;
 }
@@ -29,6 +30,7 @@ static void set_number(lua_State *L, const char *name, double value) {
 
 static int profile_rows(lua_State *L) {
   size_t n, now;
+  plb_enter(L);
   pl_profile_rows(&n);
   lua_createtable(L, (int)n, 0);
   for (size_t i = 0; i < n; i++) {

@@ -4,11 +4,13 @@
 #include "bind.h"
 
 static int stream_manual_seed(lua_State *L) {
+  plb_enter(L);
   pl_seed((uint64_t)plb_whole(L, 1));
   return 0;
 }
 
 static int stream_random_state(lua_State *L) {
+  plb_enter(L);
   pl_random_state s = pl_random_get();
   lua_createtable(L, 0, 2);
   lua_pushinteger(L, (lua_Integer)s.key);
@@ -24,6 +26,7 @@ static int stream_set_random_state(lua_State *L) {
   lua_getfield(L, 1, "counter");
   if (!lua_isinteger(L, -1) || !lua_isinteger(L, -2))
     return luaL_error(L, "set_random_state: a table {key=, counter=} of integers expected");
+  plb_enter(L);
   pl_random_set((pl_random_state){(uint64_t)lua_tointeger(L, -2), (uint64_t)lua_tointeger(L, -1)});
   return 0;
 }

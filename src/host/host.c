@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../bind/bind.h"
 #include "interrupt.h"
 #include "module.h"
 #include "perilune_host.h"
@@ -24,7 +25,9 @@ typedef struct {
 } stream;
 
 struct pl_host {
+  pl_context *context; /* in which all runs */
   lua_State *L;
+  pl_stop *stop;
   char *error;
   bool interrupted;
   bool warnings; /* are on */
@@ -103,14 +106,18 @@ static bool fail(pl_host *h) {
 
 bool pl_host_call(pl_host *h, int nargs, int nresults) {
   lua_State *L = h->L, *before;
+  pl_stop *around = pl_stop_here();
+  pl_context *outer = pl_context_enter(h->context);
   int base = lua_gettop(L) - nargs, status;
   lua_pushcfunction(L, message_handler);
   lua_insert(L, base);
-  before = pl_stop_enter(L);
+  before = pl_stop_enter(h->stop, L, around);
   status = lua_pcall(L, nargs, nresults, base);
-  h->interrupted = pl_stop_leave(L, before);
+  h->interrupted = pl_stop_leave(h->stop, L, before);
   lua_remove(L, base);
-  return status == LUA_OK || fail(h);
+  bool ok = status == LUA_OK || fail(h);
+  pl_context_enter(outer);
+  return ok;
 }
 
 typedef struct {
@@ -156,12 +163,14 @@ static int load(lua_State *L) {
 
 static bool run(pl_host *h, chunk *c) {
   lua_State *L = h->L;
+  pl_context *outer = pl_context_enter(h->context);
   int top = lua_gettop(L);
   lua_pushcfunction(L, load);
   lua_pushlightuserdata(L, c);
   h->interrupted = false;
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) return fail(h);
-  return pl_host_call(h, lua_gettop(L) - top - 1, 0);
+  bool ok = lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK || fail(h);
+  pl_context_enter(outer);
+  return ok && pl_host_call(h, lua_gettop(L) - top - 1, 0);
 }
 
 bool pl_host_run_file(pl_host *h, const char *path) { return run(h, &(chunk){.path = path}); }
@@ -174,7 +183,9 @@ const char *pl_host_error(const pl_host *h) { return h->error; }
 
 bool pl_host_interrupted(const pl_host *h) { return h->interrupted; }
 
-void pl_host_interrupt(void) { pl_stop_request(); }
+void pl_host_stop(pl_host *h) { pl_stop_request(h->stop); }
+
+void pl_host_interrupt(void) { pl_stop_request_here(); }
 
 /*
 ** Output. Redirected streams are C files with our write function, so print, io.write,
@@ -307,36 +318,53 @@ static void seed(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* open_all(host, options) */
 static int open_all(lua_State *L) {
+  pl_host *h = lua_touserdata(L, 1);
   luaL_checkversion(L);
   lua_gc(L, LUA_GCSTOP);
+  plb_begin(L, h->context);
   luaL_openlibs(L);
-  pl_stop_watch(L);
+  h->stop = pl_stop_watch(L);
   pl_modules_install(L);
   seed(L);
-  set_args(L, lua_touserdata(L, 1));
+  set_args(L, lua_touserdata(L, 2));
   lua_gc(L, LUA_GCRESTART);
   return 0;
+}
+
+/* In the host's context. */
+static bool open_state(pl_host *h, pl_host_options *o) {
+  h->L = luaL_newstate();
+  if (h->L == NULL) return false;
+  lua_setwarnf(h->L, warn, h);
+  lua_pushcfunction(h->L, open_all);
+  lua_pushlightuserdata(h->L, h);
+  lua_pushlightuserdata(h->L, o);
+  return lua_pcall(h->L, 2, 0, 0) == LUA_OK && pl_host_redirect(h, o->write, o->user);
 }
 
 pl_host *pl_host_open(const pl_host_options *options) {
   pl_host_options o = options ? *options : (pl_host_options){0};
   pl_host *h = calloc(1, sizeof *h);
   if (h == NULL) return NULL;
+  h->context = pl_context_open();
+  if (h->context == NULL) return free(h), NULL;
   for (int i = 0; i < 2; i++) h->streams[i] = (stream){.host = h, .number = i + 1};
-  h->L = luaL_newstate();
-  if (h->L == NULL) return free(h), NULL;
-  lua_setwarnf(h->L, warn, h);
-  lua_pushcfunction(h->L, open_all);
-  lua_pushlightuserdata(h->L, &o);
-  if (lua_pcall(h->L, 1, 0, 0) == LUA_OK && pl_host_redirect(h, o.write, o.user)) return h;
+  pl_context *outer = pl_context_enter(h->context);
+  const bool ok = open_state(h, &o);
+  pl_context_enter(outer);
+  if (ok) return h;
   pl_host_close(h);
   return NULL;
 }
 
 void pl_host_close(pl_host *h) {
   if (h == NULL) return;
-  lua_close(h->L);
+  pl_context *outer = pl_context_enter(h->context);
+  if (h->L != NULL) lua_close(h->L);
+  if (outer != h->context) pl_context_enter(outer);
+  pl_context_close(h->context);
   for (int i = 0; i < 2; i++)
     if (h->streams[i].file != NULL) fclose(h->streams[i].file);
   free(h->error);
@@ -344,3 +372,5 @@ void pl_host_close(pl_host *h) {
 }
 
 lua_State *pl_host_lua(pl_host *h) { return h->L; }
+
+pl_context *pl_host_context(pl_host *h) { return h->context; }

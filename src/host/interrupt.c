@@ -1,10 +1,10 @@
 /*
-** interrupt.c: see interrupt.h. The state is global, as the engine is; what the signal
-** handler touches is volatile and changed in an order that is right at every point.
+** interrupt.c: see interrupt.h. What a signal handler or another thread touches is atomic, and
+** changed in an order that is right at every point.
 */
 #include "interrupt.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include <lualib.h>
@@ -16,11 +16,26 @@
 #define GRACE 0.5
 enum { CLOCK_STEP = 10 };
 
-static lua_State *volatile running;    /* the thread that executes; NULL: none */
-static volatile sig_atomic_t stopping; /* 1: the hook raises; 2: it waits for the end of grace */
-static double grace_end;               /* as `seconds` counts */
-static volatile sig_atomic_t asked;    /* the script was told */
-static volatile sig_atomic_t handled;  /* the script wants to be told, not stopped */
+struct pl_stop {
+  pl_context *context;
+  pl_stop *around;              /* of the state that called C that called this one, or NULL */
+  _Atomic(lua_State *) running; /* the thread that executes; NULL: none */
+  atomic_int stopping;          /* 1: the hook raises; 2: it waits for the end of grace */
+  double grace_end;             /* as `seconds` counts */
+  atomic_bool asked;            /* the script was told */
+  atomic_bool handled;          /* the script wants to be told, not stopped */
+};
+
+static pl_stop *stop_of(lua_State *L) {
+  plb_state *s = plb_state_of(L);
+  if (s->stop) return s->stop;
+  s->stop = plb_hang(s, sizeof *s->stop);
+  if (!s->stop) luaL_error(L, "not enough memory for a context");
+  s->stop->context = s->context;
+  return s->stop;
+}
+
+pl_stop *pl_stop_here(void) { return plb_here() ? plb_here()->stop : NULL; }
 
 static double seconds(void) {
   struct timespec now;
@@ -30,16 +45,17 @@ static double seconds(void) {
 
 /* Raises once, lets close handlers work, and raises at every instruction after that. */
 static void stop_hook(lua_State *L, lua_Debug *ar) {
+  pl_stop *s = plb_state_of(L)->stop;
   (void)ar;
-  if (!stopping) { /* left over in a coroutine that survived the request */
+  if (!s->stopping) { /* left over in a coroutine that survived the request */
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  const bool first = stopping == 1, in_grace = !first && seconds() < grace_end;
-  if (first) grace_end = seconds() + GRACE;
+  const bool first = s->stopping == 1, in_grace = !first && seconds() < s->grace_end;
+  if (first) s->grace_end = seconds() + GRACE;
   lua_sethook(L, stop_hook, LUA_MASKCOUNT, first || in_grace ? CLOCK_STEP : 1);
   if (in_grace) return;
-  stopping = 2;
+  s->stopping = 2;
   luaL_error(L, "interrupted!");
 }
 
@@ -47,36 +63,42 @@ static void hook_now(lua_State *L) {
   lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-void pl_stop_request(void) {
-  lua_State *L = running;
-  if (handled) {
-    asked = 1;
+void pl_stop_request(pl_stop *s) {
+  lua_State *L = s->running;
+  if (s->handled) {
+    s->asked = true;
     return;
   }
   if (L == NULL) return; /* nothing to stop */
-  pl_interrupt();
-  stopping = 1;
+  pl_context_interrupt(s->context);
+  s->stopping = 1;
   hook_now(L);
 }
 
-/* A request may come between the two lines: then the handler hooks L itself. */
-static void run_thread(lua_State *L) {
-  running = L;
-  if (L != NULL && stopping) hook_now(L);
+void pl_stop_request_here(void) {
+  for (pl_stop *s = pl_stop_here(); s; s = s->around) pl_stop_request(s);
 }
 
-lua_State *pl_stop_enter(lua_State *L) {
-  lua_State *before = running;
-  run_thread(L);
+/* A request may come between the two lines: then the handler hooks L itself. */
+static void run_thread(pl_stop *s, lua_State *L) {
+  s->running = L;
+  if (L != NULL && s->stopping) hook_now(L);
+}
+
+lua_State *pl_stop_enter(pl_stop *s, lua_State *L, pl_stop *around) {
+  lua_State *before = s->running;
+  if (before == NULL) s->around = around;
+  run_thread(s, L);
   return before;
 }
 
-bool pl_stop_leave(lua_State *L, lua_State *before) {
-  bool stopped = stopping != 0;
-  run_thread(before);
+bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before) {
+  bool stopped = s->stopping != 0;
+  run_thread(s, before);
   if (before != NULL) return stopped;
   if (stopped) lua_sethook(L, NULL, 0, 0);
-  stopping = asked = handled = 0;
+  s->stopping = s->asked = s->handled = 0;
+  s->around = NULL;
   pl_interrupt_clear();
   return stopped;
 }
@@ -87,9 +109,11 @@ bool pl_stop_leave(lua_State *L, lua_State *before) {
 */
 
 static int call_thread(lua_State *L, lua_State *co) {
-  lua_State *before = pl_stop_enter(co);
+  pl_stop *s = stop_of(L);
+  lua_State *before = s->running;
+  run_thread(s, co);
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
-  run_thread(before);
+  run_thread(s, before);
   return status;
 }
 
@@ -131,11 +155,12 @@ static void replace(lua_State *L, const char *name, lua_CFunction watched) {
   lua_setfield(L, -2, name);
 }
 
-void pl_stop_watch(lua_State *L) {
+pl_stop *pl_stop_watch(lua_State *L) {
   lua_getglobal(L, LUA_COLIBNAME);
   replace(L, "resume", watched_resume);
   replace(L, "wrap", watched_wrap);
   lua_pop(L, 1);
+  return stop_of(L);
 }
 
 /*
@@ -144,20 +169,22 @@ void pl_stop_watch(lua_State *L) {
 
 /* handle_interrupts([on=true]) -> what it was */
 static int handle_interrupts(lua_State *L) {
+  pl_stop *s = stop_of(L);
   const bool on = lua_isnoneornil(L, 1) || lua_toboolean(L, 1);
-  lua_pushboolean(L, handled);
-  handled = on;
+  lua_pushboolean(L, s->handled);
+  s->handled = on;
   return 1;
 }
 
 static int interrupted(lua_State *L) {
-  lua_pushboolean(L, asked || pl_interrupted());
+  plb_enter(L);
+  lua_pushboolean(L, stop_of(L)->asked || pl_interrupted());
   return 1;
 }
 
 static int clear_interrupt(lua_State *L) {
-  (void)L;
-  asked = 0;
+  plb_enter(L);
+  stop_of(L)->asked = false;
   pl_interrupt_clear();
   return 0;
 }

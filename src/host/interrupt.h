@@ -14,14 +14,21 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Asks the script to stop; async-signal-safe. */
-void pl_stop_request(void);
+/* What is known of the stopping of one state; it hangs on the state's context. */
+typedef struct pl_stop pl_stop;
+
+/* Asks what the state runs to stop; from any thread, and async-signal-safe. */
+void pl_stop_request(pl_stop *s);
+/* The same for all that this thread runs, states within states. */
+void pl_stop_request_here(void);
 /* Makes coroutine.resume and coroutine.wrap tell which thread runs. */
-void pl_stop_watch(lua_State *L);
-/* Brackets a call from C; leave returns whether a request came, and forgets it if `before` is
- * NULL. */
-lua_State *pl_stop_enter(lua_State *L);
-bool pl_stop_leave(lua_State *L, lua_State *before);
+pl_stop *pl_stop_watch(lua_State *L);
+/* Brackets a call from C, in the context of the state, `around` being the one that was entered
+ * before; leave returns whether a request came, and forgets it if `before` is NULL. */
+lua_State *pl_stop_enter(pl_stop *s, lua_State *L, pl_stop *around);
+bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before);
+/* Of the context that is entered, or NULL. */
+pl_stop *pl_stop_here(void);
 
 /* Adds handle_interrupts, interrupted and clear_interrupt to the module perilune.core, which is at
  * 1 and alone. */

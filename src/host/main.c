@@ -233,7 +233,7 @@ static bool run_asked(program *p) {
 
 static bool run_program(program *p) {
   set_args(pl_host_lua(p->host), p);
-  pl_arm_interrupt();
+  pl_arm_interrupt(p->host);
   if (p->profile && !begin_profile(p)) return false;
   bool ok = run_asked(p);
   return (!p->profile || end_profile(p)) && ok;

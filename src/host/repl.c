@@ -16,12 +16,17 @@
 
 #include "line.h"
 
+static pl_host *volatile armed;
+
+/* Whichever thread the signal came to; and what may run within that host. */
 static void on_interrupt(int number) {
   (void)number;
   pl_host_interrupt();
+  pl_host_stop(armed);
 }
 
-void pl_arm_interrupt(void) {
+void pl_arm_interrupt(pl_host *host) {
+  armed = host;
   struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
   sigaction(SIGINT, &action, NULL);
 }
@@ -35,7 +40,7 @@ static void print_error(const pl_host *host) {
 /* Runs the function below `nargs` arguments; Ctrl-C stops it. Says what failed. */
 static bool call(pl_host *host, int nargs, int nresults) {
   bool good;
-  pl_arm_interrupt();
+  pl_arm_interrupt(host);
   good = pl_host_call(host, nargs, nresults);
   if (!good) print_error(host);
   fflush(stdout);

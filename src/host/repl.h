@@ -9,6 +9,6 @@
 /* Reads, runs and prints until the end of the input. Raises no error. */
 void pl_repl(pl_host *host);
 /* Makes the next Ctrl-C stop the script, and the one after it kill the program. */
-void pl_arm_interrupt(void);
+void pl_arm_interrupt(pl_host *host);
 
 #endif
