@@ -92,7 +92,7 @@ typedef struct {
 typedef struct pl_context pl_context;
 /* NULL if memory is short. */
 PL_API pl_context *pl_context_open(void);
-/* Accepts NULL. Not while a thread is in it; tensors stay valid. */
+/* Accepts NULL. Of one that was opened, while no thread is in it; tensors stay valid. */
 PL_API void pl_context_close(pl_context *c);
 /* From now on this thread works in c; returns where it was, to be entered again at the end. */
 PL_API pl_context *pl_context_enter(pl_context *c);

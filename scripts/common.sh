@@ -13,6 +13,7 @@ build() {
   case $1 in
     double) options=-Dreal=double ;;
     asan) options='-Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false' ;;
+    tsan) options='-Db_sanitize=thread -Db_lundef=false' ;;
     *) options= ;;
   esac
   shift

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs what is missing, builds Perilune in four ways, and runs the tests that are registered in
+# Installs what is missing, builds Perilune in five ways, and runs the tests that are registered in
 # tests/meson.build: all of them on the first build, those that depend on a build on the next two.
 #   float    as it is used, in build-float
 #   double   where gradients of every op are checked to second order
 #   asan     with the address, undefined-behaviour and leak sanitizers
+#   tsan     hosts on several threads with the thread sanitizer, which does not understand gcc's OpenMP
 #   clang    by another compiler, whose warnings are errors too, and by its analyser
 # The last line is `N passed, N failed`. The tests need no download; those on real data run
 # when $PERILUNE_DATA names the folder that has them.
 #
-# usage: scripts/test.sh [-k] [part...]   parts: float double asan clang, all by default;
+# usage: scripts/test.sh [-k] [part...]   parts: float double asan tsan clang, all by default;
 #                                         -k: do not install anything; -h: print this
 set -u
 . "$(dirname "$0")/common.sh"
@@ -22,11 +23,11 @@ while getopts k option; do
   esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- float double asan clang
+[ $# -gt 0 ] || set -- float double asan tsan clang
 for part in "$@"; do
   case $part in
-    float | double | asan | clang) ;;
-    *) echo "test.sh: '$part'; float, double, asan or clang expected" >&2; exit 2 ;;
+    float | double | asan | tsan | clang) ;;
+    *) echo "test.sh: '$part'; float, double, asan, tsan or clang expected" >&2; exit 2 ;;
   esac
 done
 [ -z "$install" ] || scripts/install.sh test || exit 1
@@ -79,6 +80,11 @@ for part in "$@"; do
     asan)
       check build-asan build asan
       tests asan c lua program embedding
+      ;;
+    tsan)
+      CC=clang check build-tsan build tsan tests/hosts
+      check "hosts, thread sanitizer" env OMP_NUM_THREADS=1 \
+        TSAN_OPTIONS=ignore_noninstrumented_modules=1 build-tsan/tests/hosts
       ;;
     clang)
       CC=clang check build-clang build clang

@@ -20,6 +20,7 @@ struct pl_stop {
   pl_context *context;
   pl_stop *around;              /* of the state that called C that called this one, or NULL */
   _Atomic(lua_State *) running; /* the thread that executes; NULL: none */
+  atomic_int hooking;           /* requests that are under way */
   atomic_int stopping;          /* 1: the hook raises; 2: it waits for the end of grace */
   double grace_end;             /* as `seconds` counts */
   atomic_bool asked;            /* the script was told */
@@ -64,24 +65,29 @@ static void hook_now(lua_State *L) {
 }
 
 void pl_stop_request(pl_stop *s) {
-  lua_State *L = s->running;
   if (s->handled) {
     s->asked = true;
     return;
   }
-  if (L == NULL) return; /* nothing to stop */
-  pl_context_interrupt(s->context);
-  s->stopping = 1;
-  hook_now(L);
+  s->hooking++;
+  lua_State *L = s->running;
+  if (L != NULL) { /* something to stop */
+    pl_context_interrupt(s->context);
+    s->stopping = 1;
+    hook_now(L);
+  }
+  s->hooking--;
 }
 
 void pl_stop_request_here(void) {
   for (pl_stop *s = pl_stop_here(); s; s = s->around) pl_stop_request(s);
 }
 
-/* A request may come between the two lines: then the handler hooks L itself. */
+/* A request may come between the lines: then it hooks L itself. One from another thread may still be
+ * hooking the coroutine that ran before, which must not die under its hands. */
 static void run_thread(pl_stop *s, lua_State *L) {
   s->running = L;
+  while (s->hooking) continue;
   if (L != NULL && s->stopping) hook_now(L);
 }
 
@@ -97,7 +103,8 @@ bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before) {
   run_thread(s, before);
   if (before != NULL) return stopped;
   if (stopped) lua_sethook(L, NULL, 0, 0);
-  s->stopping = s->asked = s->handled = 0;
+  s->stopping = 0;
+  s->asked = s->handled = false;
   s->around = NULL;
   pl_interrupt_clear();
   return stopped;
