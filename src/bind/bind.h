@@ -25,7 +25,7 @@
 /* What the binding knows of a Lua state. It hangs on the context in which the state's calls run. */
 typedef struct plb_state {
   pl_context *context;
-  bool own;             /* the context ends with the state */
+  bool own;             /* the context was opened for the state */
   const void *registry; /* tells its threads from those of others */
   lua_State *last_used; /* the thread that calls the engine, for what is called back */
   lua_State *main;      /* lives when last_used may be dead; NULL: the state has ended */

@@ -40,10 +40,12 @@ static plb_state *enter_other(lua_State *L) {
   return s;
 }
 
-plb_state *plb_enter(lua_State *L) {
-  plb_state *s = plb_here();
-  return s && s->last_used == L ? s : enter_other(L);
+static inline plb_state *enter(lua_State *L) {
+  plb_state *s = pl_here ? pl_here->lua_state : NULL;
+  return __builtin_expect(s && s->last_used == L, 1) ? s : enter_other(L);
 }
+
+plb_state *plb_enter(lua_State *L) { return enter(L); }
 
 lua_State *plb_alive(const plb_state *s) { return s->releasing ? s->releasing : s->main; }
 
@@ -58,7 +60,7 @@ static void link_box(plb_box *box, struct plb_guard *g);
 static void unlink_box(plb_box *box);
 
 pl_tensor **plb_newbox(lua_State *L) {
-  const plb_state *s = plb_enter(L);
+  const plb_state *s = enter(L);
   plb_box *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (plb_box){.magic = &magic};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &magic);
@@ -81,14 +83,14 @@ plb_box *plb_box_at(lua_State *L, int i) {
 #define RELEASED "this tensor was released (return it from tidy, or keep it)"
 
 pl_tensor *plb_test(lua_State *L, int i) {
-  plb_enter(L);
+  enter(L);
   plb_box *box = plb_box_at(L, i);
   if (box && !box->tensor) plb_error(L, RELEASED);
   return box ? box->tensor : NULL;
 }
 
 pl_tensor *plb_check(lua_State *L, int i) {
-  plb_enter(L);
+  enter(L);
   plb_box *box = plb_box_at(L, i);
   if (!box) plb_expected(L, i, "tensor");
   if (!box->tensor) plb_bad_arg(L, i, RELEASED);
@@ -145,7 +147,8 @@ static void let_go(plb_state *s, lua_State *L, pl_tensor **box) {
 /* A finalizer's work too, which may come when another context is entered. */
 void plb_let_go(lua_State *L, pl_tensor **box) {
   plb_state *s = plb_here();
-  if (!s || s->registry != lua_topointer(L, LUA_REGISTRYINDEX)) s = plb_state_of(L);
+  const bool same = s && (s->last_used == L || s->registry == lua_topointer(L, LUA_REGISTRYINDEX));
+  if (!same) s = plb_state_of(L);
   let_go(s, L, box);
 }
 
@@ -184,13 +187,13 @@ int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : p
 enum { SMALLEST_LIMIT = 64 << 20 };
 
 void plb_make_room(lua_State *L, size_t want) {
-  plb_state *s = plb_enter(L);
+  plb_state *s = enter(L);
   if (pl_memory_now().live_bytes + (int64_t)want > s->limit) {
     lua_gc(L, LUA_GCCOLLECT);
     int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
     s->limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
   }
-  plb_enter(L); /* a finalizer may have run another thread */
+  enter(L); /* a finalizer may have run another thread */
 }
 
 /* An allocation failed, perhaps one for which the limit was raised. */
@@ -278,7 +281,7 @@ static void end_dead(plb_state *s, lua_State *L) {
 }
 
 static guard *push_guard(lua_State *L) {
-  plb_state *s = plb_enter(L);
+  plb_state *s = enter(L);
   guard *g = lua_newuserdatauv(L, sizeof *g, THREAD);
   *g = (guard){.was = pl_grad_enabled(), .tidy = s->innermost_tidy, .state = s, .thread = L};
   luaL_setmetatable(L, GUARD);
@@ -379,7 +382,8 @@ static int keep(lua_State *L) {
 ** The beginning and the end of a state
 */
 
-/* Its threads must not be used any more. */
+/* Its threads must not be used any more. Finalizers of objects that are older than the binding may
+ * still come, so a context of its own is closed only when the thread begins another state. */
 static int end_state(lua_State *L) {
   plb_state *s = plb_state_of(L);
   be_in(s);
@@ -387,7 +391,7 @@ static int end_state(lua_State *L) {
   s->innermost = s->innermost_tidy = NULL;
   pl_grad_mode(true);
   pl_memory_on_shortage(NULL);
-  if (s->own) pl_context_close(s->context);
+  if (s->own) pl_memory_trim();
   return 0;
 }
 
@@ -404,6 +408,8 @@ static void watch_end(lua_State *L) {
 
 plb_state *plb_begin(lua_State *L, pl_context *c) {
   const bool own = !c;
+  const plb_state *last = plb_here();
+  if (own && last && last->own && !last->main) pl_context_close(last->context);
   if (own) c = pl_context_open();
   plb_state *s = c ? pl_context_hang(c, sizeof *s) : NULL;
   if (!s) {
@@ -421,7 +427,7 @@ plb_state *plb_begin(lua_State *L, pl_context *c) {
   lua_pushlightuserdata(L, s);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
   watch_end(L);
-  plb_enter(L);
+  enter(L);
   pl_memory_on_shortage(reclaim);
   return s;
 }

@@ -20,6 +20,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "../tensor/tensor.h"
@@ -162,10 +163,14 @@ static bool train_one(job *j, int64_t machine) {
   return ok;
 }
 
+/* LIBSVM's one variable. */
+static pthread_once_t silence_once = PTHREAD_ONCE_INIT;
+static void silence(void) { svm_set_print_string_function(silent); }
+
 static bool train_all(job *j) {
   bool ok = true;
   const pl_context *here = PL_HERE;
-  svm_set_print_string_function(silent);
+  pthread_once(&silence_once, silence);
 #pragma omp parallel for schedule(dynamic) reduction(&& : ok)
   for (int64_t i = 0; i < j->machines; i++)
     if (!pl_context_interrupted(here)) ok = train_one(j, i) && ok;

@@ -7,4 +7,14 @@ got=$(LUA_CPATH="$build/src/host/?.so" lua5.4 -e 'local pl = require "perilune"
   ;(x * x):sum():backward()
   print(x.grad[3], pl.nn.Linear(2, 3)(pl.ones(1, 2)):size(2))')
 [ "$got" = '6.0	3' ] || { echo "stock Lua printed: $got"; exit 1; }
-echo '1 passed, 0 failed'
+# A finalizer that is older than the module comes last, when the tensors are gone.
+got=$(LUA_CPATH="$build/src/host/?.so" lua5.4 -e '
+  last = setmetatable({}, {__gc = function() print(pcall(function() return kept + 1 end)); print(pl.ones(2):sum():item()) end})
+  pl = require "perilune"
+  kept = pl.ones(3)' 2>&1)
+case $got in
+  'false	'*'was released'*'
+2.0') ;;
+  *) echo "at its end stock Lua printed: $got"; exit 1 ;;
+esac
+echo '2 passed, 0 failed'
