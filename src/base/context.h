@@ -1,7 +1,7 @@
 /*
 ** context.h: all that one user of the engine changes. A thread works in the context that is entered
 ** there; no two threads are in the same one at a time. What is not in it is constant once the
-** library is loaded, or set once, or locked: scripts/statics.py proves it.
+** library is loaded, or set once: scripts/statics.py proves it.
 **
 **   thread 1   pl_here --> its own context            entered from the first call on
 **   thread 2   pl_here --> context of a host          its own waits for the host to be left

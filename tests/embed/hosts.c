@@ -122,6 +122,12 @@ static void test_apart(void) {
   check(strstr(o[0].text, "1.2]") && strstr(o[1].text, "1.2346]"), "each has its way to print");
   run(b, "local x = pl.ones(1):requires_grad_(); print((x * x).requires_grad) -- must work");
   check(strstr(o[1].text, "true") != NULL, "each has its gradient mode");
+  const int usual = pl_threads(0);
+  pl_threads(2);
+  run(a, "pl.threads(1) -- must work");
+  check(pl_threads(0) == 2, "each has its number of kernel threads");
+  run(a, "assert(pl.threads() == 1) -- must work");
+  pl_threads(usual);
   pl_host_close(a);
   check(run(b, "pl.ones(1) -- must work"), "b outlives a");
   pl_host_close(b);
