@@ -91,7 +91,7 @@ for script in scripts/test.sh scripts/regime.sh scripts/fetch-data.sh scripts/in
   check "$script refuses an option" not run "$script" -x
 done
 check "an unknown part of the tests is refused" not run scripts/test.sh -k float fast
-check "and named" says "'fast'; float, double, asan or clang expected"
+check "and named" says "'fast'; float, double, asan, tsan or clang expected"
 for name in nothing run; do
   check "an unknown regime is refused" not run scripts/regime.sh $name
   check "and named" says "'$name' is no regime of tests/regime"
