@@ -39,6 +39,10 @@ extern "C" {
    @PL_REAL_IS_FIXED@ */
 #ifdef PL_REAL_IS_DOUBLE
 typedef double pl_real;
+/* What passes memory that holds reals has another name with doubles, so that a program that was
+   compiled for the other real does not link, or is not loaded, with this library. */
+#define pl_from pl_from_double
+#define pl_data pl_data_double
 #else
 typedef float pl_real;
 #endif
@@ -74,6 +78,25 @@ typedef struct {
 #define PL_ALL_DIMS ((pl_ints){0, {0}}) /* for reductions: all dimensions */
 
 /*
+** The library that the program got, which may be a newer one than it was compiled against, where
+** PL_VERSION is of the header.
+*/
+
+/* "0.2.0" */
+PL_API const char *pl_version(void);
+/* sizeof(pl_real) as the library has it, for those who call it without this header. */
+PL_API size_t pl_real_size(void);
+
+/*
+** A struct of options that the program fills begins with its size:
+**
+**   pl_sgd_step o = {.size = sizeof o, .lr = 0.1};
+**
+** So it may grow at its end: what a program does not know of is 0 for the library, which means as
+** before. Of what the library does not know nothing may be set.
+*/
+
+/*
 ** Contexts. All that a user of the engine changes is in one: the error slot, the interrupt, scopes,
 ** the gradient mode, the random stream, the account of memory with its cache, the profile, how
 ** tensors are printed, the number of OpenMP threads. Each thread has a context of its own, from its
@@ -103,11 +126,28 @@ PL_API pl_context *pl_context_now(void);
 ** Errors, interruption, threads
 */
 
+/* What kind of failure it was. More kinds may come; those that a program does not know are errors
+   like PL_ERROR. */
+typedef enum {
+  PL_OK,                /* none */
+  PL_ERROR,             /* it cannot be done with these shapes, dtypes, values */
+  PL_ERROR_MEMORY,      /* memory is short */
+  PL_ERROR_INTERRUPTED, /* somebody asked it to stop */
+  PL_ERROR_FILE,        /* a file cannot be read or written, or is not what it should be */
+  PL_ERROR_UNSUPPORTED, /* this library was built without it */
+  PL_ERROR_SYNTAX,      /* of hosts: the text is no Lua */
+  PL_ERROR_SCRIPT       /* of hosts: any other error of a script */
+} pl_status;
+
 /* The message in the slot, or NULL. */
 PL_API const char *pl_error(void);
+/* What kind of failure it tells of; PL_OK without a message. */
+PL_API pl_status pl_error_code(void);
 PL_API void pl_error_clear(void);
-/* Puts a message into the slot unless one is there; always returns false. */
+/* Puts a message of kind PL_ERROR into the slot unless one is there; always returns false. */
 PL_API bool pl_fail(const char *format, ...) PL_PRINTF(1, 2);
+/* The same, of another kind; PL_OK stands for PL_ERROR. */
+PL_API bool pl_fail_as(pl_status code, const char *format, ...) PL_PRINTF(2, 3);
 /* Asks what is computed in a context to stop: every op fails with "interrupted" until cleared there.
  * From any thread, and async-signal-safe. */
 PL_API void pl_context_interrupt(pl_context *c);

@@ -34,14 +34,15 @@ typedef struct pl_host pl_host;
 typedef void (*pl_host_writer)(void *user, int stream, const char *text, size_t size);
 
 typedef struct {
-  int argc; /* the script's global table `arg`: arg[0] = argv[0], arg[1] = argv[1]... */
+  size_t size; /* sizeof(pl_host_options) */
+  int argc;    /* the script's global table `arg`: arg[0] = argv[0], arg[1] = argv[1]... */
   const char *const *argv; /* NULL: no such table */
   pl_host_writer write;    /* NULL: stdout and stderr of the process */
   void *user;              /* passed to write */
 } pl_host_options;
 
 /* Opens a state with Lua's libraries and `require "perilune"`; NULL options: the defaults. NULL if
- * memory is short. */
+ * that fails; pl_error() has the reason, and pl_error_code() what kind it is. */
 PL_API pl_host *pl_host_open(const pl_host_options *options);
 /* Accepts NULL. Tensors that C code retained stay valid. */
 PL_API void pl_host_close(pl_host *host);
@@ -59,6 +60,11 @@ PL_API bool pl_host_run_string(pl_host *host, const char *code, const char *name
 PL_API bool pl_host_call(pl_host *host, int nargs, int nresults);
 /* The message of the last of these three that failed, with a traceback; valid until the next. */
 PL_API const char *pl_host_error(const pl_host *host);
+
+/* What kind of failure the last of these three ended in; PL_OK if it went well. Of a script that
+ * fails because something is called that fails, what that failed by: memory, a file, an interrupt,
+ * what is not supported. */
+PL_API pl_status pl_host_error_code(const pl_host *host);
 
 /* Sends everything that scripts write from now on to `write`; NULL: stdout and stderr again. */
 PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);

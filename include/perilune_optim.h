@@ -11,14 +11,17 @@
 ** with a message if one does not fit; then nothing is changed.
 */
 typedef struct {
+  size_t size; /* sizeof(pl_sgd_step) */
   double lr, momentum, dampening, weight_decay;
   bool nesterov;
 } pl_sgd_step;
 typedef struct {
+  size_t size; /* sizeof(pl_adam_step) */
   double lr, beta1, beta2, eps, weight_decay;
   bool decoupled; /* AdamW */
 } pl_adam_step;
 typedef struct {
+  size_t size; /* sizeof(pl_rmsprop_step) */
   double lr, alpha, eps, weight_decay, momentum;
 } pl_rmsprop_step;
 /* first, of each parameter: buf has no history yet; may be NULL without buf */

@@ -70,7 +70,9 @@ static void rehash(pass *s) {
   }
 }
 
-static bool no_memory(void) { return pl_fail("not enough memory for the gradient's work list"); }
+static bool no_memory(void) {
+  return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for the gradient's work list");
+}
 
 static bool grow(pass *s) {
   size_t room = s->room ? 2 * s->room : 64;

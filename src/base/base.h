@@ -10,6 +10,7 @@
 
 #include "context.h"
 #include "memory.h"
+#include "options.h"
 #include "profile.h"
 
 #define PL_MIN(a, b) ((a) < (b) ? (a) : (b))

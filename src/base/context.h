@@ -41,6 +41,7 @@ typedef struct {
 struct pl_context {
   /* error.c */
   bool failed;
+  pl_status status; /* these two stay when the slot is cleared */
   char message[512];
   atomic_bool interrupted; /* set by signal handlers and other threads too */
 

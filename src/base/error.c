@@ -12,16 +12,35 @@ const char *pl_error(void) {
   return c->failed ? c->message : NULL;
 }
 
+pl_status pl_error_code(void) {
+  const pl_context *c = PL_HERE;
+  return c->failed ? c->status : PL_OK;
+}
+
 void pl_error_clear(void) { PL_HERE->failed = false; }
 
-bool pl_fail(const char *format, ...) {
+static bool fail(pl_status code, const char *format, va_list args) {
   pl_context *c = PL_HERE;
   if (c->failed) return false;
+  vsnprintf(c->message, sizeof c->message, format, args);
+  c->status = code ? code : PL_ERROR;
+  c->failed = true;
+  return false;
+}
+
+bool pl_fail(const char *format, ...) {
   va_list args;
   va_start(args, format);
-  vsnprintf(c->message, sizeof c->message, format, args);
+  fail(PL_ERROR, format, args);
   va_end(args);
-  c->failed = true;
+  return false;
+}
+
+bool pl_fail_as(pl_status code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fail(code, format, args);
+  va_end(args);
   return false;
 }
 
@@ -40,4 +59,6 @@ void pl_interrupt_clear(void) {
   atomic_store_explicit(&PL_HERE->interrupted, false, memory_order_relaxed);
 }
 
-bool pl_check_interrupt(void) { return pl_interrupted() ? pl_fail("interrupted") : true; }
+bool pl_check_interrupt(void) {
+  return !pl_interrupted() || pl_fail_as(PL_ERROR_INTERRUPTED, "interrupted");
+}

@@ -77,7 +77,7 @@ static void *alloc(pl_context *c, size_t bytes) {
   if (c->reclaim) c->reclaim(bytes);
   trim(c);
   if ((p = try_alloc(c, bytes))) return p;
-  pl_fail("not enough memory for %zu bytes", bytes);
+  pl_fail_as(PL_ERROR_MEMORY, "not enough memory for %zu bytes", bytes);
   return NULL;
 }
 
@@ -197,7 +197,7 @@ void *pl_object_new(size_t bytes) {
     c->reclaim(bytes);
     p = try_object(c, bytes);
   }
-  if (!p) pl_fail("not enough memory for %zu bytes", bytes);
+  if (!p) pl_fail_as(PL_ERROR_MEMORY, "not enough memory for %zu bytes", bytes);
   return p;
 }
 

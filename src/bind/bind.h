@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "../base/options.h"
 #include "perilune.h"
 
 #define PLB_TENSOR "perilune.tensor"
@@ -99,6 +100,10 @@ int plb_raise(lua_State *L);
 int plb_nil(lua_State *L);
 /* Pushes true, or as plb_nil does. */
 int plb_result(lua_State *L, bool ok);
+/* What kind of failure the text of a Lua error tells of: that of the last message of the engine, if
+ * the text has it, or a want of memory, which Lua and the binding report too; else PL_ERROR. The
+ * engine's message is forgotten. */
+pl_status plb_take_status(const char *text);
 /* 1 if the box on top was filled, else raises. */
 int plb_done(lua_State *L, pl_tensor **box);
 /* Collects garbage if live tensor bytes plus `want` pass the limit; call before an op. What the

@@ -177,6 +177,16 @@ int plb_result(lua_State *L, bool ok) {
   return 1;
 }
 
+/* plb_raise may have put another name before what the engine said. */
+pl_status plb_take_status(const char *text) {
+  pl_context *c = pl_context_now();
+  const char *colon = strstr(c->message, ": "), *said = colon ? colon + 2 : c->message;
+  const bool of_engine = *said && strstr(text, said);
+  c->message[0] = '\0';
+  if (of_engine) return c->status;
+  return strstr(text, "not enough memory") ? PL_ERROR_MEMORY : PL_ERROR;
+}
+
 int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : plb_raise(L); }
 
 /*

@@ -72,7 +72,8 @@ static bool backward(void *context, pl_tensor *const *gout, unsigned need, pl_te
   plb_enter(L); /* a coroutine of the rule may have ended */
   if (ok) return !pl_error();
   const char *message = lua_tostring(L, -1);
-  pl_fail("%s", message ? message : "custom: the gradient raised an error that is no text");
+  if (!message) message = "custom: the gradient raised an error that is no text";
+  pl_fail_as(plb_take_status(message), "%s", message);
   lua_pop(L, 1);
   return false;
 }

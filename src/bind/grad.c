@@ -68,7 +68,8 @@ static bool ready(void *context, int m, const int *which) {
   plb_enter(L);
   if (ok) return !pl_error();
   const char *message = lua_tostring(L, -1);
-  pl_fail("%s", message ? message : "backward_each: the function raised an error that is no text");
+  if (!message) message = "backward_each: the function raised an error that is no text";
+  pl_fail_as(plb_take_status(message), "%s", message);
   lua_pop(L, 1);
   return false;
 }

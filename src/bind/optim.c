@@ -81,8 +81,11 @@ static int step_sgd(lua_State *L) {
   const plb_list p = tensors(L, 1), g = companions(L, 2, p.n);
   const plb_list buf = optional(L, 3, p.n);
   bool *first = flags(L, 4, p.n);
-  pl_sgd_step o = {option(L, 5, "sgd_", "lr"), option(L, 5, "sgd_", "momentum"),
-                   option(L, 5, "sgd_", "dampening"), option(L, 5, "sgd_", "weight_decay"),
+  pl_sgd_step o = {sizeof o,
+                   option(L, 5, "sgd_", "lr"),
+                   option(L, 5, "sgd_", "momentum"),
+                   option(L, 5, "sgd_", "dampening"),
+                   option(L, 5, "sgd_", "weight_decay"),
                    plb_bool_option(L, 5, "nesterov", false)};
   begin_step(L, (const plb_list[]){p, g, buf}, 3);
   return finish_step(L, pl_sgd(p.n, p.t, g.t, buf.t, first, &o));
@@ -93,10 +96,13 @@ static int step_adam(lua_State *L) {
   const plb_list p = tensors(L, 1), g = companions(L, 2, p.n);
   const plb_list m = companions(L, 3, p.n), v = companions(L, 4, p.n);
   int64_t *steps = step_numbers(L, 5, p.n);
-  pl_adam_step o = {
-      option(L, 6, "adam_", "lr"),           option(L, 6, "adam_", "beta1"),
-      option(L, 6, "adam_", "beta2"),        option(L, 6, "adam_", "eps"),
-      option(L, 6, "adam_", "weight_decay"), plb_bool_option(L, 6, "decoupled", false)};
+  pl_adam_step o = {sizeof o,
+                    option(L, 6, "adam_", "lr"),
+                    option(L, 6, "adam_", "beta1"),
+                    option(L, 6, "adam_", "beta2"),
+                    option(L, 6, "adam_", "eps"),
+                    option(L, 6, "adam_", "weight_decay"),
+                    plb_bool_option(L, 6, "decoupled", false)};
   begin_step(L, (const plb_list[]){p, g, m, v}, 4);
   return finish_step(L, pl_adam(p.n, p.t, g.t, m.t, v.t, steps, &o));
 }
@@ -105,8 +111,11 @@ static int step_rmsprop(lua_State *L) {
   lua_settop(L, 5);
   const plb_list p = tensors(L, 1), g = companions(L, 2, p.n);
   const plb_list square = companions(L, 3, p.n), buf = optional(L, 4, p.n);
-  pl_rmsprop_step o = {option(L, 5, "rmsprop_", "lr"), option(L, 5, "rmsprop_", "alpha"),
-                       option(L, 5, "rmsprop_", "eps"), option(L, 5, "rmsprop_", "weight_decay"),
+  pl_rmsprop_step o = {sizeof o,
+                       option(L, 5, "rmsprop_", "lr"),
+                       option(L, 5, "rmsprop_", "alpha"),
+                       option(L, 5, "rmsprop_", "eps"),
+                       option(L, 5, "rmsprop_", "weight_decay"),
                        option(L, 5, "rmsprop_", "momentum")};
   begin_step(L, (const plb_list[]){p, g, square, buf}, 4);
   return finish_step(L, pl_rmsprop(p.n, p.t, g.t, square.t, buf.t, &o));

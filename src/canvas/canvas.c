@@ -32,7 +32,8 @@ struct pl_canvas {
 static double fit(double v) { return v < -1e6 ? -1e6 : v > 1e6 ? 1e6 : v; }
 
 static bool cairo_failed(const char *what, cairo_status_t status) {
-  return pl_fail("%s: %s", what, cairo_status_to_string(status));
+  return pl_fail_as(status == CAIRO_STATUS_NO_MEMORY ? PL_ERROR_MEMORY : PL_ERROR, "%s: %s", what,
+                    cairo_status_to_string(status));
 }
 
 static void set_up_pen(cairo_t *cr) {
@@ -58,7 +59,7 @@ pl_canvas *pl_canvas_new(double width, double height) {
   }
   pl_canvas *c = calloc(1, sizeof *c);
   if (c == NULL) {
-    pl_fail("canvas: out of memory");
+    pl_fail_as(PL_ERROR_MEMORY, "canvas: not enough memory");
     return NULL;
   }
   const cairo_rectangle_t page = {0, 0, width, height};
@@ -207,7 +208,7 @@ typedef void line_visitor(pl_canvas *c, const char *line, int index, void *state
 static bool each_line(pl_canvas *c, const char *text, line_visitor *visit, void *state) {
   if (!is_utf8(text)) return pl_fail("canvas: the text is not valid UTF-8");
   char *copy = strdup(text);
-  if (copy == NULL) return pl_fail("canvas: out of memory");
+  if (copy == NULL) return pl_fail_as(PL_ERROR_MEMORY, "canvas: not enough memory");
   int index = 0;
   for (char *line = copy, *end; line != NULL; line = end ? end + 1 : NULL) {
     end = strchr(line, '\n');
@@ -496,14 +497,15 @@ static bool tidy_svg(const char *svg, bytes *out) {
     }
   }
   free(ids.seen);
-  return ok || pl_fail("canvas: out of memory");
+  return ok || pl_fail_as(PL_ERROR_MEMORY, "canvas: not enough memory");
 }
 
 static bool encode_svg(pl_canvas *c, double scale, bytes *out) {
   (void)scale;
   bytes raw = {NULL, 0, 0};
   bool ok = encode_page(c, cairo_svg_surface_create_for_stream(append, &raw, c->width, c->height));
-  if (ok && append(&raw, (const unsigned char *)"", 1) != 0) ok = pl_fail("canvas: out of memory");
+  if (ok && append(&raw, (const unsigned char *)"", 1) != 0)
+    ok = pl_fail_as(PL_ERROR_MEMORY, "canvas: not enough memory");
   ok = ok && tidy_svg((const char *)raw.data, out);
   free(raw.data);
   return ok;

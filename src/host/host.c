@@ -29,6 +29,7 @@ struct pl_host {
   lua_State *L;
   pl_stop *stop;
   char *error;
+  pl_status status; /* of the last run */
   bool interrupted;
   bool warnings; /* are on */
   bool warning;  /* is in the middle of one */
@@ -92,10 +93,22 @@ static int message_handler(lua_State *L) {
   return 1;
 }
 
+static pl_status kind_of(int status, const char *message) {
+  const pl_status engine = plb_take_status(message);
+  switch (status) {
+    case LUA_ERRMEM: return PL_ERROR_MEMORY;
+    case LUA_ERRSYNTAX: return PL_ERROR_SYNTAX;
+    case LUA_ERRFILE: return PL_ERROR_FILE;
+    default: return engine == PL_ERROR ? PL_ERROR_SCRIPT : engine;
+  }
+}
+
 /* Keeps and pops the message on the stack; always false. */
-static bool fail(pl_host *h) {
+static bool fail(pl_host *h, int status) {
   const char *message = lua_tostring(h->L, -1);
-  keep_error(h, message ? message : "(error without a message)");
+  if (!message) message = "(error without a message)";
+  h->status = kind_of(status, message);
+  keep_error(h, message);
   lua_pop(h->L, 1);
   return false;
 }
@@ -115,13 +128,16 @@ bool pl_host_call(pl_host *h, int nargs, int nresults) {
   status = lua_pcall(L, nargs, nresults, base);
   h->interrupted = pl_stop_leave(h->stop, L, before);
   lua_remove(L, base);
-  bool ok = status == LUA_OK || fail(h);
+  h->status = PL_OK;
+  bool ok = status == LUA_OK || fail(h, status);
+  if (!ok && h->interrupted) h->status = PL_ERROR_INTERRUPTED;
   pl_context_enter(outer);
   return ok;
 }
 
 typedef struct {
   const char *path, *code, *name; /* code == NULL: the file at path */
+  int status;                     /* of loading it */
 } chunk;
 
 static int push_args(lua_State *L) {
@@ -149,13 +165,12 @@ static void search_beside(lua_State *L, const char *path) {
 
 /* Returns the function and, for a file, its arguments; an error here needs no traceback. */
 static int load(lua_State *L) {
-  const chunk *c = lua_touserdata(L, 1);
-  int status;
+  chunk *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   if (c->code != NULL)
-    status = luaL_loadbufferx(L, c->code, strlen(c->code), c->name ? c->name : c->code, "bt");
-  else status = luaL_loadfile(L, c->path);
-  if (status != LUA_OK) return lua_error(L);
+    c->status = luaL_loadbufferx(L, c->code, strlen(c->code), c->name ? c->name : c->code, "bt");
+  else c->status = luaL_loadfile(L, c->path);
+  if (c->status != LUA_OK) return lua_error(L);
   if (c->code != NULL) return 1;
   if (c->path != NULL) search_beside(L, c->path);
   return 1 + push_args(L);
@@ -168,7 +183,8 @@ static bool run(pl_host *h, chunk *c) {
   lua_pushcfunction(L, load);
   lua_pushlightuserdata(L, c);
   h->interrupted = false;
-  bool ok = lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK || fail(h);
+  const int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  bool ok = status == LUA_OK || fail(h, c->status ? c->status : status);
   pl_context_enter(outer);
   return ok && pl_host_call(h, lua_gettop(L) - top - 1, 0);
 }
@@ -180,6 +196,8 @@ bool pl_host_run_string(pl_host *h, const char *code, const char *name) {
 }
 
 const char *pl_host_error(const pl_host *h) { return h->error; }
+
+pl_status pl_host_error_code(const pl_host *h) { return h->status; }
 
 bool pl_host_interrupted(const pl_host *h) { return h->interrupted; }
 
@@ -285,10 +303,14 @@ static bool open_streams(pl_host *h) {
 bool pl_host_redirect(pl_host *h, pl_host_writer write, void *user) {
   bool first = h->streams[1].file == NULL;
   if (first && write != NULL) {
-    if (!open_streams(h)) return keep_error(h, "cannot open the output streams"), false;
+    if (!open_streams(h)) {
+      h->status = PL_ERROR_MEMORY;
+      return keep_error(h, "not enough memory for the output streams"), false;
+    }
     lua_pushcfunction(h->L, install_streams);
     lua_pushlightuserdata(h->L, h->streams);
-    if (lua_pcall(h->L, 1, 0, 0) != LUA_OK) return fail(h);
+    const int status = lua_pcall(h->L, 1, 0, 0);
+    if (status != LUA_OK) return fail(h, status);
   }
   h->write = write;
   h->user = user;
@@ -333,28 +355,36 @@ static int open_all(lua_State *L) {
   return 0;
 }
 
-/* In the host's context. */
+/* In the host's context; what fails leaves its message in the host. */
 static bool open_state(pl_host *h, pl_host_options *o) {
   h->L = luaL_newstate();
-  if (h->L == NULL) return false;
+  if (h->L == NULL) {
+    h->status = PL_ERROR_MEMORY;
+    return keep_error(h, "not enough memory for a Lua state"), false;
+  }
   lua_setwarnf(h->L, warn, h);
   lua_pushcfunction(h->L, open_all);
   lua_pushlightuserdata(h->L, h);
   lua_pushlightuserdata(h->L, o);
-  return lua_pcall(h->L, 2, 0, 0) == LUA_OK && pl_host_redirect(h, o->write, o->user);
+  const int status = lua_pcall(h->L, 2, 0, 0);
+  return status == LUA_OK ? pl_host_redirect(h, o->write, o->user) : fail(h, status);
 }
 
 pl_host *pl_host_open(const pl_host_options *options) {
-  pl_host_options o = options ? *options : (pl_host_options){0};
+  pl_host_options o = {0};
+  if (options && !PL_READ_OPTIONS("pl_host_open", pl_host_options, &o, options)) return NULL;
   pl_host *h = calloc(1, sizeof *h);
-  if (h == NULL) return NULL;
-  h->context = pl_context_open();
-  if (h->context == NULL) return free(h), NULL;
+  if (h) h->context = pl_context_open();
+  if (!h || !h->context) {
+    pl_fail_as(PL_ERROR_MEMORY, "pl_host_open: not enough memory for a host");
+    return free(h), NULL;
+  }
   for (int i = 0; i < 2; i++) h->streams[i] = (stream){.host = h, .number = i + 1};
   pl_context *outer = pl_context_enter(h->context);
   const bool ok = open_state(h, &o);
   pl_context_enter(outer);
   if (ok) return h;
+  pl_fail_as(h->status, "pl_host_open: %s", h->error ? h->error : "not enough memory");
   pl_host_close(h);
   return NULL;
 }

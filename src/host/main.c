@@ -328,7 +328,7 @@ int main(int argc, char **argv) {
   if (p.details) return print_version(true), 0;
   p.host = pl_host_open(NULL);
   if (p.host == NULL) {
-    fputs("perilune: cannot open a Lua state: not enough memory\n", stderr);
+    fprintf(stderr, "perilune: %s\n", pl_error());
     return FAILED;
   }
   status = run(&p);

@@ -89,7 +89,7 @@ pl_tensor *pl_image_batch(pl_tensor *images, pl_tensor *rows, double mean, doubl
   pl_tensor *batch = pl_empty(PL_REAL, pl_list(b, p.c, p.h, p.w));
   view *views = calloc((size_t)b + 1, sizeof *views);
   if (!batch || !views) {
-    pl_fail("image_batch: not enough memory for %lld images", (long long)b);
+    pl_fail_as(PL_ERROR_MEMORY, "image_batch: not enough memory for %lld images", (long long)b);
     free(views);
     return NULL;
   }

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 static bool fail_os(const char *doing, const char *path) {
-  return pl_fail("cannot %s %s: %s", doing, path, strerror(errno));
+  return pl_file_fail("cannot %s %s: %s", doing, path, strerror(errno));
 }
 
 /* Copies n bytes of s and a zero; the message if that fails. */
 static char *copy_text(const char *s, size_t n) {
   char *copy = strndup(s, n);
-  if (!copy) pl_fail("not enough memory for a file name");
+  if (!copy) pl_fail_as(PL_ERROR_MEMORY, "not enough memory for a file name");
   return copy;
 }
 
@@ -34,7 +34,7 @@ static bool sync_fd(int fd) {
 FILE *pl_file_open(const char *path, int64_t *size) {
   struct stat st;
   if (stat(path, &st) != 0) return fail_os("open", path), NULL;
-  if (!S_ISREG(st.st_mode)) return pl_fail("cannot open %s: not a regular file", path), NULL;
+  if (!S_ISREG(st.st_mode)) return pl_file_fail("cannot open %s: not a regular file", path), NULL;
   FILE *f = fopen(path, "rbe");
   if (!f) return fail_os("open", path), NULL;
   *size = st.st_size;
@@ -47,10 +47,11 @@ void *pl_file_read(const char *path, size_t limit, size_t *n) {
   if (!f) return NULL;
   char *data = NULL;
   *n = (size_t)size;
-  if (*n > limit) pl_fail("%s: has %zu bytes, at most %zu were expected", path, *n, limit);
-  else if (!(data = malloc(*n + 1))) pl_fail("%s: not enough memory for its %zu bytes", path, *n);
+  if (*n > limit) pl_file_fail("%s: has %zu bytes, at most %zu were expected", path, *n, limit);
+  else if (!(data = malloc(*n + 1)))
+    pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory for its %zu bytes", path, *n);
   else if (fread(data, 1, *n, f) != *n) {
-    pl_fail("%s: ended while it was read", path);
+    pl_file_fail("%s: ended while it was read", path);
     free(data);
     data = NULL;
   }
@@ -85,7 +86,7 @@ static void newfile_free(pl_newfile *f) {
 static int open_temp(pl_newfile *f) {
   const size_t room = strlen(f->path) + 40;
   f->temp = malloc(room);
-  if (!f->temp) return pl_fail("not enough memory for a file name"), -1;
+  if (!f->temp) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for a file name"), -1;
   for (int try = 0; try < 100; try++) {
     if (try == 0) snprintf(f->temp, room, "%s.%ld.tmp", f->path, (long)getpid());
     else snprintf(f->temp, room, "%s.%ld-%d.tmp", f->path, (long)getpid(), try);
@@ -103,7 +104,7 @@ static int open_target(pl_newfile *f) {
 
 pl_newfile *pl_newfile_open(const char *path) {
   pl_newfile *f = calloc(1, sizeof *f);
-  if (!f) return pl_fail("not enough memory to write %s", path), NULL;
+  if (!f) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory to write %s", path), NULL;
   f->path = copy_text(path, strlen(path));
   int fd = f->path ? open_target(f) : -1;
   if (fd >= 0) {
@@ -189,7 +190,7 @@ bool pl_file_append(const char *path, const void *data, size_t n, bool sync, int
   bool ok = fstat(fd, &st) == 0;
   if (ok && !(write_all(fd, data, n) && (!sync || sync_fd(fd)))) {
     fail_os("write", path); /* before the next call changes errno */
-    if (ftruncate(fd, st.st_size) != 0) pl_fail("cannot restore %s", path);
+    if (ftruncate(fd, st.st_size) != 0) pl_file_fail("cannot restore %s", path);
     ok = false;
   }
   if (!ok) fail_os("write", path);
@@ -202,8 +203,8 @@ bool pl_file_truncate(const char *path, int64_t size) {
   int64_t now = 0;
   if (!pl_file_size(path, &now)) return false;
   if (size < 0 || size > now)
-    return pl_fail("cannot cut %s to %lld bytes: it has %lld", path, (long long)size,
-                   (long long)now);
+    return pl_file_fail("cannot cut %s to %lld bytes: it has %lld", path, (long long)size,
+                        (long long)now);
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return fail_os("write", path);
   bool ok = (ftruncate(fd, size) == 0 && sync_fd(fd)) || fail_os("cut", path);
@@ -244,5 +245,5 @@ bool pl_folder_lock(const char *path) {
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true; /* it lasts as long as the descriptor */
   const bool used = errno == EWOULDBLOCK;
   close(fd);
-  return !used || pl_fail("%s is in use by another process", path);
+  return !used || pl_file_fail("%s is in use by another process", path);
 }

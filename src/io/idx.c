@@ -35,9 +35,9 @@ static bool source_open(source *s, const char *path) {
   if (!s->file) return false;
   unsigned char head[2] = {0, 0};
   s->gz = fread(head, 1, 2, s->file) == 2 && head[0] == 0x1f && head[1] == 0x8b;
-  if (fseek(s->file, 0, SEEK_SET) != 0) pl_fail("%s: it cannot be read twice", path);
+  if (fseek(s->file, 0, SEEK_SET) != 0) pl_file_fail("%s: it cannot be read twice", path);
   else if (!s->gz || inflateInit2(&s->z, 15 + 16) == Z_OK) return true;
-  else pl_fail("%s: not enough memory to decompress", path);
+  else pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to decompress", path);
   fclose(s->file);
   return false;
 }
@@ -77,24 +77,24 @@ static size_t take(source *s, void *out, size_t n) {
 static bool at_end(source *s) {
   unsigned char extra;
   bool more = take(s, &extra, 1) > 0;
-  if (s->damage) return pl_fail("%s: %s", s->path, s->damage);
+  if (s->damage) return pl_file_fail("%s: %s", s->path, s->damage);
   if (s->gz) more = more || s->z.avail_in > 0 || refill(s);
-  return !more || pl_fail("%s: more bytes than its IDX header promises", s->path);
+  return !more || pl_file_fail("%s: more bytes than its IDX header promises", s->path);
 }
 
 /* Reads the sizes and the bytes that all elements take, without trusting either. */
 static bool read_sizes(source *s, int rank, int64_t width, pl_ints *size, int64_t *bytes) {
   unsigned char raw[4 * PL_MAX_RANK];
   if (take(s, raw, 4 * (size_t)rank) < 4 * (size_t)rank)
-    return pl_fail("%s: %s", s->path, s->damage ? s->damage : "ends within its IDX header");
+    return pl_file_fail("%s: %s", s->path, s->damage ? s->damage : "ends within its IDX header");
   size->n = rank;
   *bytes = width;
   for (int d = 0; d < rank; d++) {
     const unsigned char *b = raw + 4 * d;
     size->v[d] = (int64_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
-    if (size->v[d] == 0) return pl_fail("%s: IDX dimension %d has size 0", s->path, d + 1);
+    if (size->v[d] == 0) return pl_file_fail("%s: IDX dimension %d has size 0", s->path, d + 1);
     if (__builtin_mul_overflow(*bytes, size->v[d], bytes))
-      return pl_fail("%s: the sizes in its IDX header are impossibly large", s->path);
+      return pl_file_fail("%s: the sizes in its IDX header are impossibly large", s->path);
   }
   return true;
 }
@@ -103,10 +103,10 @@ static bool read_sizes(source *s, int rank, int64_t width, pl_ints *size, int64_
 static bool plausible(const source *s, int64_t header, int64_t bytes) {
   const int64_t held = s->length - header;
   if (!s->gz && bytes != held)
-    return pl_fail("%s: its IDX header promises %lld bytes of elements, the file has %lld", s->path,
-                   (long long)bytes, (long long)held);
+    return pl_file_fail("%s: its IDX header promises %lld bytes of elements, the file has %lld",
+                        s->path, (long long)bytes, (long long)held);
   if (s->gz && bytes / DEFLATE_RATIO > s->length)
-    return pl_fail(
+    return pl_file_fail(
         "%s: its IDX header promises %lld bytes, more than %lld compressed bytes can "
         "hold",
         s->path, (long long)bytes, (long long)s->length);
@@ -118,8 +118,8 @@ static pl_tensor *read_elements(source *s, pl_dtype dtype, pl_ints size, int64_t
   if (!t) return NULL;
   const size_t got = take(s, pl_data(t), (size_t)bytes);
   if (got < (size_t)bytes)
-    return pl_fail("%s: %s (%zu of %lld bytes of elements)", s->path,
-                   s->damage ? s->damage : "ends early", got, (long long)bytes),
+    return pl_file_fail("%s: %s (%zu of %lld bytes of elements)", s->path,
+                        s->damage ? s->damage : "ends early", got, (long long)bytes),
            NULL;
   if (!at_end(s)) return NULL;
   if (dtype == PL_INT32) {
@@ -132,14 +132,15 @@ static pl_tensor *read_elements(source *s, pl_dtype dtype, pl_ints size, int64_t
 static pl_tensor *read_idx(source *s) {
   unsigned char magic[4];
   if (take(s, magic, 4) < 4 || magic[0] != 0 || magic[1] != 0)
-    return pl_fail("%s: %s", s->path, s->damage ? s->damage : "not an IDX file"), NULL;
+    return pl_file_fail("%s: %s", s->path, s->damage ? s->damage : "not an IDX file"), NULL;
   if (magic[2] != IDX_UINT8 && magic[2] != IDX_INT32)
-    return pl_fail("%s: IDX elements of kind 0x%02x; 0x08 (uint8) or 0x0c (int32) expected",
-                   s->path, magic[2]),
+    return pl_file_fail("%s: IDX elements of kind 0x%02x; 0x08 (uint8) or 0x0c (int32) expected",
+                        s->path, magic[2]),
            NULL;
   const int rank = magic[3];
   if (rank < 1 || rank > PL_MAX_RANK)
-    return pl_fail("%s: %d IDX dimensions; 1 to %d expected", s->path, rank, PL_MAX_RANK), NULL;
+    return pl_file_fail("%s: %d IDX dimensions; 1 to %d expected", s->path, rank, PL_MAX_RANK),
+           NULL;
   const pl_dtype dtype = magic[2] == IDX_UINT8 ? PL_UINT8 : PL_INT32;
   pl_ints size;
   int64_t bytes = 0;
@@ -150,7 +151,7 @@ static pl_tensor *read_idx(source *s) {
 
 pl_tensor *pl_idx_read(const char *path) {
   source *s = malloc(sizeof *s);
-  if (!s) return pl_fail("not enough memory to read %s", path), NULL;
+  if (!s) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory to read %s", path), NULL;
   pl_tensor *t = NULL;
   if (source_open(s, path)) {
     t = read_idx(s);

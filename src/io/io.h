@@ -14,6 +14,9 @@
 
 #include "perilune.h"
 
+/* A failure that lies in a file, or in what the system lets be done with it. */
+#define pl_file_fail(...) pl_fail_as(PL_ERROR_FILE, __VA_ARGS__)
+
 /*
 ** Files (file.c)
 */

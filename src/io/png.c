@@ -22,25 +22,25 @@ static uint32_t big_endian(const unsigned char *b) {
 /* Chunks are: length, four letters, data, checksum of letters and data; the last is IEND. */
 static bool whole(const char *path, const unsigned char *file, size_t n) {
   static const unsigned char signature[8] = {137, 'P', 'N', 'G', 13, 10, 26, 10};
-  if (n < 8 || memcmp(file, signature, 8) != 0) return pl_fail("%s: not a PNG file", path);
+  if (n < 8 || memcmp(file, signature, 8) != 0) return pl_file_fail("%s: not a PNG file", path);
   for (size_t at = 8; n - at >= 12;) {
     const unsigned char *chunk = file + at;
     const size_t length = big_endian(chunk);
     if (length > n - at - 12) break;
     if (crc32(0, chunk + 4, (uInt)length + 4) != big_endian(chunk + 8 + length))
-      return pl_fail("%s: damaged PNG (wrong checksum at byte %zu)", path, at);
+      return pl_file_fail("%s: damaged PNG (wrong checksum at byte %zu)", path, at);
     at += length + 12;
     if (memcmp(chunk + 4, "IEND", 4) == 0)
-      return at == n || pl_fail("%s: %zu bytes follow the end of the PNG", path, n - at);
+      return at == n || pl_file_fail("%s: %zu bytes follow the end of the PNG", path, n - at);
   }
-  return pl_fail("%s: the PNG is cut off", path);
+  return pl_file_fail("%s: the PNG is cut off", path);
 }
 
 static pl_tensor *decode(const char *path, png_image *image) {
   const int64_t h = image->height, w = image->width;
   if (h * w > MAX_PIXELS)
-    return pl_fail("%s: %lld x %lld pixels; at most %d pixels expected", path, (long long)w,
-                   (long long)h, MAX_PIXELS),
+    return pl_file_fail("%s: %lld x %lld pixels; at most %d pixels expected", path, (long long)w,
+                        (long long)h, MAX_PIXELS),
            NULL;
   const bool colour = image->format & PNG_FORMAT_FLAG_COLOR;
   image->format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
@@ -48,7 +48,7 @@ static pl_tensor *decode(const char *path, png_image *image) {
   pl_tensor *t = pl_empty(PL_UINT8, colour ? pl_list(h, w, 3) : pl_list(h, w));
   const png_color white = {255, 255, 255};
   if (t && !png_image_finish_read(image, &white, pl_data(t), 0, NULL))
-    return pl_fail("%s: damaged PNG (%s)", path, image->message), NULL;
+    return pl_file_fail("%s: damaged PNG (%s)", path, image->message), NULL;
   return t;
 }
 
@@ -60,7 +60,7 @@ pl_tensor *pl_png_read(const char *path) {
   if (whole(path, file, n)) {
     png_image image = {.version = PNG_IMAGE_VERSION};
     if (png_image_begin_read_from_memory(&image, file, n)) t = decode(path, &image);
-    else pl_fail("%s: damaged PNG (%s)", path, image.message);
+    else pl_file_fail("%s: damaged PNG (%s)", path, image.message);
     png_image_free(&image);
   }
   free(file);
@@ -104,9 +104,9 @@ bool pl_png_write(const char *path, pl_tensor *image) {
                    .format = size.n == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY};
   png_alloc_size_t n = PNG_IMAGE_PNG_SIZE_MAX(png);
   void *file = malloc(n);
-  bool ok = file || pl_fail("%s: not enough memory to write the PNG", path);
+  bool ok = file || pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to write the PNG", path);
   if (ok && !png_image_write_to_memory(&png, file, &n, 0, pl_data(bytes), 0, NULL))
-    ok = pl_fail("%s: cannot write the PNG (%s)", path, png.message);
+    ok = pl_file_fail("%s: cannot write the PNG (%s)", path, png.message);
   ok = ok && pl_file_write(path, file, n);
   free(file);
   return ok;

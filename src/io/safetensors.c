@@ -40,7 +40,7 @@ static int by_text_name(const void *a, const void *b) {
 static void *sorted_copy(const void *list, int n, size_t width,
                          int (*by)(const void *, const void *)) {
   void *copy = malloc((size_t)n * width + 1);
-  if (!copy) return pl_fail("not enough memory for %d names", n), NULL;
+  if (!copy) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for %d names", n), NULL;
   if (n > 0) memcpy(copy, list, (size_t)n * width);
   qsort(copy, (size_t)n, width, by);
   return copy;
@@ -106,7 +106,7 @@ static char *make_header(int n, const pl_named_tensor *t, int n_texts, const pl_
   for (int i = 0; ok && i < n; i++) ok = describe_tensor(header, &t[i], &offset);
   char *text = ok ? cJSON_PrintUnformatted(header) : NULL;
   cJSON_Delete(header);
-  if (!text) pl_fail("not enough memory for the header of %d tensors", n);
+  if (!text) pl_fail_as(PL_ERROR_MEMORY, "not enough memory for the header of %d tensors", n);
   return text;
 }
 
@@ -222,7 +222,7 @@ static bool whole_number(const cJSON *item, int64_t *value) {
 
 static bool read_type(const pl_archive *a, entry *e, const cJSON *item) {
   e->dtype = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "dtype"));
-  if (!e->dtype) return pl_fail("%s: tensor '%s' has no dtype", a->path, e->name);
+  if (!e->dtype) return pl_file_fail("%s: tensor '%s' has no dtype", a->path, e->name);
   e->type = pl_stored_find(e->dtype);
   return true;
 }
@@ -230,11 +230,11 @@ static bool read_type(const pl_archive *a, entry *e, const cJSON *item) {
 static bool read_shape(const pl_archive *a, entry *e, const cJSON *item) {
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape"), *size;
   if (!cJSON_IsArray(shape) || cJSON_GetArraySize(shape) > PL_MAX_RANK)
-    return pl_fail("%s: tensor '%s' has no shape of at most %d sizes", a->path, e->name,
-                   PL_MAX_RANK);
+    return pl_file_fail("%s: tensor '%s' has no shape of at most %d sizes", a->path, e->name,
+                        PL_MAX_RANK);
   cJSON_ArrayForEach(size, shape) {
     if (!whole_number(size, &e->size.v[e->size.n++]))
-      return pl_fail("%s: tensor '%s' has a size that is no whole number", a->path, e->name);
+      return pl_file_fail("%s: tensor '%s' has a size that is no whole number", a->path, e->name);
   }
   return true;
 }
@@ -245,29 +245,30 @@ static bool read_offsets(const pl_archive *a, entry *e, const cJSON *item) {
       !whole_number(cJSON_GetArrayItem(offsets, 0), &e->begin) ||
       !whole_number(cJSON_GetArrayItem(offsets, 1), &e->end) || e->begin > e->end ||
       e->end > a->length)
-    return pl_fail("%s: tensor '%s' has no data_offsets within the %lld bytes of data", a->path,
-                   e->name, (long long)a->length);
+    return pl_file_fail("%s: tensor '%s' has no data_offsets within the %lld bytes of data",
+                        a->path, e->name, (long long)a->length);
   if (!e->type) return true;
   int64_t bytes = e->type->width;
   bool overflow = false;
   for (int d = 0; d < e->size.n; d++)
     overflow = overflow || __builtin_mul_overflow(bytes, e->size.v[d], &bytes);
   if (overflow || bytes != e->end - e->begin)
-    return pl_fail("%s: tensor '%s' does not have as many bytes as its dtype and shape need",
-                   a->path, e->name);
+    return pl_file_fail("%s: tensor '%s' does not have as many bytes as its dtype and shape need",
+                        a->path, e->name);
   return true;
 }
 
 /* The metadata object holds texts only, each name once. */
 static bool read_texts(pl_archive *a, const cJSON *object) {
   const cJSON *text;
-  if (a->texts) return pl_fail("%s: two " METADATA " in the header", a->path);
-  if (!cJSON_IsObject(object)) return pl_fail("%s: " METADATA " is no object", a->path);
+  if (a->texts) return pl_file_fail("%s: two " METADATA " in the header", a->path);
+  if (!cJSON_IsObject(object)) return pl_file_fail("%s: " METADATA " is no object", a->path);
   a->texts = calloc((size_t)cJSON_GetArraySize(object) + 1, sizeof *a->texts);
-  if (!a->texts) return pl_fail("%s: not enough memory for its header", a->path);
+  if (!a->texts)
+    return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory for its header", a->path);
   cJSON_ArrayForEach(text, object) {
     if (!cJSON_IsString(text))
-      return pl_fail("%s: '%s' in " METADATA " is no text", a->path, text->string);
+      return pl_file_fail("%s: '%s' in " METADATA " is no text", a->path, text->string);
     if (strcmp(text->string, CHECKSUM) == 0) continue;
     a->texts[a->n_texts++] = (pl_named_text){text->string, text->valuestring};
   }
@@ -277,7 +278,8 @@ static bool read_texts(pl_archive *a, const cJSON *object) {
 static bool read_entries(pl_archive *a) {
   const cJSON *item;
   a->entries = calloc((size_t)cJSON_GetArraySize(a->header) + 1, sizeof *a->entries);
-  if (!a->entries) return pl_fail("%s: not enough memory for its header", a->path);
+  if (!a->entries)
+    return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory for its header", a->path);
   cJSON_ArrayForEach(item, a->header) {
     if (!pl_check_interrupt()) return false;
     if (strcmp(item->string, METADATA) == 0) {
@@ -299,17 +301,17 @@ static bool check_entries(pl_archive *a) {
   for (int i = 0; i < a->n; i++) {
     const entry *e = &a->entries[i];
     if (e->begin != end)
-      return pl_fail("%s: the data of tensor '%s' begin at byte %lld; %lld expected", a->path,
-                     e->name, (long long)e->begin, (long long)end);
+      return pl_file_fail("%s: the data of tensor '%s' begin at byte %lld; %lld expected", a->path,
+                          e->name, (long long)e->begin, (long long)end);
     end = e->end;
   }
   if (end != a->length)
-    return pl_fail("%s: has %lld bytes of data; its header describes %lld", a->path,
-                   (long long)a->length, (long long)end);
+    return pl_file_fail("%s: has %lld bytes of data; its header describes %lld", a->path,
+                        (long long)a->length, (long long)end);
   qsort(a->entries, (size_t)a->n, sizeof *a->entries, by_entry_name);
   for (int i = 1; i < a->n; i++)
     if (strcmp(a->entries[i].name, a->entries[i - 1].name) == 0)
-      return pl_fail("%s: two tensors are named '%s'", a->path, a->entries[i].name);
+      return pl_file_fail("%s: two tensors are named '%s'", a->path, a->entries[i].name);
   return true;
 }
 
@@ -321,7 +323,7 @@ static bool check_sum(const pl_archive *a, char *header, size_t n) {
   memset(digits, '0', DIGITS);
   uint32_t crc = pl_crc32(0, header, n);
   char *piece = malloc(PIECE);
-  if (!piece) return pl_fail("%s: not enough memory to read it", a->path);
+  if (!piece) return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", a->path);
   for (size_t got = PIECE; got == PIECE && pl_check_interrupt();) {
     got = fread(piece, 1, PIECE, a->file);
     crc = pl_crc32(crc, piece, got);
@@ -330,7 +332,7 @@ static bool check_sum(const pl_archive *a, char *header, size_t n) {
   if (pl_error()) return false;
   snprintf(found, sizeof found, "%08x", (unsigned)crc);
   return strcmp(stated, found) == 0 ||
-         pl_fail("%s: its checksum is %s, that of what it holds %s", a->path, stated, found);
+         pl_file_fail("%s: its checksum is %s, that of what it holds %s", a->path, stated, found);
 }
 
 static bool parse_header(pl_archive *a, const char *text, size_t n) {
@@ -338,7 +340,7 @@ static bool parse_header(pl_archive *a, const char *text, size_t n) {
   a->header = cJSON_ParseWithLengthOpts(text, n, &end, false);
   while (a->header && end < text + n && *end == ' ') end++;
   if (!cJSON_IsObject(a->header) || end != text + n)
-    return pl_fail("%s: its header is not a JSON object", a->path);
+    return pl_file_fail("%s: its header is not a JSON object", a->path);
   return read_entries(a) && check_entries(a);
 }
 
@@ -360,23 +362,23 @@ static const struct {
 static bool refuse_other(const pl_archive *a, uint64_t n, int64_t file_length) {
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (memcmp(&n, others[i].magic, strlen(others[i].magic)) == 0)
-      return pl_fail("%s: not a safetensors file, but %s", a->path, others[i].what);
-  return pl_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
-                 a->path, (unsigned long long)n, (long long)file_length);
+      return pl_file_fail("%s: not a safetensors file, but %s", a->path, others[i].what);
+  return pl_file_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
+                      a->path, (unsigned long long)n, (long long)file_length);
 }
 
 static bool read_header(pl_archive *a, int64_t file_length) {
   uint64_t n = 0;
   if (fread(&n, 8, 1, a->file) != 1)
-    return pl_fail("%s: not a safetensors file (shorter than 8 bytes)", a->path);
+    return pl_file_fail("%s: not a safetensors file (shorter than 8 bytes)", a->path);
   if (n > MAX_HEADER || (int64_t)n > file_length - 8) return refuse_other(a, n, file_length);
   char *text = malloc(n + 1);
-  if (!text) return pl_fail("%s: not enough memory for its header", a->path);
+  if (!text) return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory for its header", a->path);
   a->data = 8 + (int64_t)n;
   a->length = file_length - a->data;
   const bool ok = fread(text, 1, n, a->file) == n
                       ? parse_header(a, text, n) && check_sum(a, text, n)
-                      : pl_fail("%s: ended while it was read", a->path);
+                      : pl_file_fail("%s: ended while it was read", a->path);
   free(text);
   return ok;
 }
@@ -388,7 +390,7 @@ pl_archive *pl_archive_open(const char *path) {
   pl_archive *a = calloc(1, sizeof *a);
   char *name = strdup(path);
   if (!a || !name) {
-    pl_fail("%s: not enough memory to read it", path);
+    pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path);
     fclose(file);
     free(a);
     free(name);
@@ -466,7 +468,7 @@ static pl_tensor *read_as(const pl_archive *a, const entry *e, pl_dtype dtype, p
   if (!t) return NULL;
   const bool ok = fseeko(a->file, a->data + e->begin, SEEK_SET) == 0 &&
                   (unpack ? read_unpacked(a, e, unpack, t, bad) : read_plain(a, t));
-  if (!ok && bad->at < 0) pl_fail("%s: ended while tensor '%s' was read", a->path, e->name);
+  if (!ok && bad->at < 0) pl_file_fail("%s: ended while tensor '%s' was read", a->path, e->name);
   return ok ? t : NULL;
 }
 
@@ -488,8 +490,9 @@ pl_tensor *pl_archive_tensor(pl_archive *a, int i, bool convert, bool *unfit) {
   const entry *e = &a->entries[i];
   *unfit = !e->type;
   if (!e->type)
-    return pl_fail("%s: tensor '%s' is of dtype %s, which cannot be read; 'skip' leaves it out",
-                   a->path, e->name, e->dtype),
+    return pl_file_fail(
+               "%s: tensor '%s' is of dtype %s, which cannot be read; 'skip' leaves it out",
+               a->path, e->name, e->dtype),
            NULL;
   misfit bad;
   pl_tensor *t = read_as(a, e, e->type->dtype, e->type->unpack, &bad);
@@ -499,7 +502,7 @@ pl_tensor *pl_archive_tensor(pl_archive *a, int i, bool convert, bool *unfit) {
   char place[21 * PL_MAX_RANK];
   print_place(e->size, bad.at, place, sizeof place);
   *unfit = true;
-  return pl_fail("%s: tensor '%s' has the %s value %s at [%s], %s", a->path, e->name, e->dtype,
-                 bad.text, place, e->type->problem),
+  return pl_file_fail("%s: tensor '%s' has the %s value %s at [%s], %s", a->path, e->name, e->dtype,
+                      bad.text, place, e->type->problem),
          NULL;
 }

@@ -45,7 +45,8 @@ bool pl_labels_check(const char *who, const pl_tensor *labels, int64_t n) {
 
 pl_tensor *pl_labels_list(pl_tensor *labels) {
   unsigned char *seen = calloc(PL_MAX_LABEL + 1, 1);
-  if (!seen) return pl_fail("svm: not enough memory for a list of labels"), NULL;
+  if (!seen)
+    return pl_fail_as(PL_ERROR_MEMORY, "svm: not enough memory for a list of labels"), NULL;
   int64_t k = 0;
   for (int64_t i = 0; i < pl_numel(labels); i++) {
     const int v = (int)pl_at(labels, i);

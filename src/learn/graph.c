@@ -160,7 +160,7 @@ static bool graph_begin(graph *g, const pl_tensor *neighbours, const pl_tensor *
   g->weight = malloc((size_t)g->edges * sizeof *g->weight);
   g->degree = malloc((size_t)g->n * sizeof *g->degree);
   if (!g->start || !g->to || !g->weight || !g->degree)
-    return pl_fail("svm: not enough memory for a graph");
+    return pl_fail_as(PL_ERROR_MEMORY, "svm: not enough memory for a graph");
   int64_t *at = g->start + 1; /* counts, then where a row begins, then where it ends */
   for (int64_t e = 0; e < g->n * k; e++) at[e / k + 1]++, at[to[e]]++;
   for (int64_t i = 0; i < g->n; i++) at[i + 1] += at[i];

@@ -174,7 +174,7 @@ static bool train_all(job *j) {
 #pragma omp parallel for schedule(dynamic) reduction(&& : ok)
   for (int64_t i = 0; i < j->machines; i++)
     if (!pl_context_interrupted(here)) ok = train_one(j, i) && ok;
-  if (!ok) return pl_fail("svm: not enough memory for training");
+  if (!ok) return pl_fail_as(PL_ERROR_MEMORY, "svm: not enough memory for training");
   return pl_check_interrupt();
 }
 
@@ -278,7 +278,7 @@ bool pl_svm_train(pl_tensor *x, pl_tensor *labels, pl_tensor *classes, const pl_
   j.machines = o->pairs ? k * (k - 1) / 2 : k;
   j.matrix = (double)j.n * (double)(j.n + 1) * sizeof(struct svm_node) <= o->memory;
   bool ok = job_begin(&j, x, labels, classes);
-  if (!ok) pl_fail("svm: not enough memory for %lld examples", (long long)j.n);
+  if (!ok) pl_fail_as(PL_ERROR_MEMORY, "svm: not enough memory for %lld examples", (long long)j.n);
   ok = ok && train_all(&j) && finish(&j, result);
   job_end(&j);
   return ok;

@@ -12,8 +12,10 @@ static void rmsprop_piece(const pl_step_param *s, int i, int64_t at, int64_t n,
 bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *square,
                 pl_tensor *const *buf, const pl_rmsprop_step *o) {
   static const pl_step_rule rmsprop = {"rmsprop", "rmsprop_", rmsprop_piece, 8, 5};
-  const pl_rmsprop_options k = {(pl_real)o->lr, (pl_real)o->alpha, (pl_real)o->eps,
-                                (pl_real)o->weight_decay, (pl_real)o->momentum};
+  pl_rmsprop_step s;
+  if (!PL_READ_OPTIONS(rmsprop.what, pl_rmsprop_step, &s, o)) return false;
+  const pl_rmsprop_options k = {(pl_real)s.lr, (pl_real)s.alpha, (pl_real)s.eps,
+                                (pl_real)s.weight_decay, (pl_real)s.momentum};
   return pl_step(&rmsprop, n, p, g, (pl_step_state){"mean square", square},
                  (pl_step_state){"buffer", buf}, &k);
 }

@@ -4,13 +4,13 @@
 #include "step.h"
 
 typedef struct {
-  const pl_sgd_step *given;
+  pl_sgd_step given;
   const bool *first;
 } sgd_options;
 
 static void sgd_piece(const pl_step_param *s, int i, int64_t at, int64_t n, const void *options) {
   const sgd_options *c = options;
-  const pl_sgd_step *o = c->given;
+  const pl_sgd_step *o = &c->given;
   const pl_sgd_options k = {(pl_real)o->lr,        (pl_real)o->momentum,
                             (pl_real)o->dampening, (pl_real)o->weight_decay,
                             o->nesterov,           c->first && c->first[i]};
@@ -20,6 +20,7 @@ static void sgd_piece(const pl_step_param *s, int i, int64_t at, int64_t n, cons
 bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
             const bool *first, const pl_sgd_step *o) {
   static const pl_step_rule sgd = {"sgd", "sgd_", sgd_piece, 2, 3};
-  const sgd_options k = {o, first};
+  sgd_options k = {.first = first};
+  if (!PL_READ_OPTIONS(sgd.what, pl_sgd_step, &k.given, o)) return false;
   return pl_step(&sgd, n, p, g, (pl_step_state){"buffer", buf}, (pl_step_state){NULL, NULL}, &k);
 }

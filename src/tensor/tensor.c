@@ -20,7 +20,7 @@ static bool push(pl_tensor *t) {
   if (c->owned.n == c->owned.room) {
     const size_t room = c->owned.room ? 2 * c->owned.room : FIRST_ROOM;
     pl_tensor **v = realloc(c->owned.v, room * sizeof *v);
-    if (!v) return pl_fail("not enough memory for %zu bytes", room * sizeof *v);
+    if (!v) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for %zu bytes", room * sizeof *v);
     c->owned.v = v;
     c->owned.room = room;
   }

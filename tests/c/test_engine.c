@@ -411,8 +411,8 @@ static void test_training(void **state) {
     pl_scope_begin();
     pl_tensor *l = pl_mse_loss(pl_linear(x, w, NULL, PL_ACT_NONE, 0), y, 0);
     assert_true(pl_backward(l, NULL, false, false) && pl_item(l, &loss));
-    assert_true(
-        pl_sgd(1, &w, (pl_tensor *[]){pl_grad_of(w)}, NULL, NULL, &(pl_sgd_step){.lr = 0.2}));
+    assert_true(pl_sgd(1, &w, (pl_tensor *[]){pl_grad_of(w)}, NULL, NULL,
+                       &(pl_sgd_step){.size = sizeof(pl_sgd_step), .lr = 0.2}));
     pl_set_grad(w, NULL);
     pl_scope_end();
   }

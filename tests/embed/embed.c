@@ -30,7 +30,8 @@ int main(void) {
   good = good && pl_at(pl_grad_of(x), 2) == 6;
   pl_scope_end();
 
-  pl_host *host = pl_host_open(&(pl_host_options){.write = collect});
+  pl_host *host =
+      pl_host_open(&(pl_host_options){.size = sizeof(pl_host_options), .write = collect});
   good = good && pl_host_run_string(host, script, "=embed") && !strcmp(output, "4\t9\n");
   good = good && !pl_host_run_string(host, "error('no')", "=bad");
   good = good && strstr(pl_host_error(host), "bad:1: no");

@@ -35,7 +35,8 @@ static void collect(void *user, int stream, const char *text, size_t size) {
 
 static pl_host *open_host(output *o) {
   o->text[0] = 0;
-  return pl_host_open(&(pl_host_options){.write = collect, .user = o});
+  return pl_host_open(
+      &(pl_host_options){.size = sizeof(pl_host_options), .write = collect, .user = o});
 }
 
 static bool run(pl_host *h, const char *code) {
