@@ -73,9 +73,17 @@ typedef struct {
   int n;
   int64_t v[PL_MAX_RANK];
 } pl_ints;
+#ifndef __cplusplus
 #define pl_list(...) \
   ((pl_ints){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 #define PL_ALL_DIMS ((pl_ints){0, {0}}) /* for reductions: all dimensions */
+#else
+#define PL_ALL_DIMS (pl_ints())
+extern "C++" template <typename... T>
+inline pl_ints pl_list(T... v) {
+  return pl_ints{static_cast<int>(sizeof...(v)), {static_cast<int64_t>(v)...}};
+}
+#endif
 
 /*
 ** The library that the program got, which may be a newer one than it was compiled against, where

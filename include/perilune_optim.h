@@ -2,7 +2,9 @@
 ** perilune_optim.h: changes in place: steps of optimisers, and arithmetic. None of them is recorded
 ** for gradients. Included by perilune.h.
 */
-#ifndef PERILUNE_OPTIM_H
+#ifndef PERILUNE_H
+#include "perilune.h"
+#elif !defined(PERILUNE_OPTIM_H)
 #define PERILUNE_OPTIM_H
 
 /*

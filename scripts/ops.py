@@ -122,7 +122,9 @@ HEAD = """/*
 ** Rows grow only at their ends, with defaults, so a program that was compiled against an older
 ** copy of this header keeps its meaning with a newer library.
 */
-#ifndef PERILUNE_OPS_H
+#ifndef PERILUNE_H
+#include "perilune.h"
+#elif !defined(PERILUNE_OPS_H)
 #define PERILUNE_OPS_H
 
 @ACTIVATIONS@
