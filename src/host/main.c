@@ -210,6 +210,9 @@ static void print_version(bool details) {
   printf("instructions %s\n", pl_isa());
   printf("real         %s\n", sizeof(pl_real) == sizeof(double) ? "double" : "float");
   printf("threads      %d\n", pl_threads(0));
+#ifdef PL_MINIMAL
+  puts("without      plots, PNG files, inductive SVMs, line editing (-Dminimal=true)");
+#endif
 }
 
 static void run_prompt(program *p) {

@@ -3,7 +3,7 @@
 -- @module perilune.plot.figure
 
 local core = require "perilune.core"
-local complain = require("perilune.internal.blame").complain
+local blame = require "perilune.internal.blame"
 local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local axes = require "perilune.plot.axes"
@@ -12,6 +12,7 @@ local read = require "perilune.plot.read"
 local text = require "perilune.plot.text"
 local theme = require "perilune.plot.theme"
 
+local blaming, complain = blame.blaming, blame.complain
 
 local Figure = object.class "fig"
 Figure.__name = "perilune.plot.figure"
@@ -239,7 +240,7 @@ end
 
 -- Draws the figure on a new canvas.
 local function draw(self)
-  local page, plans = lay_out(self, core.canvas(10, 10))
+  local page, plans = lay_out(self, blaming(core.canvas, 10, 10))
   if page.height > HIGHEST then
     complain("figure: its %d rows make a page of %.0f points; at most %d can be drawn", page.rows,
       page.height, HIGHEST)
