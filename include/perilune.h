@@ -117,7 +117,7 @@ PL_API size_t pl_real_size(void);
 **
 ** A tensor and what is computed from it are used by one thread at a time. They may be used, and
 ** released, in another context than where they were made, which still counts them, even after it was
-** closed.
+** closed. One that pl_share gave is used by any number of threads at the same time.
 */
 
 typedef struct pl_context pl_context;
@@ -191,6 +191,21 @@ typedef struct {
   int64_t cached_bytes; /* freed storage kept for reuse */
 } pl_memory;
 PL_API pl_memory pl_memory_now(void);
+/* What a context's memory is for, and where its time went. */
+typedef struct {
+  size_t size;          /* sizeof(pl_stats), set before: so much is filled in */
+  int64_t tensors;      /* live ones */
+  int64_t tensor_bytes; /* of their storage, shared storage counted once, borrowed memory too */
+  int64_t graph_bytes;  /* among these: what calls recorded for gradients hold, parameters too */
+  int64_t peak_bytes;   /* the most that tensor_bytes were, since pl_peak_reset */
+  int64_t cached_bytes; /* freed storage kept for reuse */
+  int64_t lua_bytes;    /* of a host's Lua state; otherwise 0 */
+  double op_seconds;    /* in ops and their gradients, since pl_profile_start; 0 without a profile */
+} pl_stats;
+/* Of this context. False, and an error, if the size is none. */
+PL_API bool pl_stats_now(pl_stats *stats);
+/* From here on the peak is counted anew. */
+PL_API void pl_peak_reset(void);
 /* Gives the cached storage back to the system. */
 PL_API void pl_memory_trim(void);
 /* Called with the bytes that could not be had, before any op changes state; may free tensors. */
@@ -206,6 +221,17 @@ PL_API pl_tensor *pl_empty(pl_dtype dtype, pl_ints size);
 PL_API pl_tensor *pl_full(pl_dtype dtype, pl_ints size, double value);
 /* Copies `data`, sizes in row-major order. */
 PL_API pl_tensor *pl_from(pl_dtype dtype, pl_ints size, const void *data);
+/*
+** A tensor in memory of the caller's, without a copy: elements are `strides` apart, counted in
+** elements (NULL: row-major order), the first at `data`. What is written into one is seen in the
+** other. `release(user)` (may be NULL) is called once, when the last tensor on this memory ends, on
+** the thread that ends it; until then the memory must stay. Not called if this fails.
+**
+**   static float frame[480][640];
+**   pl_tensor *x = pl_borrow(frame, PL_REAL, pl_list(480, 640), NULL, NULL, NULL);
+*/
+PL_API pl_tensor *pl_borrow(void *data, pl_dtype dtype, pl_ints size, const int64_t *strides,
+                            void (*release)(void *user), void *user);
 /* start, start + step, ... : n values. */
 PL_API pl_tensor *pl_arange(pl_dtype dtype, double start, double step, int64_t n);
 
@@ -256,6 +282,32 @@ typedef struct {
 } pl_print_options;
 PL_API pl_print_options pl_get_print(void);
 PL_API void pl_set_print(pl_print_options options);
+
+/*
+** Between threads, and between libraries
+*/
+
+/* The same values in the same memory, for many threads at the same time: each may compute with it,
+   take views of it, retain and release it. From now on nobody may change this memory, neither by this
+   tensor nor by others; trying fails. No history, no gradient. t itself if it is shared. */
+PL_API pl_tensor *pl_share(pl_tensor *t);
+/* Whether t's memory is shared, and so read only. */
+PL_API bool pl_is_shared(const pl_tensor *t);
+
+/*
+** DLPack (dmlc.github.io/dlpack), how array libraries hand over memory without copies; dlpack/dlpack.h
+** defines the structs. What is given has a `deleter` that whoever takes it calls once, on any thread.
+** What is taken belongs to the tensor, which calls the deleter when its memory is needed no more; a
+** failure leaves it with the caller. Memory of the CPU alone; real tensors are floats of pl_real's
+** size, and bools become uint8. The versioned struct (DLPack 1.0) can say that memory is read only,
+** which the other one cannot, so shared tensors are refused there.
+*/
+struct DLManagedTensor;
+struct DLManagedTensorVersioned;
+PL_API struct DLManagedTensor *pl_to_dlpack(pl_tensor *t);
+PL_API struct DLManagedTensorVersioned *pl_to_dlpack_versioned(pl_tensor *t);
+PL_API pl_tensor *pl_from_dlpack(struct DLManagedTensor *managed);
+PL_API pl_tensor *pl_from_dlpack_versioned(struct DLManagedTensorVersioned *managed);
 
 /*
 ** Random numbers: Philox 4x32-10 (Salmon et al. 2011), one stream for each context

@@ -354,7 +354,8 @@ static void count_uses(const pass *s) {
 
 /* A gradient that nobody else can see, so that changing it in place is safe. */
 static pl_tensor *own_copy(pl_tensor *g) {
-  if (g->refs == 1 && g->storage->refs == 1 && pl_is_contiguous(g)) return g;
+  if (g->refs == 1 && g->storage->refs == 1 && !g->storage->constant && pl_is_contiguous(g))
+    return g;
   pl_tensor *copy = pl_empty(g->dtype, pl_size(g));
   return copy && pl_copy(copy, g) ? copy : NULL;
 }
@@ -530,6 +531,8 @@ bool pl_set_requires_grad(pl_tensor *t, bool on) {
   if (t->node)
     return pl_fail("requires_grad: %s is the result of an op; detach it first", PL_DESCRIBE(t));
   if (on && t->dtype != PL_REAL) return pl_fail("requires_grad: %s is not real", PL_DESCRIBE(t));
+  if (on && !pl_check_writable("requires_grad", t)) return false;
+  if (t->shared) return true;
   t->requires_grad = on;
   return true;
 }
@@ -537,6 +540,10 @@ bool pl_set_requires_grad(pl_tensor *t, bool on) {
 pl_tensor *pl_grad_of(const pl_tensor *t) { return t->grad; }
 
 void pl_set_grad(pl_tensor *t, pl_tensor *grad) {
+  if (t->shared) {
+    if (grad) pl_check_writable("grad", t);
+    return;
+  }
   pl_retain(grad);
   pl_release(t->grad);
   t->grad = grad;

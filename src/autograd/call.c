@@ -29,20 +29,32 @@ static size_t node_bytes(size_t n_in, const pl_op *op) {
          (size_t)op->signature->n_attr * sizeof(pl_attr);
 }
 
+/* A node takes hold of a tensor, of which it has a reference. */
+static pl_tensor *hold(pl_tensor *t) {
+  if (t) pl_storage_hold(t->storage, 1);
+  return t;
+}
+
+static void let_go(pl_tensor **slot) {
+  pl_tensor *t = *slot;
+  *slot = NULL;
+  if (!t) return;
+  pl_storage_hold(t->storage, -1);
+  pl_release(t);
+}
+
 static void release_input(pl_node *node, int i) {
   pl_tensor *t = node->in[i];
-  node->in[i] = NULL;
-  if (!t) return;
-  t->node_refs--;
-  pl_release(t);
+  if (t && !t->shared) t->node_refs--;
+  let_go(&node->in[i]);
 }
 
 void pl_node_free_buffers(pl_node *node) {
   pl_custom_release(node->custom); /* first: it may need the context that counts the tensors */
   node->custom = NULL;
   for (int i = 0; i < node->n_in; i++) release_input(node, i);
-  for (int i = 0; i < PL_MAX_OUT; i++) pl_release(node->out[i]), node->out[i] = NULL;
-  for (int i = 0; i < PL_MAX_SAVED; i++) pl_release(node->saved[i]), node->saved[i] = NULL;
+  for (int i = 0; i < PL_MAX_OUT; i++) let_go(&node->out[i]);
+  for (int i = 0; i < PL_MAX_SAVED; i++) let_go(&node->saved[i]);
   node->freed = true;
 }
 
@@ -106,9 +118,9 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   node->version = (unsigned *)(node->attr + n_attr);
   if (n_attr) memcpy(node->attr, c->attr, n_attr * sizeof *node->attr);
   for (int i = 0; i < c->n_in; i++) {
-    pl_tensor *t = node->in[i] = kept_input(c->op, c->in[i]);
+    pl_tensor *t = node->in[i] = hold(kept_input(c->op, c->in[i]));
     if (!t) continue;
-    t->node_refs++;
+    if (!t->shared) t->node_refs++;
     if (t->storage) node->version[i] = t->storage->version;
   }
   for (int i = 0; i < n_out; i++) {
@@ -116,10 +128,10 @@ static pl_node *node_new(const pl_args *c, int n_out) {
     pl_tensor *kept = !(c->op->unsaved & PL_UNSAVED_OUT)
                           ? pl_retain(pl_alias(y, pl_size(y), y->stride, y->offset))
                           : pl_meta(y);
-    node->out[i] = kept;
+    node->out[i] = hold(kept);
     node->out_version[i] = y->storage->version;
   }
-  for (int i = 0; i < PL_MAX_SAVED; i++) node->saved[i] = pl_retain(c->saved[i]);
+  for (int i = 0; i < PL_MAX_SAVED; i++) node->saved[i] = hold(pl_retain(c->saved[i]));
   if ((node->custom = c->custom)) c->custom->refs++;
   return node;
 }

@@ -26,7 +26,8 @@ enum { PL_BLOCK_CLASSES = 4 * 48, PL_OBJECT_CLASSES = 8 };
 */
 typedef struct {
   int64_t tensors, storages, bytes, peak_bytes;
-  atomic_llong tensors_elsewhere, bytes_elsewhere, left;
+  int64_t held_bytes; /* of storage that recorded calls hold */
+  atomic_llong tensors_elsewhere, bytes_elsewhere, held_elsewhere, left;
 } pl_account;
 
 typedef struct {
@@ -105,6 +106,8 @@ void pl_memory_begin(pl_context *c);
 /* Gives back what is cached; true if no tensor is left. */
 bool pl_memory_end(pl_context *c);
 void pl_profile_end(pl_context *c);
+/* Of all rows together. */
+double pl_profile_seconds(const pl_profile *p);
 void pl_random_begin(pl_context *c);
 /* This thread's OpenMP as the engine needs it. */
 void pl_threads_begin(void);

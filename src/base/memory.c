@@ -16,7 +16,6 @@ typedef struct pl_block {
   struct pl_block *next;
   void *start; /* as malloc gave it */
   size_t capacity;
-  int class;
 } block;
 _Static_assert(sizeof(block) <= ALIGN, "the header must fit before the data");
 
@@ -53,7 +52,7 @@ static block *new_block(size_t capacity, int class) {
   void *start = malloc(capacity + 2 * ALIGN);
   if (!start) return NULL;
   block *b = (block *)(((uintptr_t)start + ALIGN - 1) / ALIGN * ALIGN);
-  *b = (block){.start = start, .capacity = capacity, .class = class};
+  *b = (block){.storage.class = (uint8_t) class, .start = start, .capacity = capacity};
   return b;
 }
 
@@ -87,8 +86,8 @@ static void give_back(pl_context *c, void *p) {
   if (c->cached_bytes + (int64_t)b->capacity > cap) {
     free(b->start);
   } else {
-    b->next = c->blocks[b->class];
-    c->blocks[b->class] = b;
+    b->next = c->blocks[b->storage.class];
+    c->blocks[b->storage.class] = b;
     c->cached_bytes += (int64_t)b->capacity;
   }
 }
@@ -122,25 +121,79 @@ void pl_tensor_end(pl_context *owner) {
   else end_elsewhere(owner, 1, 0);
 }
 
+/* What ended elsewhere is taken off when it matters: when there seems to be more than ever. */
+static void note_peak(pl_account *a) {
+  a->bytes -= atomic_exchange_explicit(&a->bytes_elsewhere, 0, memory_order_relaxed);
+  a->peak_bytes = PL_MAX(a->peak_bytes, a->bytes);
+}
+
+static void begin_storage(pl_context *c, size_t bytes) {
+  c->account.storages++;
+  c->account.bytes += (int64_t)PL_MAX(bytes, 1);
+  if (c->account.bytes > c->account.peak_bytes) note_peak(&c->account);
+}
+
 pl_storage *pl_storage_new(size_t bytes) {
   pl_context *c = PL_HERE;
   void *p = alloc(c, PL_MAX(bytes, 1));
   if (!p) return NULL;
-  c->account.storages++;
-  c->account.bytes += (int64_t)PL_MAX(bytes, 1);
-  c->account.peak_bytes = PL_MAX(c->account.peak_bytes, c->account.bytes);
   pl_storage *s = &((block *)((char *)p - ALIGN))->storage;
-  *s = (pl_storage){.refs = 1, .bytes = bytes, .data = p, .owner = c};
+  *s = (pl_storage){.refs = 1, .bytes = bytes, .data = p, .owner = c, .class = s->class};
+  begin_storage(c, bytes);
   return s;
 }
 
+typedef struct {
+  pl_storage storage; /* first */
+  void (*release)(void *user);
+  void *user;
+} lent;
+
+pl_storage *pl_storage_lent(void *data, size_t bytes) {
+  lent *l = pl_object_new(sizeof *l);
+  if (!l) return NULL;
+  l->storage =
+      (pl_storage){.refs = 1, .bytes = bytes, .data = data, .owner = PL_HERE, .lent = true};
+  begin_storage(l->storage.owner, bytes);
+  return &l->storage;
+}
+
+void pl_storage_when_released(pl_storage *s, void (*release)(void *user), void *user) {
+  lent *l = (lent *)s;
+  l->release = release;
+  l->user = user;
+}
+
+pl_storage *pl_storage_retain(pl_storage *s) {
+  if (s) pl_refs_add(&s->refs, s->shared);
+  return s;
+}
+
+static void end_lent(pl_storage *s) {
+  const lent l = *(lent *)s;
+  pl_object_free(s, sizeof(lent));
+  if (l.release) l.release(l.user);
+}
+
 void pl_storage_release(pl_storage *s) {
-  if (!s || --s->refs) return;
+  if (!s || pl_refs_drop(&s->refs, s->shared)) return;
   pl_context *c = PL_HERE, *owner = s->owner;
   const int64_t bytes = (int64_t)PL_MAX(s->bytes, 1);
-  give_back(c, s->data);
+  if (s->lent) end_lent(s);
+  else give_back(c, s->data);
   if (owner == c) c->account.storages--, c->account.bytes -= bytes;
   else end_elsewhere(owner, 0, bytes);
+}
+
+void pl_storage_hold(pl_storage *s, int change) {
+  if (!s) return;
+  const int before = s->shared ? __atomic_fetch_add(&s->nodes, change, __ATOMIC_RELAXED) : s->nodes;
+  if (!s->shared) s->nodes += change;
+  if (before != 0 && before + change != 0) return;
+  pl_account *a = &s->owner->account;
+  const int64_t bytes = (before ? -1 : 1) * (int64_t)s->bytes;
+  if (s->owner == PL_HERE) a->held_bytes += bytes;
+  else atomic_fetch_add_explicit(&a->held_elsewhere, bytes, memory_order_relaxed);
 }
 
 pl_memory pl_memory_now(void) {
@@ -149,6 +202,38 @@ pl_memory pl_memory_now(void) {
   return (pl_memory){a->tensors - atomic_load_explicit(&a->tensors_elsewhere, memory_order_relaxed),
                      a->bytes - atomic_load_explicit(&a->bytes_elsewhere, memory_order_relaxed),
                      c->cached_bytes};
+}
+
+/* As much as the caller knows of; the rest is zero to one who knows more. */
+static bool copy_stats(pl_stats *to, const pl_stats *all) {
+  const size_t size = to->size;
+  if (size < sizeof size || size > 4096)
+    return pl_fail("stats: the size of the struct is %zu; %zu expected", size, sizeof *all);
+  memset(to, 0, size);
+  memcpy(to, all, PL_MIN(size, sizeof *all));
+  to->size = size;
+  return true;
+}
+
+bool pl_stats_now(pl_stats *stats) {
+  const pl_context *c = PL_HERE;
+  const pl_account *a = &c->account;
+  const pl_memory m = pl_memory_now();
+  const int64_t held =
+      a->held_bytes + atomic_load_explicit(&a->held_elsewhere, memory_order_relaxed);
+  const pl_stats all = {.tensors = m.tensors,
+                        .tensor_bytes = m.live_bytes,
+                        .graph_bytes = held,
+                        .peak_bytes = a->peak_bytes,
+                        .cached_bytes = m.cached_bytes,
+                        .op_seconds = pl_profile_seconds(&c->profile)};
+  return copy_stats(stats, &all);
+}
+
+void pl_peak_reset(void) {
+  pl_account *a = &PL_HERE->account;
+  a->peak_bytes = 0;
+  note_peak(a);
 }
 
 /*

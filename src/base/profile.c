@@ -102,6 +102,12 @@ int pl_profile_owner(int owner) {
   return was;
 }
 
+double pl_profile_seconds(const profile *p) {
+  double seconds = 0;
+  for (size_t i = 0; i < p->n; i++) seconds += p->rows[i].seconds;
+  return seconds;
+}
+
 const pl_profile_row *pl_profile_rows(size_t *n) {
   const profile *p = &PL_HERE->profile;
   *n = p->n;

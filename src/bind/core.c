@@ -8,14 +8,21 @@
 
 static int core_memory(lua_State *L) {
   plb_enter(L); /* what a dead coroutine had in tidy ends */
-  pl_memory m = pl_memory_now();
-  lua_createtable(L, 0, 3);
-  lua_pushinteger(L, m.tensors);
-  lua_setfield(L, -2, "tensors");
-  lua_pushinteger(L, m.live_bytes);
-  lua_setfield(L, -2, "live_bytes");
-  lua_pushinteger(L, m.cached_bytes);
-  lua_setfield(L, -2, "cached_bytes");
+  pl_stats s = {.size = sizeof s};
+  pl_stats_now(&s);
+  const struct {
+    const char *name;
+    int64_t value;
+  } figures[] = {{"tensors", s.tensors},
+                 {"live_bytes", s.tensor_bytes},
+                 {"graph_bytes", s.graph_bytes},
+                 {"peak_bytes", s.peak_bytes},
+                 {"cached_bytes", s.cached_bytes}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+    lua_pushinteger(L, figures[i].value);
+    lua_setfield(L, -2, figures[i].name);
+  }
   return 1;
 }
 
@@ -45,7 +52,10 @@ static int core_fail_after(lua_State *L) {
 
 static const plb_function memory[] = {
     {"memory", core_memory,
-     "()\nA table: tensors alive, live_bytes of their storage, cached_bytes kept for reuse."},
+     "()\nA table: tensors alive, live_bytes of their storage, graph_bytes among these that calls "
+     "recorded for gradients hold, peak_bytes, the most that live_bytes were, cached_bytes kept "
+     "for "
+     "reuse."},
     {NULL, NULL, NULL}};
 
 static const plb_function functions[] = {

@@ -73,6 +73,7 @@ static bool check_balance(const pl_tensor *score, const pl_tensor *total, const 
                      lists[i]->size[0] != score->size[1] || !pl_is_contiguous(lists[i])))
       return pl_fail("svm: prices or totals are %s; dense real [%lld] expected",
                      PL_DESCRIBE(lists[i]), (long long)score->size[1]);
+  if (!pl_check_writable("svm", prices)) return false;
   for (int64_t c = 0; total && c < score->size[1]; c++)
     if (!(pl_reals(total)[c] > 0))
       return pl_fail("svm: total %lld is %g; a positive number expected", (long long)c + 1,

@@ -392,6 +392,7 @@ static bool check_newton(const pl_tensor *x, const pl_tensor *share, const pl_te
     return pl_fail("svm: features %s, shares %s, costs %s, weights %s, bias %s do not fit",
                    PL_DESCRIBE(x), PL_DESCRIBE(share), PL_DESCRIBE(cost), PL_DESCRIBE(weights),
                    PL_DESCRIBE(bias));
+  if (!pl_check_writable("svm", weights) || !pl_check_writable("svm", bias)) return false;
   if (share->size[1] < 1 || share->size[1] > PL_MAX_CLASSES)
     return pl_fail("svm: %lld classes; 1 to %d expected", (long long)share->size[1],
                    PL_MAX_CLASSES);

@@ -6,6 +6,7 @@
 #include "../ops/ops.h"
 
 bool pl_may_change(const char *what, const pl_tensor *x) {
+  if (!pl_check_writable(what, x)) return false;
   if (pl_overlaps_itself(x)) return pl_fail("%s: %s is expanded", what, PL_DESCRIBE(x));
   if (!x->requires_grad || !pl_grad_enabled()) return true;
   return pl_fail("%s: %s %s; change it inside no_grad, or detach it", what, PL_DESCRIBE(x),

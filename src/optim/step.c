@@ -23,13 +23,14 @@ static bool missing(const char *what, const char *name, int i, const pl_tensor *
 
 static bool state_fits(const char *what, const pl_step_state *c, int i, const pl_tensor *p) {
   if (!c->list) return true;
-  return !missing(what, c->name, i, c->list[i]) && fits(what, c->name, i, p, c->list[i]);
+  return !missing(what, c->name, i, c->list[i]) && fits(what, c->name, i, p, c->list[i]) &&
+         pl_check_writable(what, c->list[i]);
 }
 
 static bool fill_param(const char *what, pl_step_param *s, pl_tensor *p, pl_tensor *g,
                        const pl_step_state *a, const pl_step_state *b, int i) {
   if (missing(what, "parameter", i, p) || missing(what, "gradient", i, g) ||
-      !(g = pl_contiguous(g)) || !fits(what, "parameter", i, p, p) ||
+      !(g = pl_contiguous(g)) || !fits(what, "parameter", i, p, p) || !pl_check_writable(what, p) ||
       !fits(what, "gradient", i, p, g) || !state_fits(what, a, i, p) || !state_fits(what, b, i, p))
     return false;
   *s = (pl_step_param){.n = pl_numel(p), .p = pl_reals(p), .g = pl_reals(g)};

@@ -35,7 +35,7 @@ static void four_mask(const pl_philox *p, double drop, double unused, double out
 }
 
 static bool fill(pl_tensor *t, fill_four *f, double a, double b) {
-  if (!t || pl_error()) return false;
+  if (!t || pl_error() || !pl_check_writable("random", t)) return false;
   int64_t n = pl_numel(t), blocks = (n + 3) / 4;
   pl_random_state s = pl_random_take(blocks);
   bool direct = t->dtype == PL_REAL && pl_is_contiguous(t);

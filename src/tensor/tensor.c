@@ -76,7 +76,7 @@ static pl_tensor *shell(pl_dtype dtype, pl_ints size) {
 }
 
 pl_tensor *pl_retain(pl_tensor *t) {
-  if (t) t->refs++;
+  if (t) pl_refs_add(&t->refs, t->shared);
   return t;
 }
 
@@ -90,8 +90,9 @@ static void drop_grad(pl_tensor *t) {
 
 void pl_release(pl_tensor *t) {
   if (!t) return;
-  if (--t->refs) {
-    if (t->refs == t->node_refs) drop_grad(t);
+  const int left = pl_refs_drop(&t->refs, t->shared);
+  if (left) {
+    if (left == t->node_refs && !t->shared) drop_grad(t);
     return;
   }
   pl_release(t->grad);
@@ -160,8 +161,7 @@ pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t o
   if (!v) return NULL;
   if (stride) memcpy(v->stride, stride, (size_t)size.n * sizeof *stride);
   v->offset = offset;
-  v->storage = t->storage;
-  if (v->storage) v->storage->refs++;
+  v->storage = pl_storage_retain(t->storage);
   return pl_scope_own(v);
 }
 
@@ -179,6 +179,73 @@ pl_tensor *pl_cut(pl_tensor *y, const pl_tensor *x, const char *by) {
   y->cut = x->requires_grad ? by : x->cut;
   y->cut_in_no_grad = !x->requires_grad && x->cut_in_no_grad;
   return y;
+}
+
+/*
+** Memory of somebody else's, and memory that several threads read
+*/
+
+/* How far the elements reach before and behind the first, in elements; false if that is no number. */
+static bool reach(pl_ints size, const int64_t *stride, int64_t *before, int64_t *behind) {
+  *before = *behind = 0;
+  for (int d = 0; d < size.n; d++) {
+    int64_t step, *end = stride[d] < 0 ? before : behind;
+    if (__builtin_mul_overflow(size.v[d] - 1, stride[d], &step) ||
+        __builtin_add_overflow(*end, step < 0 ? -step : step, end) || *end > INT64_MAX / 16)
+      return pl_fail("borrow: stride %lld of dim %d is too large", (long long)stride[d], d + 1);
+  }
+  return true;
+}
+
+static bool check_borrowed(const void *data, pl_dtype dtype, pl_ints size, const int64_t *stride,
+                           size_t *bytes) {
+  int64_t before = 0, behind = 0;
+  const int64_t n = pl_count(size), width = (int64_t)pl_dtype_bytes(dtype);
+  if (n && !data) return pl_fail("borrow: there is no memory for %lld elements", (long long)n);
+  if ((uintptr_t)data % (size_t)width)
+    return pl_fail("borrow: %s data at an address that is no multiple of %d bytes",
+                   pl_dtype_name(dtype), (int)width);
+  if (n && stride && !reach(size, stride, &before, &behind)) return false;
+  *bytes = (size_t)((n == 0 ? 0 : stride ? before + behind + 1 : n) * width);
+  return true;
+}
+
+pl_tensor *pl_borrow(void *data, pl_dtype dtype, pl_ints size, const int64_t *strides,
+                     void (*release)(void *user), void *user) {
+  size_t bytes = 0;
+  if (pl_error() || !check_size(dtype, size) || !check_borrowed(data, dtype, size, strides, &bytes))
+    return NULL;
+  pl_tensor *t = shell(dtype, size);
+  if (!t) return NULL;
+  if (strides) memcpy(t->stride, strides, (size_t)size.n * sizeof *strides);
+  t->storage = pl_storage_lent(data, bytes);
+  if (!t->storage) return pl_release(t), NULL;
+  if (!pl_scope_own(t)) return NULL;
+  pl_storage_when_released(t->storage, release, user);
+  return t;
+}
+
+/* Flags that are set are not written again: other threads may be reading them. */
+pl_tensor *pl_open_to_threads(pl_tensor *t) {
+  pl_tensor *s = pl_alias(t, pl_size(t), t->stride, t->offset);
+  if (!s) return NULL;
+  if (!s->storage->shared) s->storage->shared = true;
+  s->shared = true;
+  return s;
+}
+
+pl_tensor *pl_share(pl_tensor *t) {
+  if (!t || (t->shared && t->storage->constant)) return t;
+  pl_tensor *s = pl_open_to_threads(t);
+  if (s && !s->storage->constant) s->storage->constant = true;
+  return s;
+}
+
+bool pl_is_shared(const pl_tensor *t) { return t->storage && t->storage->constant; }
+
+bool pl_check_writable(const char *what, const pl_tensor *t) {
+  return !pl_is_shared(t) ||
+         pl_fail("%s: %s is read only; change a clone of it", what, PL_DESCRIBE(t));
 }
 
 /*
@@ -213,11 +280,22 @@ bool pl_is_contiguous(const pl_tensor *t) {
   return true;
 }
 
-/* True if two positions may share an element, so that writing to it has no one meaning. */
+/* True if two positions may share an element, so that writing to it has no one meaning: if, from the
+ * smallest stride to the largest, one is not beyond all that those before it reach. */
 bool pl_overlaps_itself(const pl_tensor *t) {
-  for (int d = 0; d < t->rank; d++)
-    if (t->size[d] > 1 && t->stride[d] == 0) return true;
-  return false;
+  int64_t reach = 0;
+  if (pl_is_contiguous(t)) return false;
+  for (unsigned done = 0;;) {
+    int next = -1;
+    for (int d = 0; d < t->rank; d++)
+      if (t->size[d] > 1 && !(done >> d & 1) &&
+          (next < 0 || llabs(t->stride[d]) < llabs(t->stride[next])))
+        next = d;
+    if (next < 0) return false;
+    if (llabs(t->stride[next]) <= reach) return true;
+    reach += (t->size[next] - 1) * llabs(t->stride[next]);
+    done |= 1u << next;
+  }
 }
 
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b) {

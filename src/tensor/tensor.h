@@ -16,6 +16,7 @@ struct pl_tensor {
   int rank;
   int node_refs; /* those of refs that calls hold, which have it as an input */
   bool requires_grad;
+  bool shared; /* between threads: nothing here is written but refs, atomically */
   int64_t size[PL_MAX_RANK];
   int64_t stride[PL_MAX_RANK]; /* in elements; 0 repeats, negative runs backwards */
   int64_t offset;              /* of the first element, in elements */
@@ -43,12 +44,16 @@ static inline uint8_t *pl_uint8s(const pl_tensor *t) {
 
 /* Another tensor on the same storage, without history. */
 pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t offset);
+/* The same without history, and with references that any thread may change. */
+pl_tensor *pl_open_to_threads(pl_tensor *t);
 /* The shape alone: storage NULL, history kept by the caller. */
 pl_tensor *pl_meta(const pl_tensor *t);
 /* y, made of the values of x: notes what ended the history of x, which is `by` if x has one. */
 pl_tensor *pl_cut(pl_tensor *y, const pl_tensor *x, const char *by);
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
 bool pl_overlaps_itself(const pl_tensor *t);
+/* False with "what: ... is read only" if nobody may write into t's memory. */
+bool pl_check_writable(const char *what, const pl_tensor *t);
 /* Resolves a dimension counted from the end; false with "op: dim …" if out of range. */
 bool pl_resolve_dim(const char *what, int rank, int64_t *dim);
 /* Resolves all of a list, which may name each once; bit d of *mask: dim d is among them. */

@@ -86,7 +86,7 @@ bool pl_set_at(pl_tensor *t, int64_t i, double value) {
   if (!t) return pl_fail("the tensor to set is missing");
   if (i < 0 || i >= pl_numel(t))
     return pl_fail("there is no element %lld in %s", (long long)i + 1, PL_DESCRIBE(t));
-  if (!pl_check_fits("set", t->dtype, value, i)) return false;
+  if (!pl_check_fits("set", t->dtype, value, i) || !pl_check_writable("set", t)) return false;
   write(t->storage->data, t->dtype, place(t, i), value);
   t->storage->version++;
   return true;
@@ -188,7 +188,7 @@ void pl_values(const pl_tensor *t, double *out) {
 
 bool pl_fill(pl_tensor *t, double value) {
   if (!t) return pl_fail("the tensor to fill is missing");
-  if (!pl_check_fits("fill", t->dtype, value, -1)) return false;
+  if (!pl_check_fits("fill", t->dtype, value, -1) || !pl_check_writable("fill", t)) return false;
   int64_t n = pl_numel(t);
   bool whole = pl_is_contiguous(t);
   t->storage->version++;
@@ -227,7 +227,7 @@ bool pl_copy(pl_tensor *dst, pl_tensor *src) {
   int64_t stride[PL_MAX_RANK];
   if (!broadcast_strides(dst, src, stride))
     return pl_fail("copy: %s does not broadcast to %s", PL_DESCRIBE(src), PL_DESCRIBE(dst));
-  if (!check_values("copy", dst->dtype, src, false)) return false;
+  if (!pl_check_writable("copy", dst) || !check_values("copy", dst->dtype, src, false)) return false;
   if (pl_overlaps_itself(dst)) return pl_fail("copy: the target %s is expanded", PL_DESCRIBE(dst));
   if (dst->storage == src->storage && !(src = pl_contiguous(src))) return false;
   if (dst->storage == src->storage) { /* contiguous and shared: copy by way of a buffer */
