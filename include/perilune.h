@@ -43,6 +43,7 @@ typedef double pl_real;
    compiled for the other real does not link, or is not loaded, with this library. */
 #define pl_from pl_from_double
 #define pl_data pl_data_double
+#define pl_borrow pl_borrow_double
 #else
 typedef float pl_real;
 #endif
@@ -200,7 +201,7 @@ typedef struct {
   int64_t peak_bytes;   /* the most that tensor_bytes were, since pl_peak_reset */
   int64_t cached_bytes; /* freed storage kept for reuse */
   int64_t lua_bytes;    /* of a host's Lua state; otherwise 0 */
-  double op_seconds;    /* in ops and their gradients, since pl_profile_start; 0 without a profile */
+  double op_seconds; /* in ops and their gradients, since pl_profile_start; 0 without a profile */
 } pl_stats;
 /* Of this context. False, and an error, if the size is none. */
 PL_API bool pl_stats_now(pl_stats *stats);

@@ -66,6 +66,61 @@ PL_API const char *pl_host_error(const pl_host *host);
  * what is not supported. */
 PL_API pl_status pl_host_error_code(const pl_host *host);
 
+/*
+** Tensors between C and scripts, without copies. A tensor that comes from a host belongs to the
+** innermost scope of the context in which the caller is, as one of a builder does; both sides see the
+** same memory. A tensor that several hosts on several threads get must be a shared one (pl_share).
+** False, or NULL, with the reason in pl_host_error.
+*/
+
+/* Pushes t onto the stack of pl_host_lua as scripts see tensors; NULL pushes nil. */
+PL_API bool pl_host_push_tensor(pl_host *host, pl_tensor *t);
+/* The tensor at that place of the stack. */
+PL_API pl_tensor *pl_host_to_tensor(pl_host *host, int index);
+/*
+** Calls what a global names, "step" or "game.opponent.move", a function or a network, with n_in
+** tensors (NULL: nil) and takes n_out results: tensors, numbers as real tensors of rank 0, nil as
+** NULL. On failure all of `out` is NULL.
+**
+**   pl_tensor *in[] = {pl_borrow(board, PL_REAL, pl_list(1, 9), NULL, NULL, NULL)}, *move;
+**   if (!pl_host_call_tensors(host, "move", 1, in, 1, &move)) puts(pl_host_error(host));
+*/
+PL_API bool pl_host_call_tensors(pl_host *host, const char *name, int n_in, pl_tensor *const *in,
+                                 int n_out, pl_tensor **out);
+
+/*
+** Networks, which can be called without a line of Lua. They are in evaluation mode from the
+** beginning, and record nothing for gradients; what a call makes on the way is released at its end.
+**
+**   pl_net *net = pl_net_load(host, "lenet.safetensors");
+**   pl_tensor *y;
+**   if (net && pl_net_call(net, 1, &x, 1, &y)) ...
+**   pl_net_close(net);
+*/
+typedef struct pl_net pl_net;
+/* A network that a script wrote by pl.save(path, net). One of a class of the script's own needs that
+ * class: run what defines it before. NULL with the reason in pl_host_error. */
+PL_API pl_net *pl_net_load(pl_host *host, const char *path);
+/* A network that a script has made and a global names, "net" or "models.best". It stays the
+ * script's, in evaluation mode from now on. */
+PL_API pl_net *pl_net_find(pl_host *host, const char *name);
+/* Accepts NULL. Before its host is closed. */
+PL_API void pl_net_close(pl_net *net);
+/* y... = net(x...); tensors as in pl_host_call_tensors. */
+PL_API bool pl_net_call(pl_net *net, int n_in, pl_tensor *const *in, int n_out, pl_tensor **out);
+/* Pushes the network onto the stack of its host, for scripts and Lua's own interface. */
+PL_API bool pl_net_push(pl_net *net);
+/*
+** The same network in another host, in the same memory, which is read only for all from now on: so
+** many hosts on many threads answer with one set of weights. While it works no other thread uses one
+** of the two hosts. NULL with the reason in pl_host_error(other).
+*/
+PL_API pl_net *pl_net_share(pl_net *net, pl_host *other);
+
+/* What the host's memory is for: pl_stats_now of its context, and Lua's bytes. By the thread that uses
+ * the host. */
+PL_API bool pl_host_stats(pl_host *host, pl_stats *stats);
+
 /* Sends everything that scripts write from now on to `write`; NULL: stdout and stderr again. */
 PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
 

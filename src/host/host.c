@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "../bind/bind.h"
+#include "host.h"
 #include "interrupt.h"
 #include "module.h"
-#include "perilune_host.h"
 
 typedef struct {
   pl_host *host;
@@ -45,6 +45,12 @@ struct pl_host {
 static void keep_error(pl_host *h, const char *message) {
   free(h->error);
   h->error = message ? strdup(message) : NULL;
+}
+
+bool pl_host_refuse(pl_host *h, pl_status code, const char *message) {
+  h->status = code;
+  keep_error(h, message);
+  return false;
 }
 
 /* Errors made for a person's mistake are tables with traceback = false. */
@@ -304,8 +310,7 @@ bool pl_host_redirect(pl_host *h, pl_host_writer write, void *user) {
   bool first = h->streams[1].file == NULL;
   if (first && write != NULL) {
     if (!open_streams(h)) {
-      h->status = PL_ERROR_MEMORY;
-      return keep_error(h, "not enough memory for the output streams"), false;
+      return pl_host_refuse(h, PL_ERROR_MEMORY, "not enough memory for the output streams");
     }
     lua_pushcfunction(h->L, install_streams);
     lua_pushlightuserdata(h->L, h->streams);
@@ -358,10 +363,7 @@ static int open_all(lua_State *L) {
 /* In the host's context; what fails leaves its message in the host. */
 static bool open_state(pl_host *h, pl_host_options *o) {
   h->L = luaL_newstate();
-  if (h->L == NULL) {
-    h->status = PL_ERROR_MEMORY;
-    return keep_error(h, "not enough memory for a Lua state"), false;
-  }
+  if (h->L == NULL) return pl_host_refuse(h, PL_ERROR_MEMORY, "not enough memory for a Lua state");
   lua_setwarnf(h->L, warn, h);
   lua_pushcfunction(h->L, open_all);
   lua_pushlightuserdata(h->L, h);
@@ -399,6 +401,16 @@ void pl_host_close(pl_host *h) {
     if (h->streams[i].file != NULL) fclose(h->streams[i].file);
   free(h->error);
   free(h);
+}
+
+bool pl_host_stats(pl_host *h, pl_stats *stats) {
+  pl_context *outer = pl_context_enter(h->context);
+  const bool ok = pl_stats_now(stats) || pl_host_refuse(h, pl_error_code(), pl_error());
+  pl_error_clear();
+  pl_context_enter(outer);
+  if (ok && stats->size >= offsetof(pl_stats, lua_bytes) + sizeof stats->lua_bytes)
+    stats->lua_bytes = (int64_t)lua_gc(h->L, LUA_GCCOUNT) * 1024 + lua_gc(h->L, LUA_GCCOUNTB);
+  return ok;
 }
 
 lua_State *pl_host_lua(pl_host *h) { return h->L; }
