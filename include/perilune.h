@@ -211,6 +211,9 @@ PL_API void pl_peak_reset(void);
 PL_API void pl_memory_trim(void);
 /* Called with the bytes that could not be had, before any op changes state; may free tensors. */
 PL_API void pl_memory_on_shortage(void (*reclaim)(size_t bytes));
+/* Sets how many bytes of tensors may be live, beyond which calls fail; 0: any number, as at first; a
+ * negative number only asks. Returns the limit there was. */
+PL_API int64_t pl_memory_limit(int64_t bytes);
 /* Test aid: the n-th storage allocation from now fails, as do all after it; n < 0 turns it off. */
 PL_API void pl_memory_fail_after(int64_t n);
 

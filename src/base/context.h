@@ -57,6 +57,7 @@ struct pl_context {
   /* memory.c */
   pl_account account;
   int64_t cached_bytes, fail_after;
+  int64_t most_bytes; /* that may be live; 0: any number */
   void (*reclaim)(size_t bytes);
   struct pl_block *blocks[PL_BLOCK_CLASSES];
   struct {

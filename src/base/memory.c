@@ -133,9 +133,28 @@ static void begin_storage(pl_context *c, size_t bytes) {
   if (c->account.bytes > c->account.peak_bytes) note_peak(&c->account);
 }
 
+static int64_t live_bytes(const pl_context *c) {
+  return c->account.bytes - atomic_load_explicit(&c->account.bytes_elsewhere, memory_order_relaxed);
+}
+
+static bool fits(const pl_context *c, size_t bytes) {
+  const int64_t room = c->most_bytes - live_bytes(c);
+  return room >= 0 && bytes <= (size_t)room;
+}
+
+/* Whether so many bytes more are within the limit, perhaps once there is less garbage. */
+static bool within_limit(pl_context *c, size_t bytes) {
+  if (!c->most_bytes || fits(c, bytes)) return true;
+  if (c->reclaim) c->reclaim(bytes);
+  if (fits(c, bytes)) return true;
+  pl_fail_as(PL_ERROR_MEMORY, "%zu bytes more are beyond the limit of %lld bytes", bytes,
+             (long long)c->most_bytes);
+  return false;
+}
+
 pl_storage *pl_storage_new(size_t bytes) {
   pl_context *c = PL_HERE;
-  void *p = alloc(c, PL_MAX(bytes, 1));
+  void *p = within_limit(c, bytes) ? alloc(c, PL_MAX(bytes, 1)) : NULL;
   if (!p) return NULL;
   pl_storage *s = &((block *)((char *)p - ALIGN))->storage;
   *s = (pl_storage){.refs = 1, .bytes = bytes, .data = p, .owner = c, .class = s->class};
@@ -200,8 +219,7 @@ pl_memory pl_memory_now(void) {
   const pl_context *c = PL_HERE;
   const pl_account *a = &c->account;
   return (pl_memory){a->tensors - atomic_load_explicit(&a->tensors_elsewhere, memory_order_relaxed),
-                     a->bytes - atomic_load_explicit(&a->bytes_elsewhere, memory_order_relaxed),
-                     c->cached_bytes};
+                     live_bytes(c), c->cached_bytes};
 }
 
 /* As much as the caller knows of; the rest is zero to one who knows more. */
@@ -315,5 +333,12 @@ bool pl_memory_end(pl_context *c) {
 void pl_memory_trim(void) { trim(PL_HERE); }
 
 void pl_memory_on_shortage(void (*f)(size_t bytes)) { PL_HERE->reclaim = f; }
+
+int64_t pl_memory_limit(int64_t bytes) {
+  pl_context *c = PL_HERE;
+  const int64_t before = c->most_bytes;
+  if (bytes >= 0) c->most_bytes = bytes;
+  return before;
+}
 
 void pl_memory_fail_after(int64_t n) { PL_HERE->fail_after = n; }

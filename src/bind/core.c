@@ -26,6 +26,14 @@ static int core_memory(lua_State *L) {
   return 1;
 }
 
+static int core_memory_limit(lua_State *L) {
+  lua_Integer n = plb_opt_whole(L, 1, -1);
+  plb_arg_check(L, lua_isnoneornil(L, 1) || n >= 0, 1, "a number of bytes of at least 0 expected");
+  plb_enter(L);
+  lua_pushinteger(L, pl_memory_limit(n));
+  return 1;
+}
+
 static int core_threads(lua_State *L) {
   lua_Integer n = plb_opt_whole(L, 1, 0);
   plb_arg_check(L, n >= 0 && n <= 4096, 1, "1 to 4096 threads expected");
@@ -52,10 +60,12 @@ static int core_fail_after(lua_State *L) {
 
 static const plb_function memory[] = {
     {"memory", core_memory,
-     "()\nA table: tensors alive, live_bytes of their storage, graph_bytes among these that calls "
-     "recorded for gradients hold, peak_bytes, the most that live_bytes were, cached_bytes kept "
-     "for "
-     "reuse."},
+     "()\nA table: tensors alive, live_bytes of their storage, of which graph_bytes are held by "
+     "what "
+     "was recorded for gradients, peak_bytes, the most there were, cached_bytes kept for reuse."},
+    {"memory_limit", core_memory_limit,
+     "(bytes?)\nSets how many bytes of tensors may be live, if a number is given, beyond which an "
+     "error is raised; 0: any number. Returns the limit there was."},
     {NULL, NULL, NULL}};
 
 static const plb_function functions[] = {
