@@ -754,4 +754,11 @@ function T.test_a_network_learns()
   eq(net(x):argmax(-1):totable(), y:totable())
 end
 
+function T.test_names_wider_than_a_line_are_printed()
+  local name = ("n"):rep(120)
+  local net = nn.Sequential {}
+  net[name] = nn.Linear(2, 1)
+  lu.assertStrContains(tostring(net), "  " .. name .. "  Linear(2, 1)  bias [1], weight [1,2]  3")
+end
+
 return T

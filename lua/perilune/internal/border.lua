@@ -40,7 +40,9 @@ end
 -- @param text what `describe` gave
 -- @param tensors that go with it
 function border.rebuild(text, tensors)
-  return require("perilune.internal.transfer").rebuild(text, tensors):eval(), pl.tidy
+  local net = require("perilune.internal.transfer").rebuild(text, tensors):eval()
+  collectgarbage() -- the constructors' initial values
+  return net, pl.tidy
 end
 
 return border

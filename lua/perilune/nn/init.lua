@@ -24,6 +24,8 @@ for _, part in ipairs {"module", "layers", "recurrent", "activations", "losses"}
   for name, value in next, (require("perilune.nn." .. part)) do nn[name] = value end
 end
 
+require("perilune.nn.classes").begin()
+
 --- The engine's functions that layers call, with weights and options as arguments: those of the
 -- groups Layers, Activations and Losses.
 nn.functional = {}

@@ -389,7 +389,12 @@ function Unflatten:init(dim, sizes)
   if type(sizes) ~= "table" or #sizes == 0 then
     complain("Unflatten: sizes: list of integers expected")
   end
-  self._dim, self._sizes = dim, table.move(sizes, 1, #sizes, 1, {})
+  self._dim, self._sizes = dim, {}
+  for i, n in ipairs(sizes) do
+    n = check.unwrapped(n)
+    self._sizes[i] = math.type(n) and math.tointeger(n)
+      or complain("Unflatten: sizes: integers expected, got %s", check.shown(n))
+  end
 end
 
 function Unflatten:forward(x)

@@ -14,79 +14,14 @@ local check = require "perilune.internal.check"
 local object = require "perilune.internal.object"
 local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
+local classes = require "perilune.nn.classes"
+local fields = require "perilune.nn.fields"
 
 local complain = blame.complain
 local is_tensor = pl.is_tensor
+local collect, is_module, is_parameter = fields.collect, fields.is_module, fields.is_parameter
+local is_searched, sorted_keys = fields.is_searched, fields.sorted_keys
 local module = {}
-
--- Tensors that stay parameters while requires_grad_(false) keeps them as they are.
-local marked = setmetatable({}, {__mode = "k"})
-
-local function is_parameter(tensor)
-  return tensor.requires_grad or marked[tensor] or false
-end
-
---
--- Walking
---
-
-local function is_module(value)
-  local meta = type(value) == "table" and getmetatable(value)
-  return meta and rawget(meta, "is_module") or false
-end
-
-local function is_searched(value)
-  return type(value) == "table" and (getmetatable(value) == nil or is_module(value))
-end
-
--- The keys of a table that are searched: 1, 2, ..., then names in alphabetical order.
-local function sorted_keys(t)
-  local numbers, names = {}, {}
-  for key in next, t do
-    if math.type(key) == "integer" then
-      numbers[#numbers + 1] = key
-    elseif type(key) == "string" and key:byte() ~= 95 then
-      names[#names + 1] = key
-    end
-  end
-  table.sort(numbers)
-  table.sort(names)
-  return table.move(names, 1, #names, #numbers + 1, numbers)
-end
-
--- Calls visit(path, value) for each tensor and module below t, each once.
-local function walk(t, prefix, seen, visit)
-  for _, key in ipairs(sorted_keys(t)) do
-    local value = rawget(t, key)
-    local searched = is_searched(value)
-    if (searched or is_tensor(value)) and not seen[value] then
-      seen[value] = true
-      local path = prefix .. key
-      if not searched or is_module(value) then visit(path, value) end
-      if searched then walk(value, path .. ".", seen, visit) end
-    end
-  end
-end
-
--- Whether a tensor is the result of an op that may be differentiated: an activation that a
--- module has kept, neither a parameter nor a buffer.
-local function is_activation(path, value)
-  local alive, leaf = pcall(function() return value.is_leaf end)
-  if not alive then
-    complain("the field %s holds a tensor that was released; give it a name that begins with _",
-      path)
-  end
-  return not leaf
-end
-
-local function collect(self, wanted)
-  local list = {}
-  walk(self, "", {[self] = true}, function(path, value)
-    if is_tensor(value) and is_activation(path, value) then return end
-    if wanted(value) then list[#list + 1] = {name = path, value = value} end
-  end)
-  return list
-end
 
 local function is_buffer(value)
   return is_tensor(value) and not is_parameter(value)
@@ -286,7 +221,7 @@ function Module:requires_grad_(on)
   if on == nil then on = true end
   for _, p in ipairs(self:parameters()) do
     p:requires_grad_(on)
-    marked[p] = true
+    fields.mark(p)
   end
   return self
 end
@@ -304,7 +239,8 @@ end
 --
 
 --- All parameters and buffers by name: `{["1.weight"] = tensor, ...}`. The tensors are not
--- copies. `perilune.save("net.safetensors", net:state_dict())` writes them to a file.
+-- copies. `perilune.save("net.safetensors", net:state_dict())` writes them to a file, for a network
+-- that a script makes; `perilune.save("net.safetensors", net)` writes how it is made too.
 -- @return table
 function Module:state_dict()
   local state = {}
@@ -358,6 +294,34 @@ function Module:load_state_dict(state)
     for _, entry in ipairs(own) do entry.value:copy_(state[entry.name]) end
   end)
   return self
+end
+
+-- A copy of what a module holds: tensors, modules and plain tables are new, and what occurs twice
+-- is one; results with a history are left out.
+local function copied(value, seen)
+  if seen[value] then return seen[value] end
+  if is_tensor(value) then
+    local alive, leaf = pcall(function() return value.is_leaf end)
+    if not (alive and leaf) then return nil end
+    local copy, role = value:detach():clone(), fields.role(value)
+    if role ~= "buffer" then fields.mark(copy) end
+    seen[value] = copy:requires_grad_(role == "parameter")
+  elseif is_searched(value) then
+    local copy = {}
+    seen[value] = copy
+    for key, inner in next, value do copy[key] = copied(inner, seen) end
+    setmetatable(copy, getmetatable(value))
+  else
+    return value
+  end
+  return seen[value]
+end
+
+--- A copy with tensors of its own; what is frozen stays so, tensors and modules that are there
+-- twice are one in the copy too, and so is the mode. Functions are the same ones.
+-- @return module
+function Module:clone()
+  return copied(self, {})
 end
 
 --
@@ -415,10 +379,14 @@ end
 local function describe_table(self)
   local rows = describe_rows(self)
   local w = widths(rows)
-  local format = ("  %%-%ds  %%-%ds  %%-%ds  %%%ds"):format(w[1], w[2], w[3], w[4])
   local lines = {("%s, %s parameters"):format(self:signature(), thousands(self:parameter_count()))}
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = (format:format(table.unpack(row)):gsub("%s+$", ""))
+    local line = {}
+    for i, text in ipairs(row) do -- string.format pads to 99 columns at most
+      local room = (" "):rep(w[i] - #text)
+      line[i] = i == 4 and room .. text or text .. room
+    end
+    lines[#lines + 1] = (("  " .. table.concat(line, "  ")):gsub("%s+$", ""))
   end
   return table.concat(lines, "\n")
 end
@@ -447,7 +415,9 @@ getmetatable(Module).__index = unknown.methods("a module", "module")
 --     function Scale:forward(x) return x * self.factor end
 --     local layer = Scale(10)
 --
--- @param name of the class, for messages
+-- `perilune.save` knows a class by its name, of two with one name the latest, and makes a module
+-- again with the arguments that it was made with.
+-- @param name of the class, for messages and files
 -- @param[opt] parent class whose methods are inherited
 -- @return the class, a function that makes modules
 function module.class(name, parent)
@@ -459,11 +429,13 @@ function module.class(name, parent)
     class_name = name, is_module = true, __call = call, __tostring = Module.__tostring,
   }
   class.__index = class
+  classes.add(name, class)
   return setmetatable(class, {
     __index = parent,
     __name = "class " .. name,
     __call = function(_, ...)
       local self = setmetatable({}, class)
+      classes.note(self, ...)
       if self.init then
         self:init(...)
       elseif (...) ~= nil then
@@ -481,16 +453,16 @@ end
 --       forward = function(self, x) return self.b(self.a(x):tanh()) end,
 --     }
 --
--- @param fields table, which becomes the module
+-- @param table_ with the fields, which becomes the module
 -- @return the module
-function module.module(fields)
-  if type(fields) ~= "table" then
-    complain("module: table expected, got %s", check.type(fields))
+function module.module(table_)
+  if type(table_) ~= "table" then
+    complain("module: table expected, got %s", check.type(table_))
   end
-  if type(fields.forward) ~= "function" then
+  if type(table_.forward) ~= "function" then
     complain("module: the table needs a function forward(self, ...)")
   end
-  return setmetatable(fields, Module)
+  return setmetatable(table_, Module)
 end
 
 --- Marks a tensor as a parameter, to be trained. It stays one when `requires_grad_(false)` freezes
@@ -502,7 +474,7 @@ function module.parameter(tensor)
     complain("parameter: real tensor expected, got %s",
       is_tensor(tensor) and tensor:dtype() or check.type(tensor))
   end
-  marked[tensor] = true
+  fields.mark(tensor)
   return tensor:requires_grad_(true)
 end
 

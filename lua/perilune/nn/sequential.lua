@@ -3,6 +3,7 @@
 
 local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local classes = require "perilune.nn.classes"
 local module = require "perilune.nn.module"
 
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
@@ -30,6 +31,8 @@ function Sequential:init(layers, ...)
     self[i] = layers[i]
   end
 end
+
+classes.made_of_fields(Sequential.init)
 
 --
 -- The plan: which layers are computed in one pass. It is made at the first call and holds as long

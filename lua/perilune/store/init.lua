@@ -1,106 +1,72 @@
---- Saving and loading of plain tables (internal; use `perilune.save` and `perilune.load`).
+--- Saving and loading of plain tables and networks (internal; use `perilune.save` and
+-- `perilune.load`).
 --
 -- A file is a safetensors archive: the tensors under the path at which they were found
--- (`model.1.weight`), and the rest of the table as JSON in the archive's metadata.
+-- (`model.1.weight`), and in the archive's metadata the rest of the table as JSON, and how the
+-- networks in it are made.
 -- @module perilune.store
 
 local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local option = require "perilune.internal.option"
+local fields = require "perilune.nn.fields"
+local describe = require "perilune.store.describe"
+local pack = require "perilune.store.pack"
+local rebuild = require "perilune.store.rebuild"
 
 local store = {}
 
-local KEY = "perilune" -- the metadata entry that holds the structure
-local special = {inf = math.huge, ["-inf"] = -math.huge, nan = 0 / 0}
+-- The metadata entries that hold the structure, and the description of the networks.
+local KEY <const>, NETWORKS <const> = "perilune", "perilune.networks"
 
--- JSON holds no infinities and no integers beyond 2^53: those are written as text.
-local function pack_number(n)
-  if n ~= n then return {["$number"] = "nan"} end
-  if n == math.huge or n == -math.huge then
-    return {["$number"] = n > 0 and "inf" or "-inf"}
-  end
-  if math.type(n) == "integer" and (n > 1 << 53 or n < -(1 << 53)) then
-    return {["$number"] = ("%d"):format(n)}
-  end
-  return n
-end
-
-local function is_sequence(t)
-  local n = 0
-  for key in next, t do
-    if math.type(key) ~= "integer" or key < 1 then return false end
-    n = n + 1
-  end
-  return n == #t
-end
-
-local function refuse(path, format, ...)
-  error(("save: %s %s"):format(path == "" and "the table" or path, format:format(...)), 0)
-end
-
-local function below(path, key)
-  return path == "" and tostring(key) or path .. "." .. key
-end
-
-local pack
-
-local function pack_table(t, path, tensors, seen)
-  if seen[t] then refuse(path, "occurs inside itself") end
-  if getmetatable(t) then
-    refuse(path, "is an object; plain table expected (of a network, save its state_dict())")
-  end
-  seen[t] = true
-  local packed, sequence = {}, is_sequence(t)
-  for key, value in next, t do
-    if not sequence and math.type(key) == "integer" then
-      refuse(path, "is a list with gaps, or with names beside its numbers")
-    elseif not sequence and type(key) ~= "string" then
-      refuse(path, "has the key %s; keys 1..n or strings expected", tostring(key))
-    elseif not sequence and key:sub(1, 1) == "$" then
-      refuse(path, "has the key %s; names that begin with $ are the file's own", key)
+-- How plain tables are packed: their tensors go to `tensors`, and their networks to a description.
+local function packing(tensors)
+  local how = {keys = pack.all_keys}
+  function how.other(value, path)
+    if fields.is_module(value) then
+      how.description = how.description or describe.new(tensors)
+      return how.description:pack(value, path)
+    elseif not check.is_tensor(value) then
+      pack.unknown(value, path)
+    elseif tensors[path] then
+      pack.refuse(path, "names two tensors")
     end
-    packed[key] = pack(value, below(path, key), tensors, seen)
-  end
-  seen[t] = nil
-  return packed
-end
-
-function pack(value, path, tensors, seen)
-  local kind = type(value)
-  if check.is_tensor(value) then
-    if tensors[path] then refuse(path, "names two tensors") end
     tensors[path] = value
     return {["$tensor"] = path}
-  elseif kind == "table" then
-    return pack_table(value, path, tensors, seen)
-  elseif kind == "number" then
-    return pack_number(value)
-  elseif kind == "string" or kind == "boolean" then
-    return value
   end
-  refuse(path, "is a %s, which a file cannot hold", kind)
+  return how
 end
 
-local function unpack_value(value, tensors)
-  if type(value) ~= "table" then return value end
-  local number, name = value["$number"], value["$tensor"]
-  if number then
-    return special[number] or type(number) == "string" and math.tointeger(tonumber(number))
-      or error(("'%s' is no number"):format(number), 0)
+-- The texts of the metadata.
+local function pack_all(value, tensors)
+  local how = packing(tensors)
+  local texts = {[KEY] = pack.encoded(pack.value(value, "", how, {}))}
+  if how.description then
+    local document = how.description:finish()
+    texts[NETWORKS] = pack.encoded(document)
+    rebuild.try(how.description, document)
   end
-  if name then
-    return tensors[name] or error(("tensor '%s' is missing"):format(name), 0)
-  end
-  for key, inner in next, value do value[key] = unpack_value(inner, tensors) end
-  return value
+  return texts
 end
 
---- Saves a plain table: tensors, numbers, strings, booleans and tables of these. The file
--- is a safetensors archive, written under a temporary name, synced and renamed. Numbers
--- without a fraction come back as integers.
+--- Saves a network, or a plain table: networks, tensors, numbers, strings, booleans and tables of
+-- these. The file is a safetensors archive, written under a temporary name, synced and renamed.
+-- Numbers without a fraction come back as integers.
+--
+--     pl.save("net.safetensors", net)
+--     pl.save("checkpoint.safetensors", {net = net, epoch = 3})
+--     local net = assert(pl.load "net.safetensors")
+--
+-- Of a network the file has the tensors by their names in `state_dict`, and of each module the
+-- class, the arguments that it was made with, and its fields as they are: tensors, modules,
+-- numbers, strings, booleans and plain tables. A field whose name begins with `_` is what `init`
+-- makes of it. Frozen parameters, the mode, and what is there twice stay so. Classes of a script's
+-- own are known by their name. An argument may also be a class or an op of the library, such as
+-- `pl.relu`; other functions, and modules of `nn.module`, are refused by their path. To make sure
+-- that it can be loaded, the network is made once more before anything is written.
 -- @param path file name
--- @param value table whose keys are 1..n or strings
+-- @param value module, or table whose keys are 1..n or strings
 -- @return true, or nil and a message if the file cannot be written
 function store.save(path, value)
   local tensors = {}
@@ -108,14 +74,40 @@ function store.save(path, value)
   if type(value) ~= "table" then
     complain("save: table expected, got %s", check.type(value))
   end
-  local ok, packed = pcall(pack, value, "", tensors, {})
-  if not ok then complain("%s", packed) end
-  local encoded, text = pcall(core.json_encode, packed)
-  if not encoded then complain("%s", (text:gsub("^json_encode", "save"))) end
-  return core.save_tensors(path, tensors, {[KEY] = text})
+  local ok, texts = pcall(pack_all, value, tensors)
+  if not ok then complain("save: %s", texts) end
+  return core.save_tensors(path, tensors, texts)
+end
+
+-- What was packed; networks are made by module(path).
+local function unpack_all(packed, tensors, module)
+  local value = pack.unpacked(packed, function(tag, inner)
+    if tag == "$tensor" then
+      return tensors[inner] or error(("tensor '%s' is missing"):format(tostring(inner)), 0)
+    elseif tag == "$module" and module then
+      return module(inner)
+    end
+  end)
+  return type(value) == "table" and value or error("does not hold a table", 0)
+end
+
+local function read_all(tensors, texts)
+  local packed = pack.decoded(texts[KEY])
+  if not texts[NETWORKS] then return unpack_all(packed, tensors) end
+  local document = pack.decoded(texts[NETWORKS])
+  local value = rebuild.with(document, tensors, function(module)
+    return unpack_all(packed, tensors, module)
+  end)
+  rebuild.mark(document, tensors, true)
+  return value
 end
 
 --- Loads what `save` wrote, or any safetensors file as a table of named tensors.
+--
+-- A network is made by its classes, whose `init` gets the arguments that the file has; then it gets
+-- its tensors. A class of a script's own must be known by then: its script has to run first. The
+-- stream of random numbers goes on as if nothing had been drawn. A file runs no code of its own,
+-- and what is made for it is bounded: 64 MB and four times the size of its tensors.
 --
 -- F32, F64, F16 and BF16 become real, of which a build with float has seven digits; I32, I16, I8
 -- and U16 become int32, and so do I64, U64 and U32 where all values fit; U8 and BOOL become uint8.
@@ -126,7 +118,7 @@ end
 -- @param path file name
 -- @param[opt] options `convert` (false): a tensor with integers beyond int32 becomes real, rounded,
 --   and numbers beyond float become infinite; `skip` (false): leave out tensors that cannot be read
--- @return the table, or nil and a message
+-- @return the network or the table, or nil and a message
 -- @return with `skip`, a table of messages by the names of the tensors that were left out
 function store.load(path, options)
   check.path("load", path)
@@ -135,10 +127,7 @@ function store.load(path, options)
   if not tensors then return nil, meta end
   if not o.skip then left_out = nil end
   if not meta[KEY] then return tensors, left_out end
-  local packed, message = core.json_decode(meta[KEY])
-  if packed == nil then return nil, ("%s: %s"):format(path, message) end
-  local ok, value = pcall(unpack_value, packed, tensors)
-  if ok and type(value) ~= "table" then ok, value = false, "does not hold a table" end
+  local ok, value = pcall(read_all, tensors, meta)
   if not ok then return nil, ("%s: %s"):format(path, value) end
   return value, left_out
 end
