@@ -164,6 +164,8 @@ PL_API void pl_context_interrupt(pl_context *c);
 PL_API void pl_interrupt(void);
 PL_API bool pl_interrupted(void);
 PL_API void pl_interrupt_clear(void);
+/* False, with "interrupted" in the slot, once a stop was asked for: for long loops. */
+PL_API bool pl_check_interrupt(void);
 /* Number of OpenMP threads of this thread's kernels; n < 1 only asks. Returns the number in use,
    at most what the environment allows (OMP_THREAD_LIMIT). */
 PL_API int pl_threads(int n);
@@ -476,8 +478,11 @@ typedef enum {
   PL_INTEGERS_READ     /* taken as they are; the dtype of the result is always the same */
 } pl_integers;
 
-/* The table, row by row; NULL past the end. */
+/* All ops: the table, row by row, then those that were registered (perilune_op.h), in that order;
+ * NULL past the end. */
 PL_API const pl_op *pl_op_at(int i);
+/* How many there are. */
+PL_API int pl_op_count(void);
 PL_API const pl_op *pl_op_find(const char *name);
 PL_API const char *pl_op_name(const pl_op *op);
 /* What the row is for, as a heading: "Reductions". */
@@ -511,6 +516,7 @@ PL_ATTR_TYPES(PL_SCAN_TYPE)
 #else
 #include "perilune_ops.h"
 #endif
+#include "perilune_op.h"
 #include "perilune_optim.h"
 
 #ifdef __cplusplus

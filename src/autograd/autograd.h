@@ -12,14 +12,14 @@
 ** A row is written with PL_OP(name, .group = ..., .inputs = ..., ...); with PL_OP_IN(space, name, ...)
 ** it is called space.name, pl.space.name in Lua and pl_space_name in C. When the library is built,
 ** scripts/ops.py reads all rows and writes from their texts the C functions, the parsed inputs and
-** attributes, and the list of rows; so nothing is parsed, and no row is looked for, on a call.
+** attributes, and the list of rows; so nothing is parsed, and no row is looked for, on a call. Ops
+** that are registered at run time are parsed then (signature.c), and are rows like others;
+** perilune_op.h has what the functions of both use.
 */
 #ifndef PERILUNE_AUTOGRAD_H
 #define PERILUNE_AUTOGRAD_H
 
 #include "../tensor/tensor.h"
-
-enum { PL_MAX_SAVED = 4 };
 
 /* What a row is for: headings of help and the reference. */
 #define PL_GROUP_ARITHMETIC  "Arithmetic of two tensors"
@@ -34,9 +34,10 @@ enum { PL_MAX_SAVED = 4 };
 #define PL_GROUP_LAYERS      "Layers"
 #define PL_GROUP_LOSSES      "Losses"
 #define PL_GROUP_ADJOINTS    "Adjoints, which gradients are made of"
+#define PL_GROUP_REGISTERED  "Ops that were registered" /* and say no other */
 
 /* One call of an op: what a row's functions see. */
-typedef struct {
+struct pl_args {
   const pl_op *op;
   int n_in;
   pl_tensor *const *in; /* absent optional inputs are NULL */
@@ -45,10 +46,7 @@ typedef struct {
   pl_tensor *saved[PL_MAX_SAVED]; /* hidden results that forward keeps for the gradient */
   pl_custom *custom;              /* NULL, but for the op of custom.c */
   int64_t scratch[16];            /* what shape works out for forward and flops; 0 at first */
-} pl_args;
-
-/* Values that the gradient does not look at, so the graph need not keep them. */
-typedef enum { PL_UNSAVED_IN = 1, PL_UNSAVED_OUT = 2, PL_UNSAVED_ALL = 3 } pl_unsaved;
+};
 
 struct pl_op {
   const char *name, *group, *inputs, *attrs, *doc, *samples;
@@ -71,7 +69,7 @@ struct pl_op {
                          pl_tensor **gin);
   /* additions and multiplications of a call, for profiles; what has none takes one a result */
   double (*flops)(const pl_args *c);
-  const void *data; /* a family's kernel */
+  const void *data; /* a family's kernel; the user's pointer of an op from elsewhere */
 };
 
 #ifdef PL_SCAN_ROWS /* scripts/ops.py is reading */
@@ -86,6 +84,18 @@ struct pl_op {
   const pl_op pl_row_##space##_##name_ = {                  \
       .name = #space "." #name_, .signature = &pl_signature_##space##_##name_, __VA_ARGS__}
 #endif
+
+/*
+** signature.c: reading inputs and attributes at run time, as scripts/ops.py does when the library is
+** built
+*/
+
+/* Whether a word can be a name, in C and in Lua. */
+bool pl_is_name(const char *word);
+/* Reads the texts of the op `name` into s, whose words then stand in `room`: both texts with their
+ * ends. False, with a message that names the word that cannot be read. */
+bool pl_read_signature(const char *name, const char *inputs, const char *attrs, pl_signature *s,
+                       char *room);
 
 /*
 ** dtype.c: what dtype a call works in
@@ -122,17 +132,6 @@ void pl_custom_release(pl_custom *custom);
 void pl_span_end_call(pl_span *s, const pl_args *c, bool ok);
 void pl_span_end_gradient(pl_span *s, const pl_args *c, bool fused, pl_tensor *const *gout,
                           unsigned needs_grad, pl_tensor *const *gin, bool ok);
-/* Creates output i of a call, for shape functions. */
-bool pl_out(pl_args *c, int i, pl_dtype dtype, pl_ints size);
-/* Keeps hidden tensor i for the gradient. */
-bool pl_save(pl_args *c, int i, pl_tensor *t);
-/* "op: message", with the row's name in front. */
-bool pl_op_fail(const pl_args *c, const char *format, ...) PL_PRINTF(2, 3);
-/* False with a message unless input i is real. */
-bool pl_need_real(const pl_args *c, int i);
-bool pl_need_rank(const pl_args *c, int i, int rank);
-/* The same unless input i, if it is there, is real and of this size, which follows from input `of`. */
-bool pl_need_size(const pl_args *c, int i, pl_ints size, int of);
 const char *pl_input_name(const pl_op *op, int i);
 
 #endif

@@ -313,6 +313,7 @@ static bool step(pass *s, pending *v) {
   node->busy = true;
   pl_span_begin(&span, node->op->name, true);
   bool ok = call_rule(s, &c, node, v->gout, needs_grad, gin) && !pl_error();
+  if (!ok && !pl_error()) pl_op_fail(&c, "the C code of its gradient failed and gives no reason");
   pl_span_end_gradient(&span, &c, node->op->fused_gradient && !s->create_graph, v->gout, needs_grad,
                        gin, ok);
   ok = ok && deliver(s, node, needs_grad, gin);

@@ -178,22 +178,59 @@ static bool record(pl_args *c, int n_out) {
 ** Calling
 */
 
+static bool has_place(const pl_args *c, const char *what, int i, int n) {
+  return (i >= 0 && i < n) || pl_op_fail(c, "its C code uses %s %d of %d", what, i, n);
+}
+
 bool pl_out(pl_args *c, int i, pl_dtype dtype, pl_ints size) {
+  if (!has_place(c, "output", i, pl_op_outputs(c->op))) return false;
   c->out[i] = pl_empty(dtype, size);
   return c->out[i] != NULL;
 }
 
 bool pl_save(pl_args *c, int i, pl_tensor *t) {
+  if (!has_place(c, "saved tensor", i, PL_MAX_SAVED)) return false;
   c->saved[i] = t;
   return t != NULL;
 }
 
-/* A missing required input is a caller's mistake, or the NULL of an expression that failed. */
+int pl_input_count(const pl_args *c) { return c->n_in; }
+
+pl_tensor *pl_input(const pl_args *c, int i) {
+  return has_place(c, "input", i, c->n_in) ? c->in[i] : NULL;
+}
+
+pl_tensor *pl_output(const pl_args *c, int i) {
+  return has_place(c, "output", i, PL_MAX_OUT) ? c->out[i] : NULL;
+}
+
+pl_tensor *pl_saved(const pl_args *c, int i) {
+  return has_place(c, "saved tensor", i, PL_MAX_SAVED) ? c->saved[i] : NULL;
+}
+
+const pl_attr *pl_attribute(const pl_args *c, int i) {
+  static const pl_attr none;
+  return has_place(c, "attribute", i, c->op->signature->n_attr) ? &c->attr[i] : &none;
+}
+
+void *pl_user(const pl_args *c) { return (void *)c->op->data; }
+
+/*
+** Running
+*/
+
+/* A missing required input is a caller's mistake, or the NULL of an expression that failed; one that
+ * is a mere shape was not kept for the gradient that asks for its values. */
 static bool check_inputs(const pl_args *c) {
   const pl_signature *s = c->op->signature;
-  for (int i = 0; i < c->n_in; i++)
+  for (int i = 0; i < c->n_in; i++) {
     if (!c->in[i] && !(i < s->n_in && s->in[i].optional))
       return pl_op_fail(c, "%s is missing", pl_input_name(c->op, i));
+    if (c->in[i] && !c->in[i]->storage)
+      return pl_op_fail(c,
+                        "%s has no values: a gradient reads them that says it does not (unsaved)",
+                        pl_input_name(c->op, i));
+  }
   return true;
 }
 
@@ -236,17 +273,26 @@ static bool prepare(pl_args *c, pl_tensor **joined, pl_tensor **expanded) {
   return true;
 }
 
+/* Whether all outputs are there, but for the last ones. */
+static bool check_outputs(const pl_args *c, int n_out) {
+  n_out = made(c, n_out);
+  for (int i = 0; i < n_out; i++)
+    if (!c->out[i]) return pl_error() ? false : pl_op_fail(c, "its C code makes no output %d", i);
+  return true;
+}
+
 static bool run(pl_args *c, int n_out) {
   const pl_op *op = c->op;
   pl_tensor *joined[PL_MAX_IN], *expanded[PL_MAX_IN];
   if (!check_inputs(c) || !prepare(c, joined, expanded)) return false;
   if (!op->forward) {
-    if (!op->decompose(c)) return false;
+    if (!op->decompose(c) || !check_outputs(c, n_out)) return false;
     note_cut(c, n_out, some_wants_gradient(c));
     return true;
   }
   if (op->shape && !op->shape(c)) return false;
-  return op->forward(c) && (is_composed(c) || record(c, made(c, n_out)));
+  if (!op->forward(c) || !check_outputs(c, n_out)) return false;
+  return is_composed(c) || record(c, made(c, n_out));
 }
 
 static bool apply(pl_args *c, int n_out, pl_tensor **out) {
@@ -257,6 +303,7 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   pl_span_begin(&span, c->op->name, false);
   pl_scope_begin();
   bool ok = run(c, n_out);
+  if (!ok && !pl_error()) pl_op_fail(c, "its C code failed and gives no reason");
   c->in = in; /* not what was converted or broadcast */
   pl_span_end_call(&span, c, ok);
   for (int i = 0; ok && i < n_out; i++) pl_retain(out[i] = c->out[i]);
@@ -299,13 +346,13 @@ const char *pl_input_name(const pl_op *op, int i) {
 }
 
 bool pl_need_real(const pl_args *c, int i) {
-  if (c->in[i]->dtype == PL_REAL) return true;
+  if (!c->in[i] || c->in[i]->dtype == PL_REAL) return true;
   return pl_op_fail(c, "%s is %s, expected a real tensor; convert it with to(\"real\")",
                     pl_input_name(c->op, i), PL_DESCRIBE(c->in[i]));
 }
 
 bool pl_need_rank(const pl_args *c, int i, int rank) {
-  if (c->in[i]->rank == rank) return true;
+  if (!c->in[i] || c->in[i]->rank == rank) return true;
   return pl_op_fail(c, "%s is %s, expected %d dims", pl_input_name(c->op, i), PL_DESCRIBE(c->in[i]),
                     rank);
 }

@@ -23,9 +23,6 @@ static inline int64_t pl_round_up(int64_t n, int64_t to) { return pl_ceil_div(n,
 /* Elements below which a loop over memory stays on one thread. */
 enum { PL_GRAIN = 16384 };
 
-/* False, with "interrupted" in the slot, once pl_interrupt was called. */
-bool pl_check_interrupt(void);
-
 /* From now on each BLAS call runs on the thread that makes it. */
 void pl_blas_one_thread(void);
 

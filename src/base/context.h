@@ -81,6 +81,9 @@ struct pl_context {
   uint64_t serial;       /* of the newest node */
   struct pl_node *dying; /* nodes that are being released, when `draining` */
   bool draining;
+
+  /* ops/load.c: the ops of the library whose pl_ops_open runs, a pl_waiting */
+  void *opening;
 };
 
 /* A thread's own, found without a call where the library's text is shared; the library has little

@@ -1,12 +1,20 @@
 /*
-** table.c: finding rows and calling them by name, and what the backward pass gets of them.
+** table.c: finding ops, those of the table and those that were registered, and calling them by name;
+** what the backward pass gets of them.
 */
 #include "table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const pl_op *pl_op_at(int i) { return i >= 0 && i < pl_n_rows ? pl_rows[i] : NULL; }
+#include "registry.h"
+
+const pl_op *pl_op_at(int i) {
+  if (i < pl_n_rows) return i >= 0 ? pl_rows[i] : NULL;
+  const pl_registered *r = pl_registered_first();
+  for (; r && i > pl_n_rows; i--) r = pl_registered_next(r);
+  return r ? &r->op : NULL;
+}
 
 static int compare_name(const void *name, const void *row) {
   return strcmp(name, (*(const pl_op *const *)row)->name);
@@ -15,7 +23,10 @@ static int compare_name(const void *name, const void *row) {
 const pl_op *pl_op_find(const char *name) {
   const pl_op *const *row =
       bsearch(name, pl_rows_sorted, (size_t)pl_n_rows, sizeof *pl_rows_sorted, compare_name);
-  return row ? *row : NULL;
+  if (row) return *row;
+  const pl_registered *r = pl_registered_first();
+  while (r && strcmp(r->op.name, name) != 0) r = pl_registered_next(r);
+  return r ? &r->op : NULL;
 }
 
 /*
@@ -29,9 +40,12 @@ static void fill_attributes(const pl_signature *s, int n, const pl_attr *given, 
 
 bool pl_call(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attrs,
              pl_tensor **out) {
+  const pl_signature *s = op->signature;
   pl_attr attr[PL_MAX_ATTR];
+  if (!s->variadic && n_in != s->n_in)
+    return pl_fail("%s: got %d inputs, expected %d", op->name, n_in, s->n_in);
   if (attrs) return pl_apply(op, n_in, in, attrs, out);
-  fill_attributes(op->signature, 0, NULL, attr);
+  fill_attributes(s, 0, NULL, attr);
   return pl_apply(op, n_in, in, attr, out);
 }
 
