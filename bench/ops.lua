@@ -7,8 +7,7 @@
 
 local pl = require "perilune"
 local core = require "perilune.core"
-package.path = (arg[0]:match("^(.*)/[^/]*$") or ".") .. "/../tests/lua/?.lua;" .. package.path
-local samples = require "samples" -- beside the tests, which walk them too
+local samples = require "perilune.testing.samples"
 
 local MOST <const> = 4 * 1024 * 1024
 local SLOW <const> = 0.003

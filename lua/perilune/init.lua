@@ -3,8 +3,8 @@
 -- `local pl = require "perilune"` gives one table: every function of the engine
 -- (`pl.tensor`, `pl.matmul`, `pl.no_grad`, ...) and the parts of the library, each loaded
 -- when it is first used: `pl.nn`, `pl.optim`, `pl.data`, `pl.image`, `pl.plot`,
--- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.profile`, `pl.help`, and `pl.save`
--- and `pl.load`.
+-- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.profile`, `pl.testing`, `pl.help`,
+-- and `pl.save` and `pl.load`.
 --
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
@@ -20,7 +20,7 @@ local parts = {
   nn = "perilune.nn", optim = "perilune.optim", data = "perilune.data",
   image = "perilune.image", plot = "perilune.plot", progress = "perilune.progress",
   experiment = "perilune.experiment", help = "perilune.help", learn = "perilune.learn",
-  linalg = "perilune.linalg", profile = "perilune.profile",
+  linalg = "perilune.linalg", profile = "perilune.profile", testing = "perilune.testing",
 }
 local functions = {save = "perilune.store", load = "perilune.store",
                          einsum = "perilune.einsum"}

@@ -5,7 +5,7 @@
 
 local lu = require "luaunit"
 local pl = require "perilune"
-local samples = require "samples"
+local samples = require "perilune.testing.samples"
 
 local T = {}
 local nan, inf <const> = 0 / 0, math.huge

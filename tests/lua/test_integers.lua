@@ -2,7 +2,7 @@
 -- numbers and operators make of them.
 local lu = require "luaunit"
 local pl = require "perilune"
-local samples = require "samples"
+local samples = require "perilune.testing.samples"
 
 local eq = lu.assertEquals
 local T = {}

@@ -2,7 +2,7 @@
 
 local lu = require "luaunit"
 local pl = require "perilune"
-local samples = require "samples"
+local samples = require "perilune.testing.samples"
 
 local T = {}
 

@@ -6,7 +6,7 @@
 -- a rounding error in it and says nothing; then smaller steps are tried.
 
 local pl = require "perilune"
-local samples = require "samples"
+local samples = require "perilune.testing.samples"
 
 assert(pl.real == "double", "the regime of programs needs the build in double precision")
 

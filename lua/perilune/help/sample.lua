@@ -2,31 +2,55 @@
 -- words (internal).
 -- @module perilune.help.sample
 
+local complain = require("perilune.internal.blame").complain
+
 local sample = {}
 
 local function read_list(text)
   local list = {}
-  for n in text:gmatch "[^,]+" do list[#list + 1] = math.tointeger(n) end
+  for n in text:gmatch "[^,]+" do
+    list[#list + 1] = math.tointeger(n)
+    if not math.tointeger(n) then return nil end
+  end
   return list
 end
 
+local function read_number(text)
+  local sign, inf = text:match "^(%-?)(inf)$"
+  if inf then return sign == "-" and -math.huge or math.huge end
+  return tonumber(text)
+end
+
+local booleans <const> = {["true"] = true, ["false"] = false}
+
 local readers <const> = {
-  int = math.tointeger, dim = math.tointeger, index = math.tointeger, real = tonumber,
-  bool = function(text) return text == "true" end,
+  int = math.tointeger, dim = math.tointeger, index = math.tointeger, real = read_number,
+  bool = function(text) return booleans[text] end,
   choice = function(text) return text end,
   dims = read_list, ints = read_list, pair = read_list,
 }
 
 local function read_attribute(row, name, text)
   for _, spec in ipairs(row.attrs) do
-    if spec.name == name then return readers[spec.type](text) end
+    local value
+    if spec.name == name then value = readers[spec.type](text) end
+    if value ~= nil then return value end
   end
-  error(("%s: sample has an unknown attribute %s"):format(row.name, name))
+  complain("%s: its samples have '%s=%s', which is no attribute, or no value of one",
+    row.name, name, text)
 end
 
-local function read_input(word)
+local kinds <const> = {
+  any = true, pos = true, regular = true, spd = true, unit = true, const = true, constpos = true,
+  bool = true, index = true,
+}
+
+local function read_input(row, word)
   local kind, top, sizes = word:match "^(%a+)(%d*)%[([%d,]*)%]$"
-  assert(kind, "not an input: " .. word)
+  if not kinds[kind] or (kind == "index") ~= (top ~= "") then
+    complain("%s: its samples have '%s'; a tensor, any[3,4], or name=value expected",
+      row.name, word)
+  end
   return {kind = kind, top = math.tointeger(top), size = read_list(sizes)}
 end
 
@@ -35,7 +59,7 @@ local function read(row, text)
   for word in text:gmatch "%S+" do
     local name, value = word:match "^([%w_]+)=(.*)$"
     if name then attributes[name] = read_attribute(row, name, value)
-    else inputs[#inputs + 1] = read_input(word) end
+    else inputs[#inputs + 1] = read_input(row, word) end
   end
   return inputs, attributes
 end

@@ -1,6 +1,6 @@
---- The samples of an op's row, as docs/ops.md explains them: `any[3,4] index4[3] dim=2`. The tests
--- of gradients walk them as they are, the benchmark of ops larger.
--- @module samples
+--- The samples of an op's row, as docs/ops.md explains them, `any[3,4] index4[3] dim=2`, made
+-- (internal). Checks of gradients walk them as they are, the benchmark of ops larger.
+-- @module perilune.testing.samples
 
 local pl = require "perilune"
 local sample = require "perilune.help.sample"
@@ -54,7 +54,7 @@ local function make_input(input, scale)
   if input.kind == "index" then
     return (pl.rand(size) * input.top * scale + 1):to "int32", false
   end
-  return assert(makers[input.kind], "unknown input " .. input.kind)(size)
+  return makers[input.kind](size)
 end
 
 local function make_sample(specs, attributes, scale)
