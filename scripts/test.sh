@@ -65,7 +65,7 @@ tests() {
   row "build-$part, all" "${1:-0}" "${2:-1}" "$started"
 }
 
-c_files() { find include src tests -name '*.[ch]'; }
+c_files() { find include src tests examples -name '*.[ch]'; }
 
 for part in "$@"; do
   case $part in
@@ -82,9 +82,11 @@ for part in "$@"; do
       tests asan c lua program embedding
       ;;
     tsan)
-      CC=clang check build-tsan build tsan tests/hosts
-      check "hosts, thread sanitizer" env OMP_NUM_THREADS=1 \
-        TSAN_OPTIONS=ignore_noninstrumented_modules=1 build-tsan/tests/hosts
+      CC=clang check build-tsan build tsan on_threads
+      export OMP_NUM_THREADS=1 TSAN_OPTIONS=ignore_noninstrumented_modules=1
+      check "hosts, thread sanitizer" build-tsan/tests/hosts
+      check "ops, thread sanitizer" build-tsan/tests/ops build-tsan/tests
+      unset OMP_NUM_THREADS TSAN_OPTIONS
       ;;
     clang)
       CC=clang check build-clang build clang

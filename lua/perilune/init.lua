@@ -13,6 +13,7 @@ local blame = require "perilune.internal.blame"
 local blaming <const>, complain <const> = blame.blaming, blame.complain
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
+local registered = require "perilune.internal.registered"
 local unknown = require "perilune.internal.unknown"
 
 -- Fields that are loaded when they are first used, and the modules behind them.
@@ -27,8 +28,10 @@ local functions = {save = "perilune.store", load = "perilune.store",
 
 local perilune = {}
 for name, value in next, core do
-  if not parts[name] then perilune[name] = value end
+  if not parts[name] and name ~= "registered" then perilune[name] = value end
 end
+
+local open_new_ops
 
 local function load_part(self, name)
   local part
@@ -37,7 +40,9 @@ local function load_part(self, name)
   elseif functions[name] then
     part = require(functions[name])[name]
   elseif type(name) == "string" then
-    unknown.raise("pl", name, self)
+    open_new_ops()
+    part = rawget(self, name)
+    if part == nil then unknown.raise("pl", name, self) end
   end
   rawset(self, name, part)
   return part
@@ -53,6 +58,21 @@ end
 
 setmetatable(perilune, {__index = load_part, __pairs = load_all})
 unknown.guard("a tensor", core.methods)
+open_new_ops = registered.open(perilune, function(name)
+  return parts[name] ~= nil or functions[name] ~= nil
+end)
+
+--- Loads a shared object with ops that are written in C: functions of `pl`, and methods of tensors
+-- if their names have no dot, from then on (see docs/ops.md). It stays loaded, and its ops are
+-- there for every host of the process, which gets its functions by loading it too, or with its next
+-- run.
+-- @param path string; without a slash the file is looked for as the system looks for libraries
+-- @return list of the names of its ops; it is an error if it cannot be loaded, registers no op, or
+--   if Lua has one of the names already
+-- @usage pl.load_ops "./libmine.so"   -- {"mine.squash"}: pl.mine.squash(x)
+function perilune.load_ops(path)
+  return registered.load(path, open_new_ops)
+end
 
 --- Whether a value is a tensor.
 -- @param value anything

@@ -33,6 +33,8 @@ typedef struct plb_state {
   lua_State *releasing; /* the thread in which a box ends */
   int64_t limit;        /* of live bytes, from which on garbage is collected */
   struct plb_guard *innermost, *innermost_tidy;
+  int n_ops;            /* ops that its scripts know */
+  bool watches;         /* opens those that are new */
   struct pl_stop *stop; /* of the host floor */
 } plb_state;
 
@@ -205,6 +207,10 @@ void plb_open_canvas(lua_State *L);   /* drawing */
 void plb_open_frechet(lua_State *L);  /* a distance between sets of features */
 void plb_open_learn(lua_State *L);    /* support vector machines */
 
+/* Whether ops were registered that the scripts of the state, which is entered, do not know; and a
+ * function for Lua that makes them known. */
+bool plb_has_new_ops(void);
+int plb_open_new_ops(lua_State *L);
 /* Calls the row of the op table that its first upvalue is; the second says whether it is a method. */
 int plb_call_op(lua_State *L);
 /* The metamethods __index and __newindex of tensors; both have the method table as upvalue. */

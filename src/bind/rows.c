@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "ops/table.h"
 
 static void add_default(luaL_Buffer *b, const pl_attr_spec *s) {
   char text[48];
@@ -220,8 +221,101 @@ static void open_row(lua_State *L, const pl_op *op) {
   set_operator(L, op);
 }
 
-void plb_open_rows(lua_State *L) {
+/*
+** Ops that are registered at run time, by a library that a script loads or by the program around it.
+** Lua says under which name each may be opened (lua/perilune/internal/registered.lua).
+*/
+
+static const char tables_key = 0;  /* registry: the list of the four tables that openers get */
+static const char watcher_key = 0; /* registry: what opens the new ops of a state */
+
+/* new() -> the names of ops that the state's scripts do not know; from now on they do */
+static int registered_new(lua_State *L) {
+  plb_state *s = plb_enter(L);
   const pl_op *op;
-  for (int i = 0; (op = pl_op_at(i)) != NULL; i++) open_row(L, op);
+  int n = 0;
+  lua_newtable(L);
+  for (; (op = pl_op_at(s->n_ops + n)); n++) {
+    lua_pushstring(L, pl_op_name(op));
+    lua_rawseti(L, -2, n + 1);
+  }
+  s->n_ops += n;
+  return 1;
+}
+
+/* count() -> how many ops the state's scripts know */
+static int registered_count(lua_State *L) {
+  lua_pushinteger(L, plb_enter(L)->n_ops);
+  return 1;
+}
+
+/* open(name): its function, method, text */
+static int registered_open(lua_State *L) {
+  const pl_op *op = pl_op_find(plb_text(L, 1, NULL));
+  lua_settop(L, 0);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tables_key);
+  for (int i = 1; i <= 4; i++) lua_rawgeti(L, 1, i);
+  lua_remove(L, 1);
+  if (op) open_row(L, op);
+  return 0;
+}
+
+/* watch(f): f() is called before a run if there are new ones */
+static int registered_watch(lua_State *L) {
+  plb_need(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  plb_enter(L)->watches = true;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &watcher_key);
+  return 0;
+}
+
+/* load(path) -> the names of its ops */
+static int registered_load(lua_State *L) {
+  const char *path = plb_path(L, 1);
+  plb_enter(L);
+  const int n = pl_load_ops(path, 0, NULL);
+  if (n < 0) return plb_raise(L);
+  const pl_op **ops = lua_newuserdatauv(L, (size_t)n * sizeof *ops, 0);
+  lua_createtable(L, n, 0);
+  if (pl_load_ops(path, n, ops) < 0) return plb_raise(L);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, pl_op_name(ops[i]));
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+bool plb_has_new_ops(void) {
+  const plb_state *s = plb_here();
+  return s && s->watches && s->n_ops != pl_op_count();
+}
+
+int plb_open_new_ops(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watcher_key);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+static void open_registered(lua_State *L) {
+  static const luaL_Reg registered[] = {{"new", registered_new},   {"count", registered_count},
+                                        {"open", registered_open}, {"watch", registered_watch},
+                                        {"load", registered_load}, {NULL, NULL}};
+  luaL_newlib(L, registered);
+  lua_getfield(L, -1, "load");
+  plb_name_function(L, "load_ops");
+  lua_pop(L, 1);
+  lua_setfield(L, 1, "registered");
+  lua_createtable(L, 4, 0);
+  for (int i = 1; i <= 4; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &tables_key);
+}
+
+void plb_open_rows(lua_State *L) {
+  plb_state *s = plb_enter(L);
+  for (s->n_ops = 0; s->n_ops < pl_n_rows; s->n_ops++) open_row(L, pl_op_at(s->n_ops));
   plb_add(L, "The program and the computer", functions, NULL);
+  open_registered(L);
 }

@@ -123,20 +123,33 @@ static bool fail(pl_host *h, int status) {
 ** Running
 */
 
+/* Ops that were registered since the last run are functions from now on. */
+static bool open_new_ops(pl_host *h) {
+  if (!plb_has_new_ops()) return true;
+  lua_pushcfunction(h->L, plb_open_new_ops);
+  const int status = lua_pcall(h->L, 0, 0, 0);
+  return status == LUA_OK || fail(h, status);
+}
+
 bool pl_host_call(pl_host *h, int nargs, int nresults) {
   lua_State *L = h->L, *before;
   pl_stop *around = pl_stop_here();
   pl_context *outer = pl_context_enter(h->context);
   int base = lua_gettop(L) - nargs, status;
-  lua_pushcfunction(L, message_handler);
-  lua_insert(L, base);
-  before = pl_stop_enter(h->stop, L, around);
-  status = lua_pcall(L, nargs, nresults, base);
-  h->interrupted = pl_stop_leave(h->stop, L, before);
-  lua_remove(L, base);
-  h->status = PL_OK;
-  bool ok = status == LUA_OK || fail(h, status);
-  if (!ok && h->interrupted) h->status = PL_ERROR_INTERRUPTED;
+  bool ok = open_new_ops(h);
+  if (ok) {
+    lua_pushcfunction(L, message_handler);
+    lua_insert(L, base);
+    before = pl_stop_enter(h->stop, L, around);
+    status = lua_pcall(L, nargs, nresults, base);
+    h->interrupted = pl_stop_leave(h->stop, L, before);
+    lua_remove(L, base);
+    h->status = PL_OK;
+    ok = status == LUA_OK || fail(h, status);
+    if (!ok && h->interrupted) h->status = PL_ERROR_INTERRUPTED;
+  } else {
+    lua_settop(L, base - 1);
+  }
   pl_context_enter(outer);
   return ok;
 }

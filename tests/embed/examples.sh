@@ -6,15 +6,16 @@ trap 'rm -rf "$work"' EXIT
 . tests/check.sh
 build=$1 net=$work/net.safetensors
 
-says() { grep -q "$1" "$work/said"; }
-guess() { "$build/tests/guess" examples/embed/opponent.lua "$@"; }
-server() { "$build/tests/server" "$@"; }
+says() { grep -q "$1" "$work/out"; }
+guess() { "$build/tests/guess" examples/embed/opponent.lua "$@" >"$work/out" 2>&1; }
+server() { "$build/tests/server" "$@" >"$work/out" 2>&1; }
+no_server() { ! server "$@"; }
 make_net() {
   "$build/perilune" -e "local nn = pl.nn
     pl.save('$net', nn.Sequential {nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)})"
 }
 play() { printf 'r\nx\np\nq\n' | guess; }
-wins() { guess 120 | awk '/won/ { exit !($4 > $NF) }'; }
+wins() { guess 120 && awk '/won/ { exit !($4 > $NF) }' "$work/out"; }
 
 check "a game is played" play
 check "and counted" says "of 2 are yours"
@@ -22,6 +23,6 @@ check "the opponent finds a habit out" wins
 check "a network is written" make_net
 check "two threads answer from it" server "$net" 2 0.3
 check "at a rate" says "2 threads, one network: [1-9][0-9]* answers a second"
-check "without a network there is no server" sh -c "! '$build/tests/server' /nowhere"
+check "without a network there is no server" no_server /nowhere
 check "and the file is named" says "/nowhere"
 count

@@ -28,6 +28,10 @@ check "and can be compiled" compile embed "$(libs)"
 check "and runs" equal "$("$root/embed")" "1 passed, 0 failed"
 check "a stock Lua finds the module" \
   equal "$(cd "$root" && lua5.4 -e 'print(#require "perilune".ones(3))')" 3
+check "a library of ops can be compiled" \
+  gcc -Wall -Wextra -Werror -shared -fPIC examples/embed/plugin_op.c -o "$root/libmine.so" $(pkg-config --cflags perilune)
+check "and the installed program loads it" \
+  equal "$(LIB=$root/libmine.so "$usr/bin/perilune" -e 'print(pl.load_ops(os.getenv "LIB")[1])' 2>&1)" mine.squash
 rm "$usr"/lib/libperilune.so*
 check "a static program names no library twice" equal "$(libs --static | tr ' ' '\n' | sort | uniq -d)" ""
 check "and can be compiled" compile static "$(libs --static)"

@@ -17,4 +17,9 @@ case $got in
 2.0') ;;
   *) echo "at its end stock Lua printed: $got"; exit 1 ;;
 esac
-echo '2 passed, 0 failed'
+# Lua loads the module for itself alone; a library of ops finds its functions all the same.
+got=$(LUA_CPATH="$build/src/host/?.so" lua5.4 -e 'local pl = require "perilune"
+  print(pl.load_ops(arg[1])[1], pl.testing.check_op "mine.squash", pl.mine.squash(pl.ones(1)):item())' \
+  /dev/null "$build/tests/libplugin_op.so" 2>&1)
+[ "$got" = 'mine.squash	2	0.5' ] || { echo "with an op from a library stock Lua printed: $got"; exit 1; }
+echo '3 passed, 0 failed'

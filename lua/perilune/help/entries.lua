@@ -35,10 +35,12 @@ end
 
 --- An example of an op that runs, with its results.
 -- @param name of a function
--- @return lines of Lua, or nil if it is no op
+-- @return lines of Lua, the reason why there are none, or nil if it is no op or has no samples
 function entries.example(name)
   local row = core.op(name)
-  return row and example.of(row)
+  if not row or not row.samples:find "%S" then return nil end
+  local ok, lines = pcall(example.of, row)
+  return ok and lines or "-- " .. tostring(lines)
 end
 
 --- The value of a name in a table, of a name with dots in the tables inside.
@@ -50,13 +52,26 @@ function entries.find(owner, name)
   return owner or nil
 end
 
-local bound_name = {} -- function of C -> its name
-for key in next, core.docs do
-  local name = key:match "^tensor:(.*)" or key
-  for _, owner in ipairs {core, core.methods} do
-    local f = entries.find(owner, name)
-    if f then bound_name[f] = name end
+local bound_names = {} -- function of C -> its name
+local known = 0 -- ops among them
+
+local function find_bound_names()
+  for key in next, core.docs do
+    local name = key:match "^tensor:(.*)" or key
+    for _, owner in ipairs {core, core.methods} do
+      local f = entries.find(owner, name)
+      if f then bound_names[f] = name end
+    end
   end
+end
+
+-- The name of a function of C; ops may be registered at any time.
+local function bound_name(f)
+  if not bound_names[f] and known ~= core.registered.count() then
+    known = core.registered.count()
+    find_bound_names()
+  end
+  return bound_names[f]
 end
 
 local function find_value(module, name)
@@ -84,7 +99,8 @@ end
 
 -- A function that a module has from elsewhere may have a comment in both places.
 local function function_entry(f, path)
-  if bound_name[f] then return entries.bound(bound_name[f]) end
+  local bound = bound_name(f)
+  if bound then return entries.bound(bound) end
   local field, own = path and field_entry(path), doc.of(f)
   if not field or not own then return own end
   local entry = {}
