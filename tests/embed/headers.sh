@@ -6,7 +6,9 @@ set -u
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 strict='-pedantic-errors -Wall -Wextra -Werror'
-include="-I include -I $1/include"
+# The headers of the tree do not say what reals are; installed ones do.
+real=$(pkg-config --variable=real "$1/meson-private/perilune.pc")
+include="-I include -I $1/include $([ "$real" = float ] || echo -DPL_REAL_IS_DOUBLE)"
 
 # headers COMPILER LANGUAGE STANDARD
 headers() {
@@ -37,7 +39,7 @@ for compiler in g++ clang++; do
     program $compiler $standard tests/embed/plusplus.cpp
   done
 done
-if [ "$(pkg-config --variable=real "$1/meson-private/perilune.pc")" = float ]; then
+if [ "$real" = float ]; then
   check "a program of other reals does not link" refused \
     gcc -DPL_REAL_IS_DOUBLE $include tests/embed/embed.c -o "$work/program" $library
 fi
