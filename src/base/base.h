@@ -23,7 +23,11 @@ static inline int64_t pl_round_up(int64_t n, int64_t to) { return pl_ceil_div(n,
 /* Elements below which a loop over memory stays on one thread. */
 enum { PL_GRAIN = 16384 };
 
-/* From now on each BLAS call runs on the thread that makes it. */
+/* From now on each BLAS call within a parallel region runs on the thread that makes it. */
 void pl_blas_one_thread(void);
+/* Brackets those outside of one, for which the same holds then: sums are the same for any number of
+ * threads, and what OpenBLAS shares between calls of several threads is left alone. */
+int pl_blas_begin(void);
+void pl_blas_end(int threads);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** threads.c: the number of OpenMP threads, and what the BLAS says of itself.
+** threads.c: the number of OpenMP threads, the BLAS within them, and forks.
 */
 #include <cblas.h>
 #include <omp.h>
@@ -44,7 +44,27 @@ static void blas_begin(void) {
 
 void pl_blas_one_thread(void) { pthread_once(&blas_once, blas_begin); }
 
+/* OpenBLAS asks OpenMP at each call. */
+int pl_blas_begin(void) {
+  pl_blas_one_thread();
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+  return threads;
+}
+
+void pl_blas_end(int threads) { omp_set_num_threads(threads); }
+
 const char *pl_blas(void) {
   pl_blas_one_thread();
   return blas_text;
 }
+
+/*
+** A child has the thread that forked and no other, but gcc's OpenMP would wait there for the threads
+** that this one had. So it lets them go before, and begins others with the next region that needs
+** them. Where there are none this costs nothing, and within a region it does nothing. Clang's OpenMP
+** begins anew in a child by itself.
+*/
+static void before_fork(void) { omp_pause_resource_all(omp_pause_soft); }
+
+__attribute__((constructor)) static void start(void) { pthread_atfork(before_fork, NULL, NULL); }

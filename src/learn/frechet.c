@@ -151,7 +151,9 @@ bool pl_frechet(pl_tensor *a, pl_tensor *b, double *distance) {
   if (!x || !y || !check_values("a", x) || !check_values("b", y)) return false;
   int64_t d = a->size[1];
   double *memory = pl_scratch((size_t)(3 * d * d + 2 * d) * sizeof *memory);
+  const int threads = pl_blas_begin();
   bool ok = memory && distance_between(x, y, memory, distance);
+  pl_blas_end(threads);
   pl_scratch_free(memory);
   return ok;
 }

@@ -45,8 +45,10 @@ static bool plan_begin(plan *p, const pl_tensor *x, const pl_map *map) {
     p->square = pl_scratch((size_t)(p->r + 1) * sizeof(double));
     if (!p->points || !p->square) return false;
     pl_values(points, p->points);
+    const int threads = pl_blas_begin();
     for (int64_t i = 0; i < p->r; i++)
       p->square[i] = cblas_ddot((blasint)p->d, p->points + i * p->d, 1, p->points + i * p->d, 1);
+    pl_blas_end(threads);
   }
   p->features = pl_map_features(map, p->d);
   return true;
@@ -264,9 +266,10 @@ pl_tensor *pl_fourier_points(int64_t r, int64_t d, double gamma, uint64_t key) {
   pl_tensor *points = pl_empty(PL_REAL, pl_list(r, d));
   double *rows = pl_scratch((size_t)(r * d + 1) * sizeof *rows);
   if (!points || !rows) return pl_scratch_free(rows), NULL;
-  pl_blas_one_thread();
   fill_normal(rows, r * d, key, 0);
+  const int threads = pl_blas_begin();
   for (int64_t i = 0; i < r; i += d) make_orthogonal(rows + i * d, PL_MIN(d, r - i), d);
+  pl_blas_end(threads);
   for (int64_t i = 0; i < r * d; i++) pl_reals(points)[i] = (pl_real)(sqrt(2 * gamma) * rows[i]);
   pl_scratch_free(rows);
   return points;

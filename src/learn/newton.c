@@ -203,20 +203,19 @@ static bool precondition(problem *p) {
   pl_scratch_free(scratch);
   if (!ok || !pl_check_interrupt()) return false;
   int info = 0;
-  omp_set_num_threads(1);
+  pl_blas_begin();
   dpotrf_("L", &m, p->factor, &m, &info); /* row-major upper is column-major lower */
-  omp_set_num_threads(threads);
+  pl_blas_end(threads);
   return info == 0 || pl_fail("svm: the Newton system is singular: costs are too large");
 }
 
 /* solved = the preconditioner applied to the residual */
 static void solve(problem *p) {
-  const int m = (int)p->m, k = (int)p->k, threads = omp_get_max_threads();
+  const int m = (int)p->m, k = (int)p->k, threads = pl_blas_begin();
   int info;
   memcpy(p->solved, p->residual, (size_t)(p->m * p->k) * sizeof(double));
-  omp_set_num_threads(1);
   dpotrs_("L", &m, &k, p->factor, &m, p->solved, &m, &info);
-  omp_set_num_threads(threads);
+  pl_blas_end(threads);
 }
 
 /*
@@ -224,11 +223,16 @@ static void solve(problem *p) {
 */
 
 static double dot(int64_t n, const double *a, const double *b) {
-  return cblas_ddot((blasint)n, a, 1, b, 1);
+  const int threads = pl_blas_begin();
+  const double sum = cblas_ddot((blasint)n, a, 1, b, 1);
+  pl_blas_end(threads);
+  return sum;
 }
 
 static void axpy(int64_t n, double t, const double *x, double *y) {
+  const int threads = pl_blas_begin();
   cblas_daxpy((blasint)n, t, x, 1, y, 1);
+  pl_blas_end(threads);
 }
 
 /* One direction of conjugate gradients for the classes that are not done; rho [k] = r.M^-1 r. */

@@ -65,11 +65,12 @@ static bool fill_matrix(job *j) {
   j->node = malloc((size_t)(j->n * (j->n + 1)) * sizeof *j->node);
   if (!scratch || !j->node) return pl_scratch_free(scratch), false;
   double *square = scratch + threads * BLOCK * j->n;
+  pl_blas_begin();
   for (int64_t i = 0; i < j->n; i++) {
     j->row[i] = j->node + i * (j->n + 1);
     square[i] = cblas_ddot((blasint)j->d, j->x + i * j->d, 1, j->x + i * j->d, 1);
   }
-  pl_blas_one_thread();
+  pl_blas_end(threads);
   const pl_context *here = PL_HERE;
 #pragma omp parallel for schedule(static)
   for (int64_t from = 0; from < j->n; from += BLOCK)
@@ -197,12 +198,11 @@ static bool linear_result(const job *j, pl_svm_result *r) {
   double *w = pl_scratch((size_t)(j->d * j->machines + 1) * sizeof *w);
   r->weights = pl_empty(PL_REAL, pl_list(j->d, j->machines));
   if (!w || !r->weights) return pl_scratch_free(w), false;
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1); /* the same bits for any number of threads */
+  const int threads = pl_blas_begin();
   cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)j->d, (blasint)j->machines,
               (blasint)j->n, 1, j->x, (blasint)j->d, j->coefficient, (blasint)j->machines, 0, w,
               (blasint)j->machines);
-  omp_set_num_threads(threads);
+  pl_blas_end(threads);
   copy_reals(pl_reals(r->weights), w, j->d * j->machines);
   pl_scratch_free(w);
   return true;

@@ -187,17 +187,14 @@ static void do_one(loop *s, int64_t i, int thread) {
   if (!s->trouble.what || i < s->trouble.matrix) s->trouble = (pl_trouble){i, what};
 }
 
-/* OpenBLAS takes as many threads as OpenMP would give it, and other sums come out then; within a
- * region it takes one. */
 static void do_all(loop *s, int64_t count, int threads) {
   if (threads > 1) {
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t i = 0; i < count; i++) do_one(s, i, omp_get_thread_num());
   } else {
-    const int was = omp_get_max_threads();
-    omp_set_num_threads(1);
+    const int usual = pl_blas_begin();
     for (int64_t i = 0; i < count; i++) do_one(s, i, 0);
-    omp_set_num_threads(was);
+    pl_blas_end(usual);
   }
 }
 

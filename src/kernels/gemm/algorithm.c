@@ -42,11 +42,12 @@ enum {
 };
 
 void pl_gemm_serial(const pl_gemm_job *j) {
-  pl_blas_one_thread();
   if (!j->m || !j->n) return;
+  const int threads = pl_blas_begin();
   GEMM(CblasRowMajor, j->ta ? CblasTrans : CblasNoTrans, j->tb ? CblasTrans : CblasNoTrans,
        (blasint)j->m, (blasint)j->n, (blasint)j->k, 1, j->a, (blasint)PL_MAX(j->lda, 1), j->b,
        (blasint)PL_MAX(j->ldb, 1), j->accumulate, j->c, (blasint)PL_MAX(j->ldc, 1));
+  pl_blas_end(threads);
 }
 
 /* Rows `from` up to `to` of the result. */
