@@ -6,13 +6,16 @@
 **     fprintf(stderr, "%s\n", pl_host_error(host));
 **   pl_host_close(host);
 **
-** Nothing here raises, exits or installs a signal handler.
+** Nothing here raises or exits, and only pl_host_stop_signal installs a signal handler.
 **
 ** Any number of hosts may be open, in one thread, one within another (a C function that one calls
 ** runs another), or on several threads at the same time. Each has a context of its own (see
 ** perilune.h), which its functions enter and leave: its random stream, its modes, its errors, its
 ** memory are not those of the others, nor of the program around it. One thread at a time uses a
-** host, not always the same.
+** host, not always the same; it is not closed while it runs.
+**
+** After a fork the child goes on with the hosts of the thread that forked, also from a C function that
+** a script called, and with those in which no thread was. It leaves the others alone, open.
 */
 #ifndef PERILUNE_HOST_H
 #define PERILUNE_HOST_H
@@ -125,8 +128,13 @@ PL_API bool pl_host_stats(pl_host *host, pl_stats *stats);
 PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
 
 /* Stops what a host is running: Lua code, coroutines and long C calls raise an error. From any
- * thread, and async-signal-safe. */
+ * thread, and async-signal-safe. A script that another thread runs stops at its next op, allocation
+ * or change of coroutine; one that does none of these, as `while true do end`, only after: */
 PL_API void pl_host_stop(pl_host *host);
+/* Installs a handler for a signal that the program does not use otherwise, say SIGURG, and that the
+ * threads which run hosts do not block: pl_host_stop sends it to the thread that runs the host, and
+ * so stops every loop of Lua. Before hosts run. False if there is no such signal. */
+PL_API bool pl_host_stop_signal(int number);
 /* The same for what this thread runs, hosts within hosts: for the signal handlers of a program with
  * one thread. */
 PL_API void pl_host_interrupt(void);

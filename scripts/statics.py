@@ -20,6 +20,8 @@ ALLOWED = {
     ("host/line", "editor"): "the program's one prompt",
     ("host/repl", "said"): "the program's one prompt",
     ("host/repl", "armed"): "the program's one host",
+    ("host/interrupt", "innermost"): "what the thread executes",
+    ("host/interrupt", "stop_signal"): "set by the program before hosts run, atomic",
     ("base/context", "pl_here"): "the context that a thread is in",
     ("base/context", "own"): "set when the library is loaded",
     ("autograd/backward", "ops"): "set when the library is loaded",

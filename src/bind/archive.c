@@ -120,8 +120,7 @@ static bool load_tensor(lua_State *L, pl_archive *a, int i, load_options o, int 
     return true;
   }
   if (!unfit || !o.skip) return false;
-  lua_pushstring(L, pl_error());
-  pl_error_clear();
+  lua_pushstring(L, plb_take_error((char[PLB_MESSAGE]){0}));
   lua_setfield(L, tensors + 1, pl_archive_name(a, i));
   lua_pop(L, 1);
   return true;

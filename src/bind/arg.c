@@ -73,8 +73,8 @@ static bool is_inner(const char *word, const char *name) {
 
 int plb_raise(lua_State *L) {
   bool is_method;
-  const char *message = pl_error() ? pl_error() : "unknown error", *name = called(L, &is_method);
-  char word[64];
+  char text[PLB_MESSAGE], word[64];
+  const char *message = plb_take_error(text), *name = called(L, &is_method);
   const size_t n = strcspn(message, ": ");
   if (message[n] == ':' || message[0] == '[') { /* it says whose it is, or where it was raised */
     snprintf(word, sizeof word, "%.*s", (int)n, message);
@@ -84,7 +84,6 @@ int plb_raise(lua_State *L) {
     name = "";
   }
   lua_pushstring(L, message);
-  pl_error_clear();
   return raise(L, name);
 }
 

@@ -95,6 +95,10 @@ pl_tensor *plb_hold_if(lua_State *L, int i);
 /* The same where Lua runs while the tensor is used: pushes a box that holds it, to be emptied by
  * plb_let_go at the end. */
 pl_tensor **plb_anchor(lua_State *L, int i);
+/* Moves the message in the error slot to `text`, which is returned: that Lua makes a string of it may
+ * fail, and the slot is clear then. */
+enum { PLB_MESSAGE = 512 };
+const char *plb_take_error(char text[PLB_MESSAGE]);
 /* Raises the message in the error slot, and clears the slot. It blames the caller's line and names
  * the function that was called, not the op that it called in turn. */
 int plb_raise(lua_State *L);

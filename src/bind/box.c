@@ -3,6 +3,7 @@
 ** the boxes, the collector's pressure, and tidy and the other modes in which functions run, which
 ** must know of every box that is made.
 */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/context.h"
@@ -164,10 +165,17 @@ static int box_gc(lua_State *L) {
 ** Errors
 */
 
-int plb_nil(lua_State *L) {
-  luaL_pushfail(L);
-  lua_pushstring(L, pl_error() ? pl_error() : "unknown error");
+const char *plb_take_error(char text[PLB_MESSAGE]) {
+  snprintf(text, PLB_MESSAGE, "%s", pl_error() ? pl_error() : "unknown error");
   pl_error_clear();
+  return text;
+}
+
+int plb_nil(lua_State *L) {
+  char text[PLB_MESSAGE];
+  const char *message = plb_take_error(text);
+  luaL_pushfail(L);
+  lua_pushstring(L, message);
   return 2;
 }
 
@@ -219,7 +227,8 @@ static void reclaim(size_t bytes) {
 /*
 ** Modes. Each is a guard, a to-be-closed value, so that it ends when an error passes too. The
 ** guard of a coroutine that died of an error is not closed: it ends when another thread calls.
-** The guard of tidy has the list of the boxes that were made in it, which the boxes themselves are.
+** The guard of tidy has the list of the boxes that were made in it, which the boxes themselves are;
+** one that is no value of Lua has those that were made in none.
 */
 
 #define GUARD "perilune.guard"
@@ -228,7 +237,7 @@ enum { OUTER_GUARD = 1, THREAD }; /* the user values of a guard */
 typedef struct plb_guard {
   bool is_tidy, was, ended; /* was: the gradient mode to go back to */
   plb_box *boxes;           /* made in it, of a tidy */
-  struct plb_guard *tidy;   /* the tidy around it, or NULL */
+  struct plb_guard *tidy;   /* the tidy around it, in the end the one that is no value */
   plb_state *state;
   lua_State *thread;
 } guard;
@@ -237,7 +246,6 @@ static const char guard_key = 0; /* registry: the innermost guard, or nil */
 
 static void link_box(plb_box *box, guard *g) {
   box->tidy = g;
-  if (!g) return;
   box->next = g->boxes;
   box->link = &g->boxes;
   if (box->next) box->next->link = &box->next;
@@ -251,13 +259,15 @@ static void unlink_box(plb_box *box) {
   box->tidy = NULL;
 }
 
-/* Releases what is still listed, except parameters. */
-static void release_listed(lua_State *L, guard *g) {
+static bool outlives_tidy(const plb_box *box) {
+  return box->kept || (pl_requires_grad(box->tensor) && pl_is_leaf(box->tensor));
+}
+
+/* Releases what is still listed, except parameters where not all is to go. */
+static void release_listed(lua_State *L, guard *g, bool all) {
   for (plb_box *box; (box = g->boxes);) {
-    const pl_tensor *t = box->tensor;
     unlink_box(box);
-    if (t && !box->kept && !(pl_requires_grad(t) && pl_is_leaf(t)))
-      let_go(g->state, L, &box->tensor);
+    if (box->tensor && (all || !outlives_tidy(box))) let_go(g->state, L, &box->tensor);
   }
 }
 
@@ -267,7 +277,7 @@ static void end_innermost(plb_state *s, lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_key);
   if (g->is_tidy) {
     s->innermost_tidy = g->tidy;
-    release_listed(L, g);
+    release_listed(L, g, false);
   } else {
     pl_grad_mode(g->was);
   }
@@ -392,13 +402,23 @@ static int keep(lua_State *L) {
 ** The beginning and the end of a state
 */
 
+/* Lua has ended all boxes by now, but for those that finalizers made while it closes. */
+static void end_boxes(plb_state *s, lua_State *L) {
+  release_listed(L, s->innermost_tidy, true);
+  while (s->innermost_tidy->tidy) {
+    s->innermost_tidy = s->innermost_tidy->tidy;
+    release_listed(L, s->innermost_tidy, true);
+  }
+}
+
 /* Its threads must not be used any more. Finalizers of objects that are older than the binding may
  * still come, so a context of its own is closed only when the thread begins another state. */
 static int end_state(lua_State *L) {
   plb_state *s = plb_state_of(L);
   be_in(s);
+  end_boxes(s, L);
   s->last_used = s->main = NULL;
-  s->innermost = s->innermost_tidy = NULL;
+  s->innermost = NULL;
   pl_grad_mode(true);
   pl_memory_on_shortage(NULL);
   if (s->own) pl_memory_trim();
@@ -422,7 +442,8 @@ plb_state *plb_begin(lua_State *L, pl_context *c) {
   if (own && last && last->own && !last->main) pl_context_close(last->context);
   if (own) c = pl_context_open();
   plb_state *s = c ? pl_context_hang(c, sizeof *s) : NULL;
-  if (!s) {
+  guard *outside = c ? pl_context_hang(c, sizeof *outside) : NULL;
+  if (!s || !outside) {
     if (own) pl_context_close(c);
     luaL_error(L, "not enough memory for a context");
   }
@@ -431,7 +452,9 @@ plb_state *plb_begin(lua_State *L, pl_context *c) {
                    .own = own,
                    .registry = lua_topointer(L, LUA_REGISTRYINDEX),
                    .main = lua_tothread(L, -1),
-                   .limit = SMALLEST_LIMIT};
+                   .limit = SMALLEST_LIMIT,
+                   .innermost_tidy = outside};
+  outside->state = s;
   lua_pop(L, 1);
   c->lua_state = s;
   lua_pushlightuserdata(L, s);

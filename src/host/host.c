@@ -28,7 +28,7 @@ struct pl_host {
   pl_context *context; /* in which all runs */
   lua_State *L;
   pl_stop *stop;
-  char *error;
+  const char *error;
   pl_status status; /* of the last run */
   bool interrupted;
   bool warnings; /* are on */
@@ -42,9 +42,16 @@ struct pl_host {
 ** Errors
 */
 
+static const char no_memory_for_it[] = "not enough memory for the message of an error";
+
+static void drop_error(pl_host *h) {
+  if (h->error != no_memory_for_it) free((char *)h->error);
+}
+
 static void keep_error(pl_host *h, const char *message) {
-  free(h->error);
-  h->error = message ? strdup(message) : NULL;
+  drop_error(h);
+  h->error = strdup(message);
+  if (h->error == NULL) h->error = no_memory_for_it;
 }
 
 bool pl_host_refuse(pl_host *h, pl_status code, const char *message) {
@@ -133,15 +140,15 @@ static bool open_new_ops(pl_host *h) {
 
 bool pl_host_call(pl_host *h, int nargs, int nresults) {
   lua_State *L = h->L, *before;
-  pl_stop *around = pl_stop_here();
   pl_context *outer = pl_context_enter(h->context);
   int base = lua_gettop(L) - nargs, status;
   bool ok = open_new_ops(h);
   if (ok) {
     lua_pushcfunction(L, message_handler);
     lua_insert(L, base);
-    before = pl_stop_enter(h->stop, L, around);
+    before = pl_stop_enter(h->stop, L);
     status = lua_pcall(L, nargs, nresults, base);
+    pl_context_enter(h->context); /* a function of C may have raised in another one */
     h->interrupted = pl_stop_leave(h->stop, L, before);
     lua_remove(L, base);
     h->status = PL_OK;
@@ -221,6 +228,8 @@ pl_status pl_host_error_code(const pl_host *h) { return h->status; }
 bool pl_host_interrupted(const pl_host *h) { return h->interrupted; }
 
 void pl_host_stop(pl_host *h) { pl_stop_request(h->stop); }
+
+bool pl_host_stop_signal(int number) { return pl_stop_by(number); }
 
 void pl_host_interrupt(void) { pl_stop_request_here(); }
 
@@ -412,7 +421,7 @@ void pl_host_close(pl_host *h) {
   pl_context_close(h->context);
   for (int i = 0; i < 2; i++)
     if (h->streams[i].file != NULL) fclose(h->streams[i].file);
-  free(h->error);
+  drop_error(h);
   free(h);
 }
 

@@ -1,11 +1,15 @@
 /*
-** interrupt.c: see interrupt.h. What a signal handler or another thread touches is atomic, and
-** changed in an order that is right at every point.
+** interrupt.c: see interrupt.h. A thread of Lua is hooked by the thread that executes it alone, at a
+** point where Lua itself calls (an allocation, a change of coroutine) or in a signal handler on it:
+** lua_sethook walks the list of calls, which must stand still for that. What others touch is atomic.
 */
 #include "interrupt.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <lualib.h>
 
@@ -16,16 +20,32 @@
 #define GRACE 0.5
 enum { CLOCK_STEP = 10 };
 
+/* What a state does; from RUNNING on by requests and what follows from them. */
+enum {
+  IDLE,
+  RUNNING,
+  REQUESTED, /* the thread that runs has not seen it */
+  HOOKED,    /* the hook raises */
+  RAISED     /* it waits for the end of grace */
+};
+
 struct pl_stop {
   pl_context *context;
-  pl_stop *around;              /* of the state that called C that called this one, or NULL */
-  _Atomic(lua_State *) running; /* the thread that executes; NULL: none */
-  atomic_int hooking;           /* requests that are under way */
-  atomic_int stopping;          /* 1: the hook raises; 2: it waits for the end of grace */
-  double grace_end;             /* as `seconds` counts */
-  atomic_bool asked;            /* the script was told */
-  atomic_bool handled;          /* the script wants to be told, not stopped */
+  pl_stop *around; /* of the state that called C that called this one, or NULL */
+  lua_Alloc allocate;
+  void *memory;                 /* its argument */
+  _Atomic(lua_State *) running; /* the thread of Lua that executes; NULL: none */
+  atomic_int phase;
+  atomic_int thread;   /* of the system, that executes it, if there is a signal for it */
+  double grace_end;    /* as `seconds` counts */
+  atomic_bool asked;   /* the script was told */
+  atomic_bool handled; /* the script wants to be told, not stopped */
 };
+
+/* What this thread executes, the innermost; found without a call, for signal handlers. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) pl_stop *innermost;
+/* By which threads are reached that execute; 0: by none. */
+static atomic_int stop_signal;
 
 static pl_stop *stop_of(lua_State *L) {
   plb_state *s = plb_state_of(L);
@@ -35,8 +55,6 @@ static pl_stop *stop_of(lua_State *L) {
   s->stop->context = s->context;
   return s->stop;
 }
-
-pl_stop *pl_stop_here(void) { return plb_here() ? plb_here()->stop : NULL; }
 
 static double seconds(void) {
   struct timespec now;
@@ -48,15 +66,15 @@ static double seconds(void) {
 static void stop_hook(lua_State *L, lua_Debug *ar) {
   pl_stop *s = plb_state_of(L)->stop;
   (void)ar;
-  if (!s->stopping) { /* left over in a coroutine that survived the request */
+  if (s->phase < REQUESTED) { /* left over in a coroutine that survived the request */
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  const bool first = s->stopping == 1, in_grace = !first && seconds() < s->grace_end;
+  const bool first = s->phase != RAISED, in_grace = !first && seconds() < s->grace_end;
   if (first) s->grace_end = seconds() + GRACE;
   lua_sethook(L, stop_hook, LUA_MASKCOUNT, first || in_grace ? CLOCK_STEP : 1);
   if (in_grace) return;
-  s->stopping = 2;
+  s->phase = RAISED;
   luaL_error(L, "interrupted!");
 }
 
@@ -64,50 +82,95 @@ static void hook_now(lua_State *L) {
   lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
+/* The thread that executes the state has seen the request. Async-signal-safe. */
+static void see_request(pl_stop *s) {
+  lua_State *L = s->running;
+  int requested = REQUESTED;
+  if (!L || !atomic_compare_exchange_strong(&s->phase, &requested, HOOKED)) return;
+  pl_context_interrupt(s->context);
+  hook_now(L);
+}
+
+static bool is_executed_here(const pl_stop *s) {
+  const pl_stop *i = innermost;
+  while (i && i != s) i = i->around;
+  return i != NULL;
+}
+
+/* A thread that has ended since gets no signal, and another one finds nothing to do. */
+static void reach(pl_stop *s) {
+  if (is_executed_here(s)) see_request(s);
+  else if (stop_signal) tgkill(getpid(), s->thread, stop_signal);
+}
+
 void pl_stop_request(pl_stop *s) {
   if (s->handled) {
     s->asked = true;
     return;
   }
-  s->hooking++;
-  lua_State *L = s->running;
-  if (L != NULL) { /* something to stop */
-    pl_context_interrupt(s->context);
-    s->stopping = 1;
-    hook_now(L);
-  }
-  s->hooking--;
+  if (s->phase != RUNNING) return; /* nothing to stop */
+  pl_context_interrupt(s->context);
+  int running = RUNNING;
+  if (atomic_compare_exchange_strong(&s->phase, &running, REQUESTED)) reach(s);
 }
 
 void pl_stop_request_here(void) {
-  for (pl_stop *s = pl_stop_here(); s; s = s->around) pl_stop_request(s);
+  for (pl_stop *s = innermost; s; s = s->around) pl_stop_request(s);
 }
 
-/* A request may come between the lines: then it hooks L itself. One from another thread may still be
- * hooking the coroutine that ran before, which must not die under its hands. */
+static void on_signal(int number) {
+  const int error = errno;
+  (void)number;
+  for (pl_stop *s = innermost; s; s = s->around) see_request(s);
+  errno = error;
+}
+
+bool pl_stop_by(int number) {
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+  if (sigaction(number, &action, NULL) != 0) return false;
+  stop_signal = number;
+  return true;
+}
+
+/* A request may come between the lines: then it hooks L itself. */
 static void run_thread(pl_stop *s, lua_State *L) {
   s->running = L;
-  while (s->hooking) continue;
-  if (L != NULL && s->stopping) hook_now(L);
+  if (s->phase == REQUESTED) see_request(s);
+  else if (L != NULL && s->phase > REQUESTED) hook_now(L);
 }
 
-lua_State *pl_stop_enter(pl_stop *s, lua_State *L, pl_stop *around) {
+lua_State *pl_stop_enter(pl_stop *s, lua_State *L) {
   lua_State *before = s->running;
-  if (before == NULL) s->around = around;
+  if (before == NULL) {
+    s->around = innermost;
+    innermost = s;
+    if (stop_signal) s->thread = gettid();
+    pl_interrupt_clear(); /* of a request that came too late for the run before */
+    s->phase = RUNNING;
+  }
   run_thread(s, L);
   return before;
 }
 
 bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before) {
-  bool stopped = s->stopping != 0;
-  run_thread(s, before);
-  if (before != NULL) return stopped;
+  if (before != NULL) {
+    run_thread(s, before);
+    return s->phase > RUNNING;
+  }
+  innermost = s->around;
+  s->running = NULL;
+  const bool stopped = atomic_exchange(&s->phase, IDLE) > RUNNING;
   if (stopped) lua_sethook(L, NULL, 0, 0);
-  s->stopping = 0;
   s->asked = s->handled = false;
-  s->around = NULL;
   pl_interrupt_clear();
   return stopped;
+}
+
+/* Lua calls it often, and only from the thread that executes. */
+static void *allocate(void *stop, void *block, size_t old, size_t size) {
+  pl_stop *s = stop;
+  if (atomic_load_explicit(&s->phase, memory_order_relaxed) == REQUESTED) see_request(s);
+  return s->allocate(s->memory, block, old, size);
 }
 
 /*
@@ -167,7 +230,10 @@ pl_stop *pl_stop_watch(lua_State *L) {
   replace(L, "resume", watched_resume);
   replace(L, "wrap", watched_wrap);
   lua_pop(L, 1);
-  return stop_of(L);
+  pl_stop *s = stop_of(L);
+  s->allocate = lua_getallocf(L, &s->memory);
+  lua_setallocf(L, allocate, s);
+  return s;
 }
 
 /*
