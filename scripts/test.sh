@@ -83,10 +83,12 @@ for part in "$@"; do
       ;;
     tsan)
       CC=clang check build-tsan build tsan on_threads
-      export OMP_NUM_THREADS=1 TSAN_OPTIONS=ignore_noninstrumented_modules=1
-      check "hosts, thread sanitizer" build-tsan/tests/hosts
-      check "ops, thread sanitizer" build-tsan/tests/ops build-tsan/tests
-      unset OMP_NUM_THREADS TSAN_OPTIONS
+      export TSAN_OPTIONS=suppressions=tests/races.txt:ignore_noninstrumented_modules=1:die_after_fork=0
+      check "hosts, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/hosts
+      check "tensors between hosts, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/border
+      check "ops, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/ops build-tsan/tests
+      check "hostile hosts, thread sanitizer" env OMP_THREAD_LIMIT=1 build-tsan/tests/hostile
+      unset TSAN_OPTIONS
       ;;
     clang)
       CC=clang check build-clang build clang
