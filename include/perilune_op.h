@@ -75,11 +75,12 @@ static inline const pl_op *pl_op_new(const pl_op_spec *spec) {
   return pl_op_register(spec, sizeof(pl_real));
 }
 
+#define PL_PLUGIN PL_API /* the shared object's, not the library's */
 /*
 ** What a shared object with ops has: a function that registers them, called once in a process. If it
 ** gives false, no op is registered.
 */
-PL_API bool pl_ops_open(void);
+PL_PLUGIN bool pl_ops_open(void);
 /* Loads a shared object, which is never unloaded, and calls its pl_ops_open; harmless if it was
  * loaded before. A path without a slash is looked for as the system looks for libraries. How many
  * ops it has, the first `room` of which are put into `ops`; -1, with a message, on failure. */

@@ -179,7 +179,8 @@ static bool refuse_opening(int step, bool all) {
     pl_host *h = pl_host_open(NULL);
     over = of_library.left > 0;
     refuse_library(-1, false);
-    if (h) ok = run(h);
+    ok = h ? run(h) : pl_error_code() == PL_ERROR_MEMORY;
+    pl_error_clear();
     refuse_library(all ? 0 : -1, all);
     pl_host_close(h);
     refuse_library(-1, false);
