@@ -37,7 +37,8 @@ static void collect(void *user, int stream, const char *text, size_t size) {
 
 static pl_host *open_host(output *o) {
   o->text[0] = 0;
-  pl_host *h = pl_host_open(&(pl_host_options){.write = collect, .user = o});
+  pl_host *h = pl_host_open(
+      &(pl_host_options){.size = sizeof(pl_host_options), .write = collect, .user = o});
   char code[4200];
   snprintf(code, sizeof code, "pl = require 'perilune'; folder = '%s/'", folder);
   if (h && pl_host_run_string(h, code, "=open")) return h;
