@@ -145,7 +145,11 @@ typedef enum {
   PL_ERROR_FILE,        /* a file cannot be read or written, or is not what it should be */
   PL_ERROR_UNSUPPORTED, /* this library was built without it */
   PL_ERROR_SYNTAX,      /* of hosts: the text is no Lua */
-  PL_ERROR_SCRIPT       /* of hosts: any other error of a script */
+  PL_ERROR_SCRIPT,      /* of hosts: any other error of a script */
+  PL_ERROR_BYTES,       /* of hosts: a limit of pl_limits was reached, as the next three */
+  PL_ERROR_DEADLINE,
+  PL_ERROR_INSTRUCTIONS,
+  PL_ERROR_OUTPUT
 } pl_status;
 
 /* The message in the slot, or NULL. */

@@ -124,6 +124,26 @@ PL_API pl_net *pl_net_share(pl_net *net, pl_host *other);
  * the host. */
 PL_API bool pl_host_stats(pl_host *host, pl_stats *stats);
 
+/*
+** Limits of a host; each is off where it is 0. A run that reaches one ends with a code of its own
+** (PL_ERROR_BYTES, PL_ERROR_DEADLINE, PL_ERROR_INSTRUCTIONS, PL_ERROR_OUTPUT), whatever the script does
+** about errors, and the host can be used again. docs/embedding.md says how exact each is.
+**
+**   const pl_limits limits = {.size = sizeof limits, .bytes = 64 << 20, .seconds = 2};
+**   pl_host_limit(host, &limits);
+*/
+typedef struct {
+  size_t size;    /* sizeof(pl_limits) */
+  int64_t bytes;  /* of Lua and of tensors, scratch memory and cache together */
+  double seconds; /* of a run, from the outermost pl_host_run_* or pl_host_call on. It takes the
+                           signal of pl_host_stop_signal, which is SIGURG if none was chosen */
+  int64_t instructions; /* of Lua, of a run; counting them makes Lua's own time 2.2 times as long */
+  int64_t output;       /* bytes that a run writes to its streams */
+} pl_limits;
+/* From the next run on; NULL: none. While no run is under way. Scripts have no finalizers (__gc) from
+ * now on, which nothing could stop, and of debug what looks and does not touch. */
+PL_API bool pl_host_limit(pl_host *host, const pl_limits *limits);
+
 /* Sends everything that scripts write from now on to `write`; NULL: stdout and stderr again. */
 PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
 
@@ -135,8 +155,8 @@ PL_API void pl_host_stop(pl_host *host);
  * threads which run hosts do not block: pl_host_stop sends it to the thread that runs the host, and
  * so stops every loop of Lua. Before hosts run. False if there is no such signal. */
 PL_API bool pl_host_stop_signal(int number);
-/* The same for what this thread runs, hosts within hosts: for the signal handlers of a program with
- * one thread. */
+/* pl_host_stop for what this thread runs, hosts within hosts: for the signal handlers of a program
+ * with one thread. */
 PL_API void pl_host_interrupt(void);
 /* Whether one of these two ended the last run. */
 PL_API bool pl_host_interrupted(const pl_host *host);

@@ -30,6 +30,16 @@ typedef struct {
   atomic_llong tensors_elsewhere, bytes_elsewhere, held_elsewhere, left;
 } pl_account;
 
+/*
+** A limit of all that the context's user has: tensors with their headers, scratch memory and cache,
+** and what somebody else counts here, as a Lua state does. Whoever reaches it is told, and fails.
+*/
+typedef struct {
+  int64_t bytes; /* 0: none */
+  int64_t others;
+  void (*reached)(struct pl_context *c);
+} pl_bound;
+
 typedef struct {
   bool on;
   int owner;
@@ -58,6 +68,8 @@ struct pl_context {
   pl_account account;
   int64_t cached_bytes, fail_after;
   int64_t most_bytes; /* that may be live; 0: any number */
+  int64_t scratch_bytes;
+  pl_bound bound;
   void (*reclaim)(size_t bytes);
   struct pl_block *blocks[PL_BLOCK_CLASSES];
   struct {

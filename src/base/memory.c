@@ -56,6 +56,28 @@ static block *new_block(size_t capacity, int class) {
   return b;
 }
 
+static int64_t live_bytes(const pl_context *c) {
+  return c->account.bytes - atomic_load_explicit(&c->account.bytes_elsewhere, memory_order_relaxed);
+}
+
+static pl_memory memory_of(const pl_context *c) {
+  const pl_account *a = &c->account;
+  return (pl_memory){a->tensors - atomic_load_explicit(&a->tensors_elsewhere, memory_order_relaxed),
+                     live_bytes(c), c->cached_bytes};
+}
+
+/* Of a tensor beside its values: its header, and the call that made it. */
+enum { TENSOR_BYTES = 512 };
+
+bool pl_within_bound(pl_context *c, int64_t bytes) {
+  const pl_memory m = memory_of(c);
+  const int64_t used =
+      m.live_bytes + m.tensors * TENSOR_BYTES + c->scratch_bytes + c->bound.others + bytes;
+  if (!c->bound.bytes || used + c->cached_bytes <= c->bound.bytes) return true;
+  if (c->cached_bytes) trim(c);
+  return used <= c->bound.bytes;
+}
+
 static void *try_alloc(pl_context *c, size_t bytes) {
   size_t capacity;
   if (bytes > (size_t)1 << 46 || refused(c)) return NULL;
@@ -70,7 +92,20 @@ static void *try_alloc(pl_context *c, size_t bytes) {
   return b ? (char *)b + ALIGN : NULL;
 }
 
+/* The same once there is less garbage; tells of it if not. */
+static bool may_alloc(pl_context *c, size_t bytes) {
+  const int64_t more = (int64_t)PL_MIN(bytes, (size_t)INT64_MAX / 2);
+  if (pl_within_bound(c, more)) return true;
+  if (c->reclaim) c->reclaim(bytes);
+  if (pl_within_bound(c, more)) return true;
+  c->bound.reached(c);
+  pl_fail_as(PL_ERROR_BYTES, "%zu bytes more are beyond the limit of %lld bytes", bytes,
+             (long long)c->bound.bytes);
+  return false;
+}
+
 static void *alloc(pl_context *c, size_t bytes) {
+  if (c->bound.bytes && !may_alloc(c, bytes)) return NULL;
   void *p = try_alloc(c, bytes);
   if (p) return p;
   if (c->reclaim) c->reclaim(bytes);
@@ -92,10 +127,20 @@ static void give_back(pl_context *c, void *p) {
   }
 }
 
-void *pl_scratch(size_t bytes) { return alloc(PL_HERE, bytes); }
+static int64_t capacity_of(void *p) { return (int64_t)((block *)((char *)p - ALIGN))->capacity; }
+
+void *pl_scratch(size_t bytes) {
+  pl_context *c = PL_HERE;
+  void *p = alloc(c, bytes);
+  if (p) c->scratch_bytes += capacity_of(p);
+  return p;
+}
 
 void pl_scratch_free(void *p) {
-  if (p) give_back(PL_HERE, p);
+  pl_context *c = PL_HERE;
+  if (!p) return;
+  c->scratch_bytes -= capacity_of(p);
+  give_back(c, p);
 }
 
 /*
@@ -131,10 +176,6 @@ static void begin_storage(pl_context *c, size_t bytes) {
   c->account.storages++;
   c->account.bytes += (int64_t)PL_MAX(bytes, 1);
   if (c->account.bytes > c->account.peak_bytes) note_peak(&c->account);
-}
-
-static int64_t live_bytes(const pl_context *c) {
-  return c->account.bytes - atomic_load_explicit(&c->account.bytes_elsewhere, memory_order_relaxed);
 }
 
 static bool fits(const pl_context *c, size_t bytes) {
@@ -215,12 +256,7 @@ void pl_storage_hold(pl_storage *s, int change) {
   else atomic_fetch_add_explicit(&a->held_elsewhere, bytes, memory_order_relaxed);
 }
 
-pl_memory pl_memory_now(void) {
-  const pl_context *c = PL_HERE;
-  const pl_account *a = &c->account;
-  return (pl_memory){a->tensors - atomic_load_explicit(&a->tensors_elsewhere, memory_order_relaxed),
-                     live_bytes(c), c->cached_bytes};
-}
+pl_memory pl_memory_now(void) { return memory_of(PL_HERE); }
 
 /* As much as the caller knows of; the rest is zero to one who knows more. */
 static bool copy_stats(pl_stats *to, const pl_stats *all) {

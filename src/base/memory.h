@@ -55,6 +55,9 @@ static inline int pl_refs_drop(int *refs, bool shared) {
 void *pl_object_new(size_t bytes);
 void pl_object_free(void *object, size_t bytes);
 
+/* Whether so many bytes more are within the context's bound, perhaps without its cache. */
+bool pl_within_bound(struct pl_context *c, int64_t bytes);
+
 /* Counts a tensor in the context, which is returned: pl_tensor_end takes it out again. */
 struct pl_context *pl_tensor_begin(void);
 void pl_tensor_end(struct pl_context *owner);

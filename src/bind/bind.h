@@ -36,6 +36,7 @@ typedef struct plb_state {
   int n_ops;            /* ops that its scripts know */
   bool watches;         /* opens those that are new */
   struct pl_stop *stop; /* of the host floor */
+  void (*reached)(struct plb_state *s); /* the limit of bytes; of the host floor too */
 } plb_state;
 
 /* Begins it, in this context or, NULL, in one of its own; raises without memory. */
@@ -115,6 +116,17 @@ int plb_done(lua_State *L, pl_tensor **box);
 /* Collects garbage if live tensor bytes plus `want` pass the limit; call before an op. What the
  * engine calls back runs in this thread. */
 void plb_make_room(lua_State *L, size_t want);
+
+/*
+** limit.c: the bytes that a Lua state and its tensors may have together
+*/
+
+/* From now on; 0: any number. Lua has so many now. `reached` is called each time that the limit is. */
+void plb_limit_bytes(plb_state *s, int64_t bytes, int64_t lua, void (*reached)(plb_state *s));
+/* Whether Lua may have so many more. */
+bool plb_may_grow(const plb_state *s, int64_t bytes);
+/* Lua has so many more. */
+void plb_count_bytes(plb_state *s, int64_t change);
 
 /*
 ** arg.c: reading arguments

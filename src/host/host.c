@@ -9,13 +9,16 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../bind/bind.h"
 #include "host.h"
+#include "guard.h"
 #include "interrupt.h"
+#include "budget.h"
 #include "module.h"
 
 typedef struct {
@@ -28,6 +31,7 @@ struct pl_host {
   pl_context *context; /* in which all runs */
   lua_State *L;
   pl_stop *stop;
+  pl_budget budget;
   const char *error;
   pl_status status; /* of the last run */
   bool interrupted;
@@ -57,6 +61,13 @@ static void keep_error(pl_host *h, const char *message) {
 bool pl_host_refuse(pl_host *h, pl_status code, const char *message) {
   h->status = code;
   keep_error(h, message);
+  return false;
+}
+
+/* What the engine said is the host's error. */
+static bool refuse_by_engine(pl_host *h) {
+  pl_host_refuse(h, pl_error_code(), pl_error());
+  pl_error_clear();
   return false;
 }
 
@@ -138,6 +149,16 @@ static bool open_new_ops(pl_host *h) {
   return status == LUA_OK || fail(h, status);
 }
 
+/* A run that was stopped. A limit that was reached as the last thing that it did is an error too, and
+ * one of memory says which. */
+static bool stop(pl_host *h, pl_status why, int base, int status) {
+  if (status == LUA_OK) lua_settop(h->L, base - 1);
+  if (status == LUA_OK || status == LUA_ERRMEM)
+    keep_error(h, pl_stop_message(h->stop, (char[PL_STOP_MESSAGE]){0}));
+  h->status = why;
+  return false;
+}
+
 bool pl_host_call(pl_host *h, int nargs, int nresults) {
   lua_State *L = h->L, *before;
   pl_context *outer = pl_context_enter(h->context);
@@ -149,11 +170,12 @@ bool pl_host_call(pl_host *h, int nargs, int nresults) {
     before = pl_stop_enter(h->stop, L);
     status = lua_pcall(L, nargs, nresults, base);
     pl_context_enter(h->context); /* a function of C may have raised in another one */
-    h->interrupted = pl_stop_leave(h->stop, L, before);
+    const pl_status stopped = pl_stop_leave(h->stop, L, before);
     lua_remove(L, base);
     h->status = PL_OK;
+    h->interrupted = stopped == PL_ERROR_INTERRUPTED;
     ok = status == LUA_OK || fail(h, status);
-    if (!ok && h->interrupted) h->status = PL_ERROR_INTERRUPTED;
+    if (stopped && (!ok || !h->interrupted)) ok = stop(h, stopped, base, status);
   } else {
     lua_settop(L, base - 1);
   }
@@ -240,12 +262,18 @@ void pl_host_interrupt(void) { pl_stop_request_here(); }
 
 static void emit(pl_host *h, int number, const char *text, size_t size) {
   FILE *file = number == 1 ? stdout : stderr;
+  if (!pl_budget_writes(&h->budget, size)) return;
   if (h->write != NULL) {
     h->write(h->user, number, text, size);
     return;
   }
   fwrite(text, 1, size, file);
   fflush(file);
+}
+
+/* As it is without a writer. */
+static void to_process(void *user, int number, const char *text, size_t size) {
+  (void)user, (void)number, (void)text, (void)size;
 }
 
 static ssize_t cookie_write(void *cookie, const char *text, size_t size) {
@@ -375,6 +403,7 @@ static int open_all(lua_State *L) {
   plb_begin(L, h->context);
   luaL_openlibs(L);
   h->stop = pl_stop_watch(L);
+  pl_guard_install(L);
   pl_modules_install(L);
   seed(L);
   set_args(L, lua_touserdata(L, 2));
@@ -418,6 +447,7 @@ void pl_host_close(pl_host *h) {
   pl_context *outer = pl_context_enter(h->context);
   if (h->L != NULL) lua_close(h->L);
   if (outer != h->context) pl_context_enter(outer);
+  pl_budget_close(&h->budget);
   pl_context_close(h->context);
   for (int i = 0; i < 2; i++)
     if (h->streams[i].file != NULL) fclose(h->streams[i].file);
@@ -425,10 +455,41 @@ void pl_host_close(pl_host *h) {
   free(h);
 }
 
+/*
+** Limits
+*/
+
+static void reached_bytes(plb_state *s) { pl_stop_limit(s->stop, PL_ERROR_BYTES); }
+
+/* Everything that is written has to be seen. */
+static bool watch_output(pl_host *h) {
+  pl_host_writer write = h->write;
+  return write || (pl_host_redirect(h, to_process, NULL) && pl_host_redirect(h, NULL, NULL));
+}
+
+bool pl_host_limit(pl_host *h, const pl_limits *limits) {
+  pl_limits l = {0};
+  if (limits && !PL_READ_OPTIONS("pl_host_limit", pl_limits, &l, limits))
+    return refuse_by_engine(h);
+  if (l.bytes < 0 || !(l.seconds >= 0) || l.instructions < 0 || l.output < 0)
+    return pl_host_refuse(h, PL_ERROR, "pl_host_limit: a limit is negative");
+  if (l.seconds > 0 && !pl_stop_signal() && !pl_stop_by(SIGURG))
+    return pl_host_refuse(h, PL_ERROR, "pl_host_limit: there is no signal for the time");
+  if (l.output && !watch_output(h)) return false;
+  lua_pushcfunction(h->L, pl_guard_limited);
+  const int status = lua_pcall(h->L, 0, 0, 0);
+  if (status != LUA_OK) return fail(h, status);
+  pl_budget_close(&h->budget);
+  h->budget = (pl_budget){.limits = l, .state = plb_state_of(h->L), .stop = h->stop};
+  const int64_t lua = (int64_t)lua_gc(h->L, LUA_GCCOUNT) * 1024 + lua_gc(h->L, LUA_GCCOUNTB);
+  plb_limit_bytes(h->budget.state, l.bytes, lua, reached_bytes);
+  pl_stop_set_budget(h->stop, limits ? &h->budget : NULL);
+  return true;
+}
+
 bool pl_host_stats(pl_host *h, pl_stats *stats) {
   pl_context *outer = pl_context_enter(h->context);
-  const bool ok = pl_stats_now(stats) || pl_host_refuse(h, pl_error_code(), pl_error());
-  pl_error_clear();
+  const bool ok = pl_stats_now(stats) || refuse_by_engine(h);
   pl_context_enter(outer);
   if (ok && stats->size >= offsetof(pl_stats, lua_bytes) + sizeof stats->lua_bytes)
     stats->lua_bytes = (int64_t)lua_gc(h->L, LUA_GCCOUNT) * 1024 + lua_gc(h->L, LUA_GCCOUNTB);

@@ -8,16 +8,16 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lualib.h>
 
-#include "bind/bind.h"
+#include "budget.h"
 
-/* Close handlers have so many seconds between the first and the second error; the clock is read
- * once in so many instructions. */
-#define GRACE 0.5
+/* Close handlers have so many seconds between the first and the second error, less where a limit was
+ * reached; the clock is read once in so many instructions. */
+#define GRACE       0.5
+#define LIMIT_GRACE 0.02
 enum { CLOCK_STEP = 10 };
 
 /* What a state does; from RUNNING on by requests and what follows from them. */
@@ -36,8 +36,10 @@ struct pl_stop {
   void *memory;                 /* its argument */
   _Atomic(lua_State *) running; /* the thread of Lua that executes; NULL: none */
   atomic_int phase;
+  atomic_int why;      /* a pl_status: why it is stopped */
+  pl_budget *budget;   /* NULL: it has no limits */
   atomic_int thread;   /* of the system, that executes it, if there is a signal for it */
-  double grace_end;    /* as `seconds` counts */
+  double grace_end;    /* as pl_seconds counts */
   atomic_bool asked;   /* the script was told */
   atomic_bool handled; /* the script wants to be told, not stopped */
 };
@@ -56,26 +58,20 @@ static pl_stop *stop_of(lua_State *L) {
   return s->stop;
 }
 
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Raises once, lets close handlers work, and raises at every instruction after that. */
 static void stop_hook(lua_State *L, lua_Debug *ar) {
   pl_stop *s = plb_state_of(L)->stop;
   (void)ar;
   if (s->phase < REQUESTED) { /* left over in a coroutine that survived the request */
-    lua_sethook(L, NULL, 0, 0);
+    pl_budget_hook(s->budget, L);
     return;
   }
-  const bool first = s->phase != RAISED, in_grace = !first && seconds() < s->grace_end;
-  if (first) s->grace_end = seconds() + GRACE;
+  const bool first = s->phase != RAISED, in_grace = !first && pl_seconds() < s->grace_end;
+  if (first) s->grace_end = pl_seconds() + (s->why == PL_ERROR_INTERRUPTED ? GRACE : LIMIT_GRACE);
   lua_sethook(L, stop_hook, LUA_MASKCOUNT, first || in_grace ? CLOCK_STEP : 1);
   if (in_grace) return;
   s->phase = RAISED;
-  luaL_error(L, "interrupted!");
+  luaL_error(L, "%s", pl_stop_message(s, (char[PL_STOP_MESSAGE]){0}));
 }
 
 static void hook_now(lua_State *L) {
@@ -103,27 +99,59 @@ static void reach(pl_stop *s) {
   else if (stop_signal) tgkill(getpid(), s->thread, stop_signal);
 }
 
+static void request(pl_stop *s, pl_status why) {
+  int running = RUNNING, none = PL_OK;
+  if (s->phase != RUNNING) return; /* nothing to stop */
+  atomic_compare_exchange_strong(&s->why, &none, (int)why);
+  pl_context_interrupt(s->context);
+  if (atomic_compare_exchange_strong(&s->phase, &running, REQUESTED)) reach(s);
+}
+
 void pl_stop_request(pl_stop *s) {
   if (s->handled) {
     s->asked = true;
     return;
   }
-  if (s->phase != RUNNING) return; /* nothing to stop */
-  pl_context_interrupt(s->context);
-  int running = RUNNING;
-  if (atomic_compare_exchange_strong(&s->phase, &running, REQUESTED)) reach(s);
+  request(s, PL_ERROR_INTERRUPTED);
 }
+
+void pl_stop_limit(pl_stop *s, pl_status why) { request(s, why); }
+
+pl_status pl_stop_reason(const pl_stop *s) { return (pl_status)s->why; }
+
+const char *pl_stop_message(const pl_stop *s, char text[PL_STOP_MESSAGE]) {
+  const pl_budget none = {0};
+  pl_budget_message(s->budget ? s->budget : &none, pl_stop_reason(s), text, PL_STOP_MESSAGE);
+  return text;
+}
+
+pl_budget *pl_stop_budget(const pl_stop *s) { return s->budget; }
+
+void pl_stop_set_budget(pl_stop *s, pl_budget *b) { s->budget = b; }
 
 void pl_stop_request_here(void) {
   for (pl_stop *s = innermost; s; s = s->around) pl_stop_request(s);
 }
 
+/* Time that is over for one is over for all within it. */
+static void look_at_the_clock(void) {
+  pl_stop *late = NULL;
+  for (pl_stop *s = innermost; s; s = s->around)
+    if (s->budget && s->budget->deadline > 0 && pl_seconds() >= s->budget->deadline) late = s;
+  if (!late) return;
+  for (pl_stop *s = innermost; s != late; s = s->around) request(s, PL_ERROR_INTERRUPTED);
+  request(late, PL_ERROR_DEADLINE);
+}
+
 static void on_signal(int number) {
   const int error = errno;
   (void)number;
+  look_at_the_clock();
   for (pl_stop *s = innermost; s; s = s->around) see_request(s);
   errno = error;
 }
+
+int pl_stop_signal(void) { return stop_signal; }
 
 bool pl_stop_by(int number) {
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
@@ -146,21 +174,25 @@ lua_State *pl_stop_enter(pl_stop *s, lua_State *L) {
     innermost = s;
     if (stop_signal) s->thread = gettid();
     pl_interrupt_clear(); /* of a request that came too late for the run before */
+    s->why = PL_OK;
     s->phase = RUNNING;
+    if (s->budget && !pl_budget_begin(s->budget, L)) request(s, PL_ERROR_DEADLINE);
   }
   run_thread(s, L);
   return before;
 }
 
-bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before) {
+pl_status pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before) {
   if (before != NULL) {
     run_thread(s, before);
-    return s->phase > RUNNING;
+    return s->phase > RUNNING ? pl_stop_reason(s) : PL_OK;
   }
+  if (s->budget) pl_budget_end(s->budget, L);
   innermost = s->around;
   s->running = NULL;
-  const bool stopped = atomic_exchange(&s->phase, IDLE) > RUNNING;
-  if (stopped) lua_sethook(L, NULL, 0, 0);
+  const bool was_stopped = atomic_exchange(&s->phase, IDLE) > RUNNING;
+  const pl_status stopped = was_stopped ? pl_stop_reason(s) : PL_OK;
+  if (was_stopped) lua_sethook(L, NULL, 0, 0);
   s->asked = s->handled = false;
   pl_interrupt_clear();
   return stopped;
@@ -170,7 +202,12 @@ bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before) {
 static void *allocate(void *stop, void *block, size_t old, size_t size) {
   pl_stop *s = stop;
   if (atomic_load_explicit(&s->phase, memory_order_relaxed) == REQUESTED) see_request(s);
-  return s->allocate(s->memory, block, old, size);
+  if (!s->budget) return s->allocate(s->memory, block, old, size);
+  const size_t there = block ? old : 0; /* of a new one `old` is no size */
+  if (!pl_budget_allows(s->budget, there, size)) return NULL;
+  void *result = s->allocate(s->memory, block, old, size);
+  if (result || !size) plb_count_bytes(s->budget->state, (int64_t)size - (int64_t)there);
+  return result;
 }
 
 /*
@@ -229,6 +266,7 @@ pl_stop *pl_stop_watch(lua_State *L) {
   lua_getglobal(L, LUA_COLIBNAME);
   replace(L, "resume", watched_resume);
   replace(L, "wrap", watched_wrap);
+  replace(L, "close", watched_resume); /* its close handlers */
   lua_pop(L, 1);
   pl_stop *s = stop_of(L);
   s->allocate = lua_getallocf(L, &s->memory);
@@ -256,9 +294,10 @@ static int interrupted(lua_State *L) {
 }
 
 static int clear_interrupt(lua_State *L) {
+  pl_stop *s = stop_of(L);
   plb_enter(L);
-  stop_of(L)->asked = false;
-  pl_interrupt_clear();
+  s->asked = false;
+  if (s->phase <= RUNNING) pl_interrupt_clear();
   return 0;
 }
 

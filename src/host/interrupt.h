@@ -16,6 +16,8 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "perilune.h"
+
 /* What is known of the stopping of one state; it hangs on the state's context. */
 typedef struct pl_stop pl_stop;
 
@@ -27,10 +29,25 @@ void pl_stop_request_here(void);
 bool pl_stop_by(int number);
 /* Makes coroutine.resume and coroutine.wrap tell which thread runs, and allocations ask. */
 pl_stop *pl_stop_watch(lua_State *L);
-/* Brackets a call from C, in the context of the state; leave returns whether a request came, and
- * forgets it if `before` is NULL. */
+/* Brackets a call from C, in the context of the state; leave returns why it was stopped, and forgets
+ * it if `before` is NULL. */
 lua_State *pl_stop_enter(pl_stop *s, lua_State *L);
-bool pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before);
+pl_status pl_stop_leave(pl_stop *s, lua_State *L, lua_State *before);
+
+/*
+** Limits; see budget.h. One that is reached stops the run whether or not the script handles interrupts.
+*/
+struct pl_budget;
+struct pl_budget *pl_stop_budget(const pl_stop *s);
+void pl_stop_set_budget(pl_stop *s, struct pl_budget *b);
+/* From the thread that executes. */
+void pl_stop_limit(pl_stop *s, pl_status why);
+/* Why it is stopped; PL_OK: it is not. */
+pl_status pl_stop_reason(const pl_stop *s);
+enum { PL_STOP_MESSAGE = 96 };
+const char *pl_stop_message(const pl_stop *s, char text[PL_STOP_MESSAGE]);
+/* That of pl_stop_by, or 0. */
+int pl_stop_signal(void);
 
 /* Adds handle_interrupts, interrupted and clear_interrupt to the module perilune.core, which is at
  * 1 and alone. */
