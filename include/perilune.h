@@ -41,8 +41,8 @@ extern "C" {
 typedef double pl_real;
 /* What passes memory that holds reals has another name with doubles, so that a program that was
    compiled for the other real does not link, or is not loaded, with this library. */
-#define pl_from pl_from_double
-#define pl_data pl_data_double
+#define pl_from   pl_from_double
+#define pl_data   pl_data_double
 #define pl_borrow pl_borrow_double
 #else
 typedef float pl_real;

@@ -33,9 +33,9 @@ typedef struct plb_state {
   lua_State *releasing; /* the thread in which a box ends */
   int64_t limit;        /* of live bytes, from which on garbage is collected */
   struct plb_guard *innermost, *innermost_tidy;
-  int n_ops;            /* ops that its scripts know */
-  bool watches;         /* opens those that are new */
-  struct pl_stop *stop; /* of the host floor */
+  int n_ops;                            /* ops that its scripts know */
+  bool watches;                         /* opens those that are new */
+  struct pl_stop *stop;                 /* of the host floor */
   void (*reached)(struct plb_state *s); /* the limit of bytes; of the host floor too */
 } plb_state;
 
