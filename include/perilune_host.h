@@ -36,12 +36,27 @@ typedef struct pl_host pl_host;
  * raise. */
 typedef void (*pl_host_writer)(void *user, int stream, const char *text, size_t size);
 
+/*
+** Limits of a host; each is off where it is 0. A run that reaches one ends with a code of its own
+** (PL_ERROR_BYTES, PL_ERROR_DEADLINE, PL_ERROR_INSTRUCTIONS, PL_ERROR_OUTPUT), whatever the script does
+** about errors, and the host can be used again. docs/embedding.md says how exact each is.
+*/
+typedef struct {
+  size_t size;    /* sizeof(pl_limits) */
+  int64_t bytes;  /* of Lua and of tensors, scratch memory and cache together */
+  double seconds; /* of a run, from the outermost pl_host_run_* or pl_host_call on. It takes the
+                           signal of pl_host_stop_signal, which is SIGURG if none was chosen */
+  int64_t instructions; /* of Lua, of a run; counting them makes Lua's own time 2.2 times as long */
+  int64_t output;       /* bytes that a run writes to its streams */
+} pl_limits;
+
 typedef struct {
   size_t size; /* sizeof(pl_host_options) */
   int argc;    /* the script's global table `arg`: arg[0] = argv[0], arg[1] = argv[1]... */
   const char *const *argv; /* NULL: no such table */
   pl_host_writer write;    /* NULL: stdout and stderr of the process */
   void *user;              /* passed to write */
+  const pl_limits *limits; /* NULL: none */
 } pl_host_options;
 
 /* Opens a state with Lua's libraries and `require "perilune"`; NULL options: the defaults. NULL if
@@ -124,23 +139,7 @@ PL_API pl_net *pl_net_share(pl_net *net, pl_host *other);
  * the host. */
 PL_API bool pl_host_stats(pl_host *host, pl_stats *stats);
 
-/*
-** Limits of a host; each is off where it is 0. A run that reaches one ends with a code of its own
-** (PL_ERROR_BYTES, PL_ERROR_DEADLINE, PL_ERROR_INSTRUCTIONS, PL_ERROR_OUTPUT), whatever the script does
-** about errors, and the host can be used again. docs/embedding.md says how exact each is.
-**
-**   const pl_limits limits = {.size = sizeof limits, .bytes = 64 << 20, .seconds = 2};
-**   pl_host_limit(host, &limits);
-*/
-typedef struct {
-  size_t size;    /* sizeof(pl_limits) */
-  int64_t bytes;  /* of Lua and of tensors, scratch memory and cache together */
-  double seconds; /* of a run, from the outermost pl_host_run_* or pl_host_call on. It takes the
-                           signal of pl_host_stop_signal, which is SIGURG if none was chosen */
-  int64_t instructions; /* of Lua, of a run; counting them makes Lua's own time 2.2 times as long */
-  int64_t output;       /* bytes that a run writes to its streams */
-} pl_limits;
-/* From the next run on; NULL: none. While no run is under way. Scripts have no finalizers (__gc) from
+/* Other limits, from the next run on; NULL: none. While no run is under way. Scripts have no finalizers (__gc) from
  * now on, which nothing could stop, and of debug what looks and does not touch. */
 PL_API bool pl_host_limit(pl_host *host, const pl_limits *limits);
 

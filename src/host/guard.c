@@ -9,6 +9,7 @@
 
 #include "../bind/bind.h"
 #include "interrupt.h"
+#include "long/long.h"
 
 /*
 ** xpcall
@@ -122,6 +123,7 @@ static void keep_looking(lua_State *L) {
 int pl_guard_limited(lua_State *L) {
   static const char done = 0;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &done) != LUA_TNIL) return 0;
+  pl_long_install(L);
   lua_register(L, "setmetatable", guarded_setmetatable);
   if (lua_getglobal(L, LUA_DBLIBNAME) == LUA_TTABLE) keep_looking(L);
   lua_pushboolean(L, true);

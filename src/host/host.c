@@ -152,9 +152,10 @@ static bool open_new_ops(pl_host *h) {
 /* A run that was stopped. A limit that was reached as the last thing that it did is an error too, and
  * one of memory says which. */
 static bool stop(pl_host *h, pl_status why, int base, int status) {
+  const char *message = pl_stop_message(h->stop, (char[PL_STOP_MESSAGE]){0});
   if (status == LUA_OK) lua_settop(h->L, base - 1);
-  if (status == LUA_OK || status == LUA_ERRMEM)
-    keep_error(h, pl_stop_message(h->stop, (char[PL_STOP_MESSAGE]){0}));
+  if (status == LUA_OK || (why != PL_ERROR_INTERRUPTED && !strstr(h->error, message)))
+    keep_error(h, message);
   h->status = why;
   return false;
 }
@@ -398,15 +399,17 @@ static void seed(lua_State *L) {
 /* open_all(host, options) */
 static int open_all(lua_State *L) {
   pl_host *h = lua_touserdata(L, 1);
+  const pl_host_options *o = lua_touserdata(L, 2);
   luaL_checkversion(L);
   lua_gc(L, LUA_GCSTOP);
   plb_begin(L, h->context);
   luaL_openlibs(L);
   h->stop = pl_stop_watch(L);
   pl_guard_install(L);
+  if (o->limits) pl_guard_limited(L);
   pl_modules_install(L);
   seed(L);
-  set_args(L, lua_touserdata(L, 2));
+  set_args(L, o);
   lua_gc(L, LUA_GCRESTART);
   return 0;
 }
@@ -420,7 +423,8 @@ static bool open_state(pl_host *h, pl_host_options *o) {
   lua_pushlightuserdata(h->L, h);
   lua_pushlightuserdata(h->L, o);
   const int status = lua_pcall(h->L, 2, 0, 0);
-  return status == LUA_OK ? pl_host_redirect(h, o->write, o->user) : fail(h, status);
+  if (status != LUA_OK) return fail(h, status);
+  return pl_host_redirect(h, o->write, o->user) && (!o->limits || pl_host_limit(h, o->limits));
 }
 
 pl_host *pl_host_open(const pl_host_options *options) {

@@ -227,7 +227,8 @@ bool pl_copy(pl_tensor *dst, pl_tensor *src) {
   int64_t stride[PL_MAX_RANK];
   if (!broadcast_strides(dst, src, stride))
     return pl_fail("copy: %s does not broadcast to %s", PL_DESCRIBE(src), PL_DESCRIBE(dst));
-  if (!pl_check_writable("copy", dst) || !check_values("copy", dst->dtype, src, false)) return false;
+  if (!pl_check_writable("copy", dst) || !check_values("copy", dst->dtype, src, false))
+    return false;
   if (pl_overlaps_itself(dst)) return pl_fail("copy: the target %s is expanded", PL_DESCRIBE(dst));
   if (dst->storage == src->storage && !(src = pl_contiguous(src))) return false;
   if (dst->storage == src->storage) { /* contiguous and shared: copy by way of a buffer */

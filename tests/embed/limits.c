@@ -25,10 +25,12 @@ static void forget(void *user, int stream, const char *text, size_t size) {
   (void)user, (void)stream, (void)text, (void)size;
 }
 
-static pl_host *open_host(void) {
-  const pl_host_options o = {.size = sizeof o, .write = forget};
+static pl_host *open_limited(const pl_limits *limits) {
+  const pl_host_options o = {.size = sizeof o, .write = forget, .limits = limits};
   return pl_host_open(&o);
 }
+
+static pl_host *open_host(void) { return open_limited(NULL); }
 
 static const pl_limits short_time = {.size = sizeof short_time, .seconds = 0.05};
 static const pl_limits little_memory = {
@@ -80,6 +82,16 @@ static const bomb bombs[] = {
     {&short_time, PL_ERROR_DEADLINE, "table.sort({3, 2, 1}, function() while true do end end)"},
     {&short_time, PL_ERROR_DEADLINE,
      "('x'):gsub('x', function() while true do pcall(function() while true do end end) end end)"},
+    {&short_time, PL_ERROR_DEADLINE, "while true do pcall(string.rep, '', 1 << 50) end"},
+    {&short_time, PL_ERROR_DEADLINE, "table.move({}, 1, 1 << 50, 2)"},
+    {&short_time, PL_ERROR_DEADLINE,
+     "table.concat(setmetatable({}, {__index = function() return '' "
+     "end}), '', 1, 1 << 50)"},
+    {&short_time, PL_ERROR_DEADLINE,
+     "table.insert(setmetatable({}, {__len = function() return 1 << 50 end}), 1, 1)"},
+    {&short_time, PL_ERROR_DEADLINE, "(('a'):rep(60000)):find(('.-'):rep(8) .. 'b')"},
+    {&short_time, PL_ERROR_DEADLINE, "(('a'):rep(3000)):gsub('(.-)(.-)(.-)(.-)b', 'x')"},
+    {&short_time, PL_ERROR_DEADLINE, "load(function() return ' ' end)"},
     {&short_time, PL_ERROR_DEADLINE, "while true do x:matmul(x) end"},
     {&short_time, PL_ERROR_DEADLINE, "while true do pcall(x.matmul, x, x) end"},
     {&short_time, PL_ERROR_DEADLINE,
@@ -157,7 +169,8 @@ static bool ends(pl_host *h, const bomb *b) {
 
 static void test_bombs(void) {
   for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
-    pl_host *h = open_host();
+    const pl_limits wide = {.size = sizeof wide, .seconds = 60};
+    pl_host *h = open_limited(&wide);
     pl_host_run_string(h, beginning, "=beginning");
     check(pl_host_limit(h, bombs[i].limits), "a limit is set");
     check(ends(h, &bombs[i]), "it is reached");
