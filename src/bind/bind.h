@@ -26,12 +26,13 @@
 /* What the binding knows of a Lua state. It hangs on the context in which the state's calls run. */
 typedef struct plb_state {
   pl_context *context;
-  bool own;             /* the context was opened for the state */
-  const void *registry; /* tells its threads from those of others */
-  lua_State *last_used; /* the thread that calls the engine, for what is called back */
-  lua_State *main;      /* lives when last_used may be dead; NULL: the state has ended */
-  lua_State *releasing; /* the thread in which a box ends */
-  int64_t limit;        /* of live bytes, from which on garbage is collected */
+  bool own;                  /* the context was opened for the state */
+  const void *registry;      /* tells its threads from those of others */
+  lua_State *last_used;      /* the thread that calls the engine, for what is called back */
+  lua_State *main;           /* lives when last_used may be dead; NULL: the state has ended */
+  lua_State *releasing;      /* the thread in which a box ends */
+  int64_t limit;             /* of live bytes, from which on garbage is collected */
+  int64_t boxes, most_boxes; /* that are there, and from where on garbage is collected */
   struct plb_guard *innermost, *innermost_tidy;
   int n_ops;                            /* ops that its scripts know */
   bool watches;                         /* opens those that are new */
@@ -74,6 +75,11 @@ plb_list plb_new_list(lua_State *L, int n);
 bool plb_take(lua_State *L, plb_list list, int k);
 /* As plb_hold, all of them. */
 void plb_hold_list(lua_State *L, plb_list list);
+
+/* A tidy around a protected call from C, in the context of a state: what is made until the end is
+ * released there, but for what is kept and parameters. NULL, which ends nothing, without memory. */
+struct plb_guard *plb_begin_tidy(plb_state *s);
+void plb_end_tidy(lua_State *L, struct plb_guard *tidy);
 
 /* Pushes an empty box. */
 pl_tensor **plb_newbox(lua_State *L);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/context.h"
+#include "base/base.h"
 #include "bind.h"
 
 /*
@@ -61,8 +61,9 @@ static void link_box(plb_box *box, struct plb_guard *g);
 static void unlink_box(plb_box *box);
 
 pl_tensor **plb_newbox(lua_State *L) {
-  const plb_state *s = enter(L);
+  plb_state *s = enter(L);
   plb_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  s->boxes++;
   *box = (plb_box){.magic = &magic};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &magic);
   lua_setmetatable(L, -2);
@@ -145,20 +146,26 @@ static void let_go(plb_state *s, lua_State *L, pl_tensor **box) {
   s->releasing = outer;
 }
 
-/* A finalizer's work too, which may come when another context is entered. */
-void plb_let_go(lua_State *L, pl_tensor **box) {
+/* In a finalizer too, which may come when another context is entered. */
+static plb_state *state_in_gc(lua_State *L) {
   plb_state *s = plb_here();
   const bool same = s && (s->last_used == L || s->registry == lua_topointer(L, LUA_REGISTRYINDEX));
-  if (!same) s = plb_state_of(L);
-  let_go(s, L, box);
+  return same ? s : plb_state_of(L);
 }
 
-static int box_gc(lua_State *L) {
+void plb_let_go(lua_State *L, pl_tensor **box) { let_go(state_in_gc(L), L, box); }
+
+static int box_close(lua_State *L) {
   plb_box *box = plb_box_at(L, 1);
   if (!box) return 0;
   unlink_box(box);
   plb_let_go(L, &box->tensor);
   return 0;
+}
+
+static int box_gc(lua_State *L) {
+  if (plb_box_at(L, 1)) state_in_gc(L)->boxes--;
+  return box_close(L);
 }
 
 /*
@@ -199,17 +206,19 @@ int plb_done(lua_State *L, pl_tensor **box) { return *box && !pl_error() ? 1 : p
 
 /*
 ** Memory. Lua's collector sees boxes of some fifty bytes and not the tensors in them, so it is run
-** when the tensors that are alive pass a limit, which then becomes twice of what is left.
+** when the tensors that are alive pass a limit, which then becomes twice of what is left. So it is
+** when there are many boxes: what has a finalizer outlives the cycle that finds it, and Lua's
+** threshold, which is set by what is left, rises from cycle to cycle (230 MB after 4 million ops).
 */
 
-enum { SMALLEST_LIMIT = 64 << 20 };
+enum { SMALLEST_LIMIT = 64 << 20, FEWEST_BOXES = 20000 };
 
 void plb_make_room(lua_State *L, size_t want) {
   plb_state *s = enter(L);
-  if (pl_memory_now().live_bytes + (int64_t)want > s->limit) {
+  if (pl_memory_now().live_bytes + (int64_t)want > s->limit || s->boxes > s->most_boxes) {
     lua_gc(L, LUA_GCCOLLECT);
-    int64_t needed = 2 * (pl_memory_now().live_bytes + (int64_t)want);
-    s->limit = needed > SMALLEST_LIMIT ? needed : SMALLEST_LIMIT;
+    s->limit = PL_MAX(SMALLEST_LIMIT, 2 * (pl_memory_now().live_bytes + (int64_t)want));
+    s->most_boxes = PL_MAX(FEWEST_BOXES, 2 * s->boxes);
   }
   enter(L); /* a finalizer may have run another thread */
 }
@@ -391,6 +400,20 @@ static int tidy(lua_State *L) {
   return n;
 }
 
+struct plb_guard *plb_begin_tidy(plb_state *s) {
+  guard *g = pl_object_new(sizeof *g);
+  if (!g) return pl_error_clear(), NULL;
+  *g = (guard){.is_tidy = true, .tidy = s->innermost_tidy, .state = s};
+  return s->innermost_tidy = g;
+}
+
+void plb_end_tidy(lua_State *L, struct plb_guard *g) {
+  if (!g) return;
+  g->state->innermost_tidy = g->tidy;
+  release_listed(L, g, false);
+  pl_object_free(g, sizeof *g);
+}
+
 static int keep(lua_State *L) {
   plb_check(L, 1);
   plb_box_at(L, 1)->kept = true;
@@ -453,6 +476,7 @@ plb_state *plb_begin(lua_State *L, pl_context *c) {
                    .registry = lua_topointer(L, LUA_REGISTRYINDEX),
                    .main = lua_tothread(L, -1),
                    .limit = SMALLEST_LIMIT,
+                   .most_boxes = FEWEST_BOXES,
                    .innermost_tidy = outside};
   outside->state = s;
   lua_pop(L, 1);
@@ -485,7 +509,7 @@ void plb_open_box(lua_State *L) {
   luaL_newmetatable(L, PLB_TENSOR);
   lua_pushcfunction(L, box_gc);
   lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, box_gc);
+  lua_pushcfunction(L, box_close);
   lua_setfield(L, -2, "__close");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &magic);
   luaL_newmetatable(L, GUARD);

@@ -115,9 +115,12 @@ static void push_path(lua_State *L, const char *path) {
 static int run_call(lua_State *L) {
   const call *c = lua_touserdata(L, 1);
   luaL_checkstack(L, c->n_in + c->n_out + LUA_MINSTACK, c->what);
-  need_library(L);
-  if (c->function) lua_rawgeti(L, LUA_REGISTRYINDEX, *c->function);
-  else push_path(L, c->what);
+  if (c->function) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, *c->function);
+  } else {
+    need_library(L);
+    push_path(L, c->what);
+  }
   for (int k = 0; k < c->n_in; k++) push(L, c->in[k]);
   lua_call(L, c->n_in, c->n_out);
   for (int k = 0; k < c->n_out; k++) c->out[k] = take(L, k - c->n_out, c->what, k + 1);
@@ -149,7 +152,7 @@ bool pl_host_call_tensors(pl_host *h, const char *name, int n_in, pl_tensor *con
 
 struct pl_net {
   pl_host *host;
-  int module, tidy; /* references to the network, and to pl.tidy */
+  int module; /* a reference */
 };
 
 /* A network on its way: as a text and the tensors of its state, which are shared. */
@@ -192,8 +195,7 @@ static int make_net(lua_State *L) {
   if (m->path) lua_pushstring(L, m->path);
   else if (m->name) push_path(L, m->name), lua_pushstring(L, m->name);
   else push_parcel(L, m->parcel);
-  lua_call(L, lua_gettop(L) - 2, 2);
-  m->net->tidy = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_call(L, lua_gettop(L) - 2, 1);
   m->net->module = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
@@ -201,7 +203,7 @@ static int make_net(lua_State *L) {
 static pl_net *new_net(pl_host *h, maker m) {
   m.net = calloc(1, sizeof *m.net);
   if (!m.net) return pl_host_refuse(h, PL_ERROR_MEMORY, "not enough memory for a network"), NULL;
-  *m.net = (pl_net){h, LUA_NOREF, LUA_NOREF};
+  *m.net = (pl_net){h, LUA_NOREF};
   if (run(h, make_net, &m)) return m.net;
   pl_net_close(m.net);
   return NULL;
@@ -215,7 +217,6 @@ void pl_net_close(pl_net *net) {
   if (!net) return;
   lua_State *L = pl_host_lua(net->host);
   luaL_unref(L, LUA_REGISTRYINDEX, net->module);
-  luaL_unref(L, LUA_REGISTRYINDEX, net->tidy);
   free(net);
 }
 
@@ -235,13 +236,11 @@ bool pl_net_call(pl_net *net, int n_in, pl_tensor *const *in, int n_out, pl_tens
   lua_State *L = pl_host_lua(h);
   call c = {"network", &net->module, n_in, n_out, in, out};
   if (pl_error()) return pl_host_refuse(h, pl_error_code(), pl_error());
-  if (!lua_checkstack(L, 4)) return pl_host_refuse(h, PL_ERROR_MEMORY, "stack overflow");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, net->tidy);
-  lua_pushcfunction(L, run_call);
-  lua_pushlightuserdata(L, &c);
   pl_context *outer = pl_context_enter(pl_host_context(h));
-  const bool recording = pl_grad_mode(false), ok = pl_host_call(h, 2, 0);
+  struct plb_guard *tidy = plb_begin_tidy(plb_here());
+  const bool recording = pl_grad_mode(false), ok = run(h, run_call, &c);
   pl_grad_mode(recording);
+  plb_end_tidy(L, tidy);
   pl_context_enter(outer);
   return hand_over(h, ok, n_out, out);
 }

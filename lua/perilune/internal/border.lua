@@ -1,5 +1,4 @@
---- What the host's C functions for networks call (internal). Each gives the network and `tidy`,
--- which C needs to call it.
+--- What the host's C functions for networks call (internal).
 -- @module perilune.internal.border
 
 local pl = require "perilune"
@@ -16,7 +15,7 @@ function border.load(path)
   if not nn.is_module(net) then
     complain("%s: there is no network in it; perilune.save(path, net) writes one", path)
   end
-  return net:eval(), pl.tidy
+  return net:eval()
 end
 
 --- A network that a script has.
@@ -26,7 +25,7 @@ function border.check(value, name)
   if not nn.is_module(value) then
     complain("%s: network expected, got %s", name, check.type(value))
   end
-  return value:eval(), pl.tidy
+  return value:eval()
 end
 
 --- What another host needs to have the same network.
@@ -42,7 +41,7 @@ end
 function border.rebuild(text, tensors)
   local net = require("perilune.internal.transfer").rebuild(text, tensors):eval()
   collectgarbage() -- the constructors' initial values
-  return net, pl.tidy
+  return net
 end
 
 return border
