@@ -25,4 +25,18 @@ check "two threads answer from it" server "$net" 2 0.3
 check "at a rate" says "2 threads, one network: [1-9][0-9]* answers a second"
 check "without a network there is no server" no_server /nowhere
 check "and the file is named" says "/nowhere"
+cd examples/embed/judge || exit
+echo 'function softmax(x) retrun x end' >"$work/typo.lua"
+judge() { "$build/tests/judge" task.lua 4 "$@" >"$work/out" 2>&1; }
+check "scripts are judged" judge right.lua overflow.lua endless.lua hoarder.lua loud.lua "$work/typo.lua" none.lua
+while read -r script verdict; do check "$script" says "^$script *$verdict"; done <<END
+right.lua passed
+overflow.lua wrong .*the values are wrong
+endless.lua too slow
+hoarder.lua too large
+loud.lua too loud
+.*/typo.lua no Lua
+none.lua no file
+END
+check "and counted" says "^1 of 7 passed"
 count

@@ -1,0 +1,1 @@
+function softmax(x) return x:exp() / x:exp():sum({2}, true) end
