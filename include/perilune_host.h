@@ -6,7 +6,8 @@
 **     fprintf(stderr, "%s\n", pl_host_error(host));
 **   pl_host_close(host);
 **
-** Nothing here raises or exits, and only pl_host_stop_signal installs a signal handler.
+** Nothing here raises or exits, and only pl_host_stop_signal and a limit of seconds install a signal
+** handler.
 **
 ** Any number of hosts may be open, in one thread, one within another (a C function that one calls
 ** runs another), or on several threads at the same time. Each has a context of its own (see
