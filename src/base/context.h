@@ -61,6 +61,9 @@ struct pl_context {
   struct pl_part *parts;       /* what hangs on it */
   struct plb_state *lua_state; /* of the binding: one of these */
 
+  /* io/access.c: the files that may be touched, of the host's; NULL: any */
+  const struct pl_access *access;
+
   /* random.c */
   pl_random_state stream;
 
@@ -79,6 +82,7 @@ struct pl_context {
 
   /* profile.c */
   pl_profile profile;
+  bool timeless; /* clocks stand still */
 
   /* tensor/tensor.c: scopes, one stack of owned tensors; a NULL entry marks where a scope begins */
   struct {

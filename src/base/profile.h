@@ -16,6 +16,8 @@ typedef struct pl_span {
   double inner; /* arithmetic of the spans inside */
 } pl_span;
 
+/* Seconds from some fixed moment on; 0 in a context whose clocks stand still. */
+double pl_clock(void);
 /* The name must live for ever: the address is what counts. */
 void pl_span_begin(pl_span *s, const char *name, bool gradient);
 /* flops: operations that it took itself; below 0: what the spans inside it took. */

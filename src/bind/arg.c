@@ -261,5 +261,6 @@ const char *plb_path(lua_State *L, int i) {
   size_t n;
   const char *path = plb_text(L, i, &n);
   plb_arg_check(L, n > 0 && strlen(path) == n, i, "path expected, got an empty or binary string");
+  plb_enter(L); /* what is done with it is its context's to allow */
   return path;
 }

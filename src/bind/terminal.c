@@ -3,9 +3,9 @@
 */
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/profile.h"
 #include "bind.h"
 
 static int io_isatty(lua_State *L) {
@@ -26,9 +26,8 @@ static int io_terminal_width(lua_State *L) {
 }
 
 static int io_clock(lua_State *L) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  lua_pushnumber(L, (lua_Number)now.tv_sec + 1e-9 * (lua_Number)now.tv_nsec);
+  plb_enter(L);
+  lua_pushnumber(L, pl_clock());
   return 1;
 }
 

@@ -1,5 +1,6 @@
 /*
-** file.c: the file operations of a run, each of which keeps what was there if it fails.
+** file.c: the file operations of a run, each of which keeps what was there if it fails. Where a
+** file lies, and whether it may be touched, access.c says.
 */
 #include "io.h"
 
@@ -10,6 +11,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "access.h"
 
 static bool fail_os(const char *doing, const char *path) {
   return pl_file_fail("cannot %s %s: %s", doing, path, strerror(errno));
@@ -31,13 +34,26 @@ static bool sync_fd(int fd) {
 ** Reading
 */
 
-FILE *pl_file_open(const char *path, int64_t *size) {
+static FILE *open_regular(const pl_place *at, const char *path, int64_t *size) {
   struct stat st;
-  if (stat(path, &st) != 0) return fail_os("open", path), NULL;
+  if (!pl_place_stat(at, &st)) return fail_os("open", path), NULL;
   if (!S_ISREG(st.st_mode)) return pl_file_fail("cannot open %s: not a regular file", path), NULL;
-  FILE *f = fopen(path, "rbe");
-  if (!f) return fail_os("open", path), NULL;
+  const int fd = pl_place_open(at, O_RDONLY, 0);
+  FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+  if (!f) {
+    fail_os("open", path);
+    if (fd >= 0) close(fd);
+    return NULL;
+  }
   *size = st.st_size;
+  return f;
+}
+
+FILE *pl_file_open(const char *path, int64_t *size) {
+  pl_place at;
+  if (!pl_place_find(&at, PL_TO_READ, "open", path)) return NULL;
+  FILE *f = open_regular(&at, path, size);
+  pl_place_end(&at);
   return f;
 }
 
@@ -60,10 +76,13 @@ void *pl_file_read(const char *path, size_t limit, size_t *n) {
 }
 
 bool pl_file_size(const char *path, int64_t *size) {
+  pl_place at;
   struct stat st;
-  if (stat(path, &st) != 0) return fail_os("open", path);
-  *size = st.st_size;
-  return true;
+  if (!pl_place_find(&at, PL_TO_READ, "open", path)) return false;
+  const bool ok = pl_place_stat(&at, &st) || fail_os("open", path);
+  if (ok) *size = st.st_size;
+  pl_place_end(&at);
+  return ok;
 }
 
 /*
@@ -73,24 +92,30 @@ bool pl_file_size(const char *path, int64_t *size) {
 struct pl_newfile {
   FILE *out;
   char *path;
-  char *temp; /* NULL: `path` is a device */
+  pl_place at;
+  char *temp; /* beside it, of its name; NULL: `path` is a device */
 };
 
 static void newfile_free(pl_newfile *f) {
+  pl_place_end(&f->at);
   free(f->temp);
   free(f->path);
   free(f);
 }
 
+static void remove_temp(const pl_newfile *f) {
+  if (f->temp) unlinkat(f->at.folder, f->temp, 0);
+}
+
 /* An unused name beside the path; the file's mode is what the umask leaves of rw-rw-rw-. */
 static int open_temp(pl_newfile *f) {
-  const size_t room = strlen(f->path) + 40;
+  const size_t room = strlen(f->at.name) + 40;
   f->temp = malloc(room);
   if (!f->temp) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for a file name"), -1;
   for (int try = 0; try < 100; try++) {
-    if (try == 0) snprintf(f->temp, room, "%s.%ld.tmp", f->path, (long)getpid());
-    else snprintf(f->temp, room, "%s.%ld-%d.tmp", f->path, (long)getpid(), try);
-    int fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (try == 0) snprintf(f->temp, room, "%s.%ld.tmp", f->at.name, (long)getpid());
+    else snprintf(f->temp, room, "%s.%ld-%d.tmp", f->at.name, (long)getpid(), try);
+    int fd = openat(f->at.folder, f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0 || errno != EEXIST) return fd;
   }
   return -1;
@@ -98,20 +123,23 @@ static int open_temp(pl_newfile *f) {
 
 static int open_target(pl_newfile *f) {
   struct stat st;
-  if (stat(f->path, &st) == 0 && !S_ISREG(st.st_mode)) return open(f->path, O_WRONLY | O_CLOEXEC);
+  if (!pl_place_find(&f->at, PL_TO_WRITE, "write", f->path)) return -1;
+  if (pl_place_stat(&f->at, &st) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+    return pl_place_open(&f->at, O_WRONLY, 0);
   return open_temp(f);
 }
 
 pl_newfile *pl_newfile_open(const char *path) {
   pl_newfile *f = calloc(1, sizeof *f);
   if (!f) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory to write %s", path), NULL;
+  f->at.folder = AT_FDCWD;
   f->path = copy_text(path, strlen(path));
   int fd = f->path ? open_target(f) : -1;
   if (fd >= 0) {
     f->out = fdopen(fd, "wb");
     if (f->out) return f;
     close(fd);
-    if (f->temp) unlink(f->temp);
+    remove_temp(f);
   }
   fail_os("write", path); /* keeps an earlier message */
   newfile_free(f);
@@ -125,21 +153,26 @@ bool pl_newfile_write(pl_newfile *f, const void *data, size_t n) {
 void pl_newfile_discard(pl_newfile *f) {
   if (!f) return;
   fclose(f->out);
-  if (f->temp) unlink(f->temp);
+  remove_temp(f);
   newfile_free(f);
 }
 
 /* Makes the rename itself durable. */
-static bool sync_folder_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *folder = !slash ? copy_text(".", 1) : copy_text(path, slash > path ? slash - path : 1);
+static bool sync_folder_of(const pl_newfile *f) {
+  const char *slash = f->at.checked ? NULL : strrchr(f->path, '/');
+  const size_t length = slash && slash > f->path ? (size_t)(slash - f->path) : 1;
+  char *folder = slash ? copy_text(f->path, length) : copy_text(".", 1);
   if (!folder) return false;
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = openat(f->at.folder, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool ok = fd >= 0 && sync_fd(fd);
-  if (!ok) fail_os("sync the folder of", path);
+  if (!ok) fail_os("sync the folder of", f->path);
   if (fd >= 0) close(fd);
   free(folder);
   return ok;
+}
+
+static bool put_in_place(const pl_newfile *f) {
+  return !f->temp || renameat(f->at.folder, f->temp, f->at.folder, f->at.name) == 0;
 }
 
 bool pl_newfile_commit(pl_newfile *f) {
@@ -149,12 +182,12 @@ bool pl_newfile_commit(pl_newfile *f) {
     pl_newfile_discard(f);
     return false;
   }
-  ok = fclose(f->out) == 0 && (!f->temp || rename(f->temp, f->path) == 0);
+  ok = fclose(f->out) == 0 && put_in_place(f);
   if (!ok) {
     fail_os("write", f->path);
-    if (f->temp) unlink(f->temp);
+    remove_temp(f);
   } else if (f->temp) {
-    ok = sync_folder_of(f->path);
+    ok = sync_folder_of(f);
   }
   newfile_free(f);
   return ok;
@@ -183,9 +216,19 @@ static bool write_all(int fd, const char *data, size_t n) {
   return true;
 }
 
+/* Opens a file, or a folder to lock it; -1 with a message "cannot DOING PATH: why". */
+static int open_fd(const char *path, pl_purpose purpose, const char *doing, int flags) {
+  pl_place at;
+  if (!pl_place_find(&at, purpose, doing, path)) return -1;
+  const int fd = pl_place_open(&at, flags, 0666);
+  if (fd < 0) fail_os(doing, path);
+  pl_place_end(&at);
+  return fd;
+}
+
 bool pl_file_append(const char *path, const void *data, size_t n, bool sync, int64_t *length) {
-  int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) return fail_os("write", path);
+  int fd = open_fd(path, PL_TO_WRITE, "write", O_WRONLY | O_APPEND | O_CREAT);
+  if (fd < 0) return false;
   struct stat st;
   bool ok = fstat(fd, &st) == 0;
   if (ok && !(write_all(fd, data, n) && (!sync || sync_fd(fd)))) {
@@ -205,24 +248,33 @@ bool pl_file_truncate(const char *path, int64_t size) {
   if (size < 0 || size > now)
     return pl_file_fail("cannot cut %s to %lld bytes: it has %lld", path, (long long)size,
                         (long long)now);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return fail_os("write", path);
+  int fd = open_fd(path, PL_TO_WRITE, "write", O_WRONLY);
+  if (fd < 0) return false;
   bool ok = (ftruncate(fd, size) == 0 && sync_fd(fd)) || fail_os("cut", path);
   close(fd);
   return ok;
 }
 
-/* One folder; another process may make it at the same moment. */
-static bool make_one(const char *path) {
+/* Another process may make it at the same moment. */
+static bool make_at(const pl_place *at) {
   struct stat st;
-  if (mkdir(path, 0777) == 0) return true;
+  if (mkdirat(at->folder, at->name, 0777) == 0) return true;
   int why = errno;
-  if (stat(path, &st) == 0) {
+  if (pl_place_stat(at, &st)) {
     if (S_ISDIR(st.st_mode)) return true;
     why = ENOTDIR;
   }
   errno = why;
-  return fail_os("make the folder", path);
+  return false;
+}
+
+static bool make_one(const char *path) {
+  pl_place at;
+  if (pl_access_leads(path)) return true;
+  if (!pl_place_find(&at, PL_TO_WRITE, "make the folder", path)) return false;
+  const bool ok = make_at(&at) || fail_os("make the folder", path);
+  pl_place_end(&at);
+  return ok;
 }
 
 bool pl_folder_make(const char *path) {
@@ -240,10 +292,58 @@ bool pl_folder_make(const char *path) {
 }
 
 bool pl_folder_lock(const char *path) {
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail_os("open", path);
+  int fd = open_fd(path, PL_TO_WRITE, "open", O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return false;
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true; /* it lasts as long as the descriptor */
   const bool used = errno == EWOULDBLOCK;
   close(fd);
   return !used || pl_file_fail("%s is in use by another process", path);
+}
+
+/*
+** Files as the C library has them, for scripts
+*/
+
+bool pl_file_remove(const char *path) {
+  pl_place at;
+  if (!pl_place_find(&at, PL_TO_WRITE, "remove", path)) return false;
+  bool ok = unlinkat(at.folder, at.name, 0) == 0;
+  if (!ok && (errno == EISDIR || errno == EPERM))
+    ok = unlinkat(at.folder, at.name, AT_REMOVEDIR) == 0;
+  if (!ok) fail_os("remove", path);
+  pl_place_end(&at);
+  return ok;
+}
+
+bool pl_file_rename(const char *from, const char *to) {
+  pl_place old, new;
+  if (!pl_place_find(&old, PL_TO_WRITE, "rename", from)) return false;
+  bool ok = pl_place_find(&new, PL_TO_WRITE, "rename to", to);
+  if (ok) {
+    ok = renameat(old.folder, old.name, new.folder, new.name) == 0 || fail_os("rename", from);
+    pl_place_end(&new);
+  }
+  pl_place_end(&old);
+  return ok;
+}
+
+/* Of "r", "w", "a" and "r+", "w+", "a+". */
+static int flags_of(const char *mode) {
+  const bool both = strchr(mode, '+') != NULL;
+  switch (*mode) {
+    case 'w': return (both ? O_RDWR : O_WRONLY) | O_CREAT | O_TRUNC;
+    case 'a': return (both ? O_RDWR : O_WRONLY) | O_CREAT | O_APPEND;
+    default: return both ? O_RDWR : O_RDONLY;
+  }
+}
+
+FILE *pl_file_stream(const char *path, const char *mode) {
+  const int flags = flags_of(mode);
+  const int fd = open_fd(path, flags == O_RDONLY ? PL_TO_READ : PL_TO_WRITE, "open", flags);
+  if (fd < 0) return NULL;
+  FILE *f = fdopen(fd, mode);
+  if (f) return f;
+  fail_os("open", path);
+  close(fd);
+  return NULL;
 }

@@ -38,6 +38,10 @@ bool pl_folder_make(const char *path);
 /* Keeps other processes from locking the folder, until this one ends; where the file system has no
    locks, nothing is kept. */
 bool pl_folder_lock(const char *path);
+/* As remove, rename and fopen of the C library. */
+bool pl_file_remove(const char *path);
+bool pl_file_rename(const char *from, const char *to);
+FILE *pl_file_stream(const char *path, const char *mode);
 
 /*
 ** A file in the making: nothing is at its path until it is committed. Commit and
