@@ -10,6 +10,7 @@
 
 #include "../bind/bind.h"
 #include "host.h"
+#include "module.h"
 
 /* Runs f(job) in the host, protected and with a traceback. */
 static bool run(pl_host *h, lua_CFunction f, void *job) {
@@ -22,9 +23,8 @@ static bool run(pl_host *h, lua_CFunction f, void *job) {
 
 static void need_library(lua_State *L) {
   if (luaL_getmetatable(L, PLB_TENSOR) == LUA_TNIL) {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "perilune");
-    lua_call(L, 1, 0);
+    pl_modules_require(L, "perilune");
+    lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }
@@ -172,9 +172,7 @@ typedef struct {
 
 /* Pushes a function of border.lua. */
 static void push_border(lua_State *L, const char *name) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "perilune.internal.border");
-  lua_call(L, 1, 1);
+  pl_modules_require(L, "perilune.internal.border");
   lua_getfield(L, -1, name);
   lua_remove(L, -2);
 }

@@ -11,8 +11,10 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "interrupt.h"
@@ -179,7 +181,7 @@ static void add_searcher(lua_State *L) {
 
 /*
 ** perilune.sources: the texts, for help() and the reference page.
-** text: chunk name -> text; modules: list of names; find(module) -> chunk name
+** modules: list of names; find(module) -> chunk name; read(module) -> text
 */
 
 static int find_source(lua_State *L) {
@@ -193,21 +195,41 @@ static int find_source(lua_State *L) {
   return 1;
 }
 
+/* Pushes the text of a file; raises an error if it cannot be read, while it is not open. */
+static int push_file(lua_State *L, const char *path) {
+  struct stat st;
+  const size_t size = stat(path, &st) == 0 ? (size_t)st.st_size : 0;
+  char *text = lua_newuserdatauv(L, size + 1, 0);
+  FILE *f = fopen(path, "re");
+  const size_t n = f ? fread(text, 1, size, f) : 0;
+  if (f) fclose(f);
+  if (!f || n < size) return luaL_error(L, "cannot read %s", path);
+  lua_pushlstring(L, text, n);
+  return 1;
+}
+
+/* What a policy lets scripts read is no matter here: the file is one of the library's. */
+static int read_source(lua_State *L) {
+  const char *module = luaL_checkstring(L, 1);
+  const pl_embedded *e = find_embedded(module);
+  if (is_ours(module) && push_override(L, module)) return push_file(L, lua_tostring(L, -1));
+  lua_pushlstring(L, e ? e->text : "", e ? e->size : 0);
+  return 1;
+}
+
 static int open_sources(lua_State *L) {
   lua_Integer n = 0;
   lua_createtable(L, 0, 3);
   lua_newtable(L); /* modules */
-  lua_newtable(L); /* text */
   for (const pl_embedded *e = pl_embedded_lua; e->module != NULL; e++) {
     lua_pushstring(L, e->module);
-    lua_seti(L, -3, ++n);
-    lua_pushlstring(L, e->text, e->size);
-    lua_setfield(L, -2, e->chunk);
+    lua_seti(L, -2, ++n);
   }
-  lua_setfield(L, -3, "text");
   lua_setfield(L, -2, "modules");
   lua_pushcfunction(L, find_source);
   lua_setfield(L, -2, "find");
+  lua_pushcfunction(L, read_source);
+  lua_setfield(L, -2, "read");
   return 1;
 }
 
@@ -228,4 +250,12 @@ void pl_modules_install(lua_State *L) {
   lua_pop(L, 1);
   make_env(L);
   add_searcher(L);
+}
+
+void pl_modules_require(lua_State *L, const char *module) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key);
+  lua_getfield(L, -1, "require");
+  lua_remove(L, -2);
+  lua_pushstring(L, module);
+  lua_call(L, 1, 1);
 }

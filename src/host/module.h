@@ -24,5 +24,7 @@ extern const pl_embedded pl_embedded_lua[];
 
 /* Registers the preloads and the searcher. */
 void pl_modules_install(lua_State *L);
+/* Pushes what require gives the library's own files for a module, whatever scripts may have. */
+void pl_modules_require(lua_State *L, const char *module);
 
 #endif

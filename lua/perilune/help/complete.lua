@@ -86,7 +86,7 @@ end
 
 -- Whether an object's fields may be asked for, because its __index is the library's own.
 local function is_ours(value)
-  return value == perilune or names.module(value) ~= nil or perilune.is_tensor(value)
+  return rawequal(value, perilune) or names.module(value) ~= nil or perilune.is_tensor(value)
 end
 
 local function metaindex(value)
@@ -133,7 +133,7 @@ end
 local function each_key(value, visit)
   if perilune.is_tensor(value) then return add_tensor_keys(visit) end
   for _ = 1, 20 do
-    if value == perilune then pairs(value) end -- loads every part
+    if rawequal(value, perilune) then pairs(value) end -- loads every part
     if type(value) == "table" then add_keys(value, visit) end
     value = metaindex(value)
     if type(value) ~= "table" then return visit_documented(value, visit) end

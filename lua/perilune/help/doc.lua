@@ -7,8 +7,9 @@
 -- The first block of a file describes the module.
 -- @module perilune.help.doc
 
-local sources = require "perilune.sources"
+local blame = require "perilune.internal.blame"
 local object = require "perilune.internal.object"
+local sources = require "perilune.sources"
 
 local doc = {}
 
@@ -158,7 +159,8 @@ end
 -- @param chunk "@file.lua"
 -- @return string, or nil if there is no such file
 function doc.source(chunk)
-  if sources.text[chunk] then return sources.text[chunk] end
+  local module = blame.module_of(chunk)
+  if module then return sources.read(module) end
   local file = chunk:sub(1, 1) == "@" and io.open(chunk:sub(2))
   if not file then return nil end
   local text = file:read "a"

@@ -5,6 +5,7 @@
 -- @module perilune.help
 
 local core = require "perilune.core"
+local itself = require("perilune.internal.object").itself
 local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 local doc = require "perilune.help.doc"
@@ -117,7 +118,7 @@ end
 local function parent_of(class)
   local meta = debug.getmetatable(class)
   local index = meta and rawget(meta, "__index")
-  return type(index) == "table" and index ~= class and index or nil
+  return type(index) == "table" and not rawequal(index, class) and index or nil
 end
 
 -- The names of the methods that the classes above have.
@@ -381,11 +382,12 @@ local function other_page(value)
 end
 
 function page_of(value)
+  value = itself(value)
   local kind = type(value)
   if kind == "string" then return named_page(value) end
   if kind == "function" then return function_page(value) end
   if perilune.is_tensor(value) then return tensor_page(value) end
-  if value == perilune then return library_page() end
+  if rawequal(value, perilune) then return library_page() end
   if names.module(value) then return part_page(value) end
   if names.is_class(value) then return class_page(value) end
   if (kind == "table" or kind == "userdata") and debug.getmetatable(value) then

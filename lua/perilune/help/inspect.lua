@@ -5,6 +5,7 @@
 -- @module perilune.help.inspect
 
 local core = require "perilune.core"
+local object = require "perilune.internal.object"
 local names = require "perilune.help.names"
 local text = require "perilune.help.text"
 
@@ -173,6 +174,7 @@ local function table_node(t, state, depth)
 end
 
 function node_of(value, state, depth)
+  value = object.itself(value)
   if type(value) == "table" and not metafield(value, "__tostring") then
     return table_node(value, state, depth)
   end

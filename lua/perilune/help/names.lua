@@ -2,6 +2,7 @@
 -- @module perilune.help.names
 
 local perilune = require "perilune"
+local object = require "perilune.internal.object"
 
 local names = {}
 
@@ -32,9 +33,10 @@ end
 -- @param value anything
 -- @return string, or nil if it is none of the library's modules, or a class
 function names.module(value)
+  value = object.itself(value)
   if type(value) ~= "table" or names.is_class(value) then return nil end
   for name, loaded in next, package.loaded do
-    if loaded == value and name:find("^perilune%f[.\0]") then return name end
+    if rawequal(loaded, value) and name:find("^perilune%f[.\0]") then return name end
   end
 end
 

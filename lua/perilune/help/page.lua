@@ -2,9 +2,10 @@
 -- @module perilune.help.page
 
 local text = require "perilune.help.text"
+local object = require "perilune.internal.object"
 
 local Page = {}
-Page.__index = Page
+Page.__index = object.index(Page)
 
 local page = {}
 

@@ -15,16 +15,21 @@ local source_of = sources.find
 
 local blame = {}
 
-local known = {} -- chunk -> whether it is a file of the library
+local known = {} -- chunk -> the module whose file it is, or false
 
-local function is_library(chunk)
+--- The module of the library in whose file a function stands.
+-- @param chunk as `debug.getinfo(f, "S").source` names it
+-- @return "perilune.nn", or false
+function blame.module_of(chunk)
   if known[chunk] == nil then
     local path = match(chunk, "^@.*(perilune[/\\].+)%.lua$")
     local module = path and gsub(gsub(path, "[/\\]init$", ""), "[/\\]", ".")
-    known[chunk] = module ~= nil and source_of(module) == chunk
+    known[chunk] = module and source_of(module) == chunk and module or false
   end
   return known[chunk]
 end
+
+local is_library = blame.module_of
 
 local function place_of(frame)
   return format("%s:%d: ", frame.short_src, frame.currentline)

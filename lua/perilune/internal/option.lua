@@ -3,6 +3,7 @@
 
 local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
+local itself = require("perilune.internal.object").itself
 local unwrapped = check.unwrapped
 local sorted_keys = require("perilune.internal.words").sorted_keys
 
@@ -26,7 +27,10 @@ function option.read(who, given, defaults)
   end
   local result = {}
   for name, value in next, defaults do
-    if value ~= option.required and value ~= option.absent then result[name] = value end
+    local mark = itself(value)
+    if not rawequal(mark, option.required) and not rawequal(mark, option.absent) then
+      result[name] = value
+    end
   end
   for _, name in ipairs(sorted_keys(given or {})) do
     if defaults[name] == nil then
@@ -36,7 +40,7 @@ function option.read(who, given, defaults)
     result[name] = unwrapped(given[name])
   end
   for _, name in ipairs(sorted_keys(defaults)) do
-    if defaults[name] == option.required and result[name] == nil then
+    if rawequal(itself(defaults[name]), option.required) and result[name] == nil then
       complain("%s: option '%s' is missing", who, name)
     end
   end

@@ -7,6 +7,7 @@ local complain = require("perilune.internal.blame").complain
 local classes = {}
 
 local named = {} -- name -> the latest class of that name
+local of_scripts = setmetatable({}, {__mode = "k"}) -- the classes that scripts have made
 local ARGUMENTS <const> = {} -- the key of a module's arguments, which no script has
 local of_fields = {} -- functions `init` whose modules are nothing but their fields
 local left -- how many modules may still be made; nil: any number
@@ -15,12 +16,20 @@ local left -- how many modules may still be made; nil: any number
 -- @param name string
 -- @param class
 function classes.add(name, class)
-  named[name] = class
+  named[name], of_scripts[class] = class, true
 end
 
 --- Forgets the classes that there are: those of the library, which are found in `perilune.nn`.
 function classes.begin()
   named = {}
+  for class in next, of_scripts do of_scripts[class] = nil end
+end
+
+--- Whether a script has made a class.
+-- @param class anything
+-- @return boolean
+function classes.is_of_script(class)
+  return of_scripts[class] ~= nil
 end
 
 --- The class of a name: the library's own, or else the latest that a script has made.

@@ -428,7 +428,7 @@ function module.class(name, parent)
   local class = {
     class_name = name, is_module = true, __call = call, __tostring = Module.__tostring,
   }
-  class.__index = class
+  class.__index = object.index(class)
   classes.add(name, class)
   return setmetatable(class, {
     __index = parent,

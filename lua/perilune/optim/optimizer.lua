@@ -24,11 +24,14 @@ local optimizer = {}
 --
 
 local meta = {__name = "optimiser"}
-local Optimizer = object.class("opt", function(value) return getmetatable(value) == meta end)
+local kind_of = setmetatable({}, {__mode = "k"}) -- optimiser -> what its kind is
+local Optimizer = object.class("opt", function(value)
+  return rawequal(getmetatable(value), meta)
+end)
 
 function meta.__index(self, key)
   if key == "lr" then return rawget(self, "groups")[1].lr end
-  local method = rawget(Optimizer, key)
+  local method = Optimizer[key]
   if method == nil then unknown.raise("an optimiser", key, Optimizer) end
   return method
 end
@@ -191,7 +194,7 @@ local function misfit(self, state)
     if problem then return problem end
     for _, p in ipairs(group.params) do
       k = k + 1
-      problem = state_misfit(self._kind, k, p, state.state[k] or {})
+      problem = state_misfit(kind_of[self], k, p, state.state[k] or {})
       if problem then return problem end
     end
   end
@@ -225,7 +228,7 @@ function Optimizer:load_state_dict(state)
   local problem = misfit(self, state)
   if problem then complain("load_state_dict of %s: %s", self.name, problem) end
   for i, group in ipairs(self.groups) do
-    checks.saved_options(self._kind, with_options(group, state.groups[i]))
+    checks.saved_options(kind_of[self], with_options(group, state.groups[i]))
   end
   for i, group in ipairs(self.groups) do
     for name, value in next, with_options(group, state.groups[i]) do group[name] = value end
@@ -309,8 +312,9 @@ function optimizer.new(kind)
   return function(params, options)
     local self = {
       name = kind.name, groups = checks.groups(kind, params, options), state = {},
-      _kind = kind, _step_all = kind.step_all,
+      _step_all = kind.step_all,
     }
+    kind_of[self] = kind
     for _, group in ipairs(self.groups) do
       for _ = 1, #group.params do self.state[#self.state + 1] = {} end
     end
@@ -341,7 +345,7 @@ end
 -- @param value anything
 -- @return boolean
 function optimizer.is_optimizer(value)
-  return type(value) == "table" and getmetatable(value) == meta
+  return type(value) == "table" and rawequal(getmetatable(value), meta)
 end
 
 return optimizer

@@ -1,9 +1,11 @@
 --- Scales: from values to places along an axis, with ticks at round numbers.
 -- @module perilune.plot.scale
 
+local object = require "perilune.internal.object"
+
 local scale = {}
 local Scale = {}
-Scale.__index = Scale
+Scale.__index = object.index(Scale)
 
 --- A scale.
 -- @param kind "linear" or "log"

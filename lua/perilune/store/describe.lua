@@ -15,6 +15,7 @@
 
 local core = require "perilune.core"
 local check = require "perilune.internal.check"
+local object = require "perilune.internal.object"
 local words = require "perilune.internal.words"
 local classes = require "perilune.nn.classes"
 local fields = require "perilune.nn.fields"
@@ -24,7 +25,7 @@ local is_tensor, is_module = check.is_tensor, fields.is_module
 local describe = {}
 
 local Description = {}
-Description.__index = Description
+Description.__index = object.index(Description)
 
 --- Begins a description.
 -- @param tensors table of the file's tensors by name, to which those of the networks are added
@@ -94,7 +95,8 @@ function Description:pack(value, path)
     return self.references[value]
   elseif type(value) == "function" and op_name(value) then
     return {["$op"] = op_name(value)}
-  elseif classes.is_class(value) and classes.find(value.class_name) == value then
+  elseif classes.is_class(value)
+    and rawequal(classes.find(value.class_name), object.itself(value)) then
     return {["$class"] = value.class_name}
   end
   pack.unknown(value, path)
@@ -104,7 +106,7 @@ local function check_class(class, name, path)
   if not classes.is_class(class) then
     refuse(path, "is made by nn.module from functions, which a file cannot hold; make a class of "
       .. "it with nn.class")
-  elseif classes.find(name) == class then
+  elseif rawequal(classes.find(name), class) then
     return
   elseif rawget(require "perilune.nn", name) then
     refuse(path, "is of a class of your own with the name %s of the library's; give the class "

@@ -9,6 +9,7 @@
 
 local core = require "perilune.core"
 local check = require "perilune.internal.check"
+local object = require "perilune.internal.object"
 local words = require "perilune.internal.words"
 local classes = require "perilune.nn.classes"
 local fields = require "perilune.nn.fields"
@@ -29,7 +30,7 @@ local BYTES <const> = core.real == "double" and 8 or 4 -- of an element, at most
 local roles <const> = {parameter = true, frozen = true, buffer = true}
 
 local Builder = {}
-Builder.__index = Builder
+Builder.__index = object.index(Builder)
 
 local function fail(path, ...)
   pack.refuse(describe.name(path), ...)
@@ -81,7 +82,7 @@ local function tensor_of(self, path, name, before)
 end
 
 local function is_own(class)
-  return rawget(require "perilune.nn", class.class_name) == class
+  return rawequal(rawget(require "perilune.nn", class.class_name), class)
 end
 
 local function kind(value)
@@ -123,7 +124,9 @@ local function known(self, path, tag, inner, before)
   if tag == "$number" then return pack.number(inner) end
   if tag == "$tensor" then return tensor_of(self, path, inner, before) end
   if tag == "$module" then return self:module(inner, before) end
-  if tag == "$class" and type(inner) == "string" then return class_of(path, inner) end
+  if tag == "$class" and type(inner) == "string" then
+    return object.shown(class_of(path, inner))
+  end
   if tag == "$op" and type(inner) == "string" and rawget(core, inner) and core.op(inner) then
     return core[inner]
   end
@@ -299,7 +302,7 @@ end
 function Builder:fits(module, path)
   if not is_module(module) or self.taken[module] or self.begun[path] then return false end
   local node, list = node_of(self, path), classes.arguments(module)
-  return list ~= nil and getmetatable(module) == class_of(path, node.class)
+  return list ~= nil and rawequal(getmetatable(module), class_of(path, node.class))
     and same_arguments(self, node.arguments, list)
 end
 
@@ -424,7 +427,7 @@ local function compare(path, was, is)
       local name = a and a.name or b.name
       fail(below(path, name), "would not be the same once it is loaded")
     elseif is_tensor(a.value) and not rawequal(a.value, b.value)
-      or getmetatable(a.value) ~= getmetatable(b.value) then
+      or not rawequal(getmetatable(a.value), getmetatable(b.value)) then
       fail(below(path, a.name), "would be another once it is loaded")
     end
   end
