@@ -51,6 +51,36 @@ typedef struct {
   int64_t output;       /* bytes that a run writes to its streams */
 } pl_limits;
 
+/*
+** What scripts that nobody has read may do; SECURITY.md says what that means. A host with a policy,
+** also one that allows nothing, has for scripts
+**
+**   files   below the folders alone, with the functions of the library and those of Lua, and no
+**           links, devices, pipes or sockets below them
+**   Lua     without debug (but for debug.traceback), io.popen, os.execute and the like; os.exit
+**           raises an error; text is loaded, bytecode and C modules are not, nor ops from C
+**   tables  of Lua's libraries and of Perilune, and metatables of tensors and strings, which can be
+**           read and not be written
+**
+**   const char *folders[] = {"/srv/jobs/7", NULL};
+**   pl_policy policy = {.size = sizeof policy, .write = folders, .home = folders[0]};
+**   pl_host_open(&(pl_host_options){.size = sizeof(pl_host_options), .policy = &policy});
+*/
+typedef enum {
+  PL_ALLOW_CLOCK = 1 << 0,  /* os.time, os.clock, os.date, pl.clock and profiles know the time */
+  PL_ALLOW_RANDOM = 1 << 1, /* math.randomseed() takes a seed that no other run has */
+  PL_ALLOW_ENVIRONMENT = 1 << 2, /* os.getenv sees the variables of the process */
+  PL_ALLOW_INPUT = 1 << 3        /* io.read and the like read standard input */
+} pl_allowed;
+
+typedef struct {
+  size_t size;              /* sizeof(pl_policy) */
+  const char *const *read;  /* folders whose files may be read, ending with NULL; NULL: none */
+  const char *const *write; /* the same, for reading and writing */
+  const char *home;         /* where relative paths begin; NULL: where the process is */
+  size_t allow;             /* of pl_allowed */
+} pl_policy;
+
 typedef struct {
   size_t size; /* sizeof(pl_host_options) */
   int argc;    /* the script's global table `arg`: arg[0] = argv[0], arg[1] = argv[1]... */
@@ -58,6 +88,7 @@ typedef struct {
   pl_host_writer write;    /* NULL: stdout and stderr of the process */
   void *user;              /* passed to write */
   const pl_limits *limits; /* NULL: none */
+  const pl_policy *policy; /* NULL: scripts may do what the program may */
 } pl_host_options;
 
 /* Opens a state with Lua's libraries and `require "perilune"`; NULL options: the defaults. NULL if

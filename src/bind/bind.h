@@ -229,6 +229,20 @@ void plb_open_canvas(lua_State *L);   /* drawing */
 void plb_open_frechet(lua_State *L);  /* a distance between sets of features */
 void plb_open_learn(lua_State *L);    /* support vector machines */
 
+/*
+** access.c: files of states that may not touch all of them
+*/
+
+struct pl_access;
+/* Gives the context that is entered what pl_access_open opens, and clocks that stand still unless
+ * `clock`; NULL with a message. It is released when the context is closed. */
+struct pl_access *plb_confine(const char *const *read, const char *const *write, const char *home,
+                              bool clock);
+void plb_release_access(struct pl_access *access);
+/* Pushes a table of functions: open(path, mode), a file of the io library; no_input(), one that is
+ * empty; remove(path); rename(from, to). On failure they give nil and a message. */
+void plb_push_files(lua_State *L);
+
 /* Whether ops were registered that the scripts of the state, which is entered, do not know; and a
  * function for Lua that makes them known. */
 bool plb_has_new_ops(void);

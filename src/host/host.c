@@ -20,6 +20,7 @@
 #include "interrupt.h"
 #include "budget.h"
 #include "module.h"
+#include "policy.h"
 
 typedef struct {
   pl_host *host;
@@ -28,7 +29,8 @@ typedef struct {
 } stream;
 
 struct pl_host {
-  pl_context *context; /* in which all runs */
+  pl_context *context;      /* in which all runs */
+  struct pl_access *access; /* its policy's, or NULL */
   lua_State *L;
   pl_stop *stop;
   pl_budget budget;
@@ -94,13 +96,17 @@ static bool push_message(lua_State *L) {
   return true;
 }
 
+static int require_advice(lua_State *L) {
+  pl_modules_require(L, "perilune.help.slip");
+  return 1;
+}
+
 /* The library says of the message on top which method was perhaps meant, if it knows one. */
 static void add_advice(lua_State *L) {
   const char *text = lua_tostring(L, -1);
   if (!strstr(text, "attempt to call a nil value (method '") || !lua_checkstack(L, 4)) return;
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "perilune.help.slip");
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+  lua_pushcfunction(L, require_advice);
+  if (lua_pcall(L, 0, 1, 0) == LUA_OK) {
     lua_pushvalue(L, -2);
     if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_isstring(L, -1)) {
       lua_replace(L, -2);
@@ -187,6 +193,7 @@ bool pl_host_call(pl_host *h, int nargs, int nresults) {
 typedef struct {
   const char *path, *code, *name; /* code == NULL: the file at path */
   int status;                     /* of loading it */
+  const char *mode;               /* as luaL_loadbufferx has it */
 } chunk;
 
 static int push_args(lua_State *L) {
@@ -217,8 +224,8 @@ static int load(lua_State *L) {
   chunk *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   if (c->code != NULL)
-    c->status = luaL_loadbufferx(L, c->code, strlen(c->code), c->name ? c->name : c->code, "bt");
-  else c->status = luaL_loadfile(L, c->path);
+    c->status = luaL_loadbufferx(L, c->code, strlen(c->code), c->name ? c->name : c->code, c->mode);
+  else c->status = luaL_loadfilex(L, c->path, c->mode);
   if (c->status != LUA_OK) return lua_error(L);
   if (c->code != NULL) return 1;
   if (c->path != NULL) search_beside(L, c->path);
@@ -229,6 +236,7 @@ static bool run(pl_host *h, chunk *c) {
   lua_State *L = h->L;
   pl_context *outer = pl_context_enter(h->context);
   int top = lua_gettop(L);
+  c->mode = h->access ? "t" : "bt";
   lua_pushcfunction(L, load);
   lua_pushlightuserdata(L, c);
   h->interrupted = false;
@@ -321,13 +329,20 @@ static int keep_open(lua_State *L) {
   return 2;
 }
 
+/* Lua's own table, which a policy lets scripts only read. */
+static void push_io(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_IOLIBNAME);
+  lua_remove(L, -2);
+}
+
 /* Makes io[field] a file that writes to the stream, and leaves it on the stack. */
 static void install_file(lua_State *L, stream *s, const char *field) {
   luaL_Stream *p = lua_newuserdatauv(L, sizeof *p, 0);
   p->f = s->file;
   p->closef = keep_open;
   luaL_setmetatable(L, LUA_FILEHANDLE);
-  lua_getglobal(L, LUA_IOLIBNAME);
+  push_io(L);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, field);
   lua_pop(L, 1);
@@ -336,7 +351,7 @@ static void install_file(lua_State *L, stream *s, const char *field) {
 static int install_streams(lua_State *L) {
   stream *s = lua_touserdata(L, 1);
   install_file(L, &s[1], "stderr");
-  lua_getglobal(L, LUA_IOLIBNAME);
+  push_io(L);
   lua_getfield(L, -1, "output");
   install_file(L, &s[0], "stdout");
   lua_call(L, 1, 0); /* io.output(io.stdout) */
@@ -406,9 +421,10 @@ static int open_all(lua_State *L) {
   luaL_openlibs(L);
   h->stop = pl_stop_watch(L);
   pl_guard_install(L);
-  if (o->limits) pl_guard_limited(L);
+  if (o->limits || o->policy) pl_guard_limited(L);
   pl_modules_install(L);
   seed(L);
+  if (o->policy) pl_policy_apply(L, o->policy);
   set_args(L, o);
   lua_gc(L, LUA_GCRESTART);
   return 0;
@@ -416,6 +432,8 @@ static int open_all(lua_State *L) {
 
 /* In the host's context; what fails leaves its message in the host. */
 static bool open_state(pl_host *h, pl_host_options *o) {
+  if (o->policy && !(h->access = pl_policy_begin(o->policy)))
+    return pl_host_refuse(h, pl_error_code(), pl_error());
   h->L = luaL_newstate();
   if (h->L == NULL) return pl_host_refuse(h, PL_ERROR_MEMORY, "not enough memory for a Lua state");
   lua_setwarnf(h->L, warn, h);
@@ -425,6 +443,13 @@ static bool open_state(pl_host *h, pl_host_options *o) {
   const int status = lua_pcall(h->L, 2, 0, 0);
   if (status != LUA_OK) return fail(h, status);
   return pl_host_redirect(h, o->write, o->user) && (!o->limits || pl_host_limit(h, o->limits));
+}
+
+/* The message may be the engine's, which names the function already. */
+static void fail_to_open(pl_status code, const char *message) {
+  static const char who[] = "pl_host_open: ";
+  const bool named = strncmp(message, who, sizeof who - 1) == 0;
+  pl_fail_as(code, "%s%s", named ? "" : who, message);
 }
 
 pl_host *pl_host_open(const pl_host_options *options) {
@@ -441,7 +466,7 @@ pl_host *pl_host_open(const pl_host_options *options) {
   const bool ok = open_state(h, &o);
   pl_context_enter(outer);
   if (ok) return h;
-  pl_fail_as(h->status, "pl_host_open: %s", h->error ? h->error : "not enough memory");
+  fail_to_open(h->status, h->error ? h->error : "not enough memory");
   pl_host_close(h);
   return NULL;
 }
@@ -453,6 +478,7 @@ void pl_host_close(pl_host *h) {
   if (outer != h->context) pl_context_enter(outer);
   pl_budget_close(&h->budget);
   pl_context_close(h->context);
+  pl_policy_end(h->access);
   for (int i = 0; i < 2; i++)
     if (h->streams[i].file != NULL) fclose(h->streams[i].file);
   drop_error(h);

@@ -29,6 +29,10 @@ static const char usage[] =
     "  -j n       use n threads\n"
     "  -v         print the version\n"
     "  -W         turn warnings on\n"
+    "  --sandbox[=folder]  the script may do little: read and write files below the folder;\n"
+    "             without one write no files, and read those beside it\n"
+    "  --memory m   with at most m bytes of memory: 500M, 2G\n"
+    "  --time s     for at most s seconds\n"
     "  --profile  print at the end where the time went, by op and by module\n"
     "  --help     print this and stop\n"
     "  --version  print all versions and what the kernels use, and stop\n"
@@ -43,6 +47,9 @@ typedef struct {
   char **argv;
   int script; /* index of the script; argc: none */
   bool interactive, version, code, help, details, profile;
+  bool sandbox;
+  const char *folder;     /* of the sandbox, or NULL */
+  double memory, seconds; /* limits; 0: none */
   int status;
 } program;
 
@@ -76,8 +83,48 @@ static bool read_value(program *p, int *i) {
   return option[1] != 'j' || read_threads(value);
 }
 
-/* An option without a value. */
+/* A number above 0, with k, M or G for bytes. */
+static bool read_amount(const char *option, const char *text, const char *units, double *amount) {
+  char *end;
+  *amount = strtod(text, &end);
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  if (unit) {
+    for (const char *u = units; u <= unit; u++) *amount *= 1024;
+    end++;
+  }
+  if (end != text && !*end && *amount > 0 && *amount < 1e15) return true;
+  fprintf(stderr, "perilune: %s needs an amount, not '%s'\n%s", option, text, usage);
+  return false;
+}
+
+/* Whether it is an option with a long name and a value: --memory 2G, --time 10. */
+static bool is_limit(const char *option) {
+  return strcmp(option, "--memory") == 0 || strcmp(option, "--time") == 0;
+}
+
+static bool read_limit(program *p, int *i) {
+  const char *option = p->argv[*i];
+  const bool memory = strcmp(option, "--memory") == 0;
+  if (++*i == p->argc) return refuse("no value after", option);
+  return memory ? read_amount(option, p->argv[*i], "kMG", &p->memory)
+                : read_amount(option, p->argv[*i], "", &p->seconds);
+}
+
+static bool read_sandbox(program *p, const char *value) {
+  p->sandbox = true;
+  if (*value == '=') p->folder = value + 1;
+  return !*value || *p->folder || refuse("no folder in", "--sandbox=");
+}
+
+static bool is_sandbox(const char *option) {
+  static const char name[] = "--sandbox";
+  const size_t n = sizeof name - 1;
+  return strncmp(option, name, n) == 0 && (!option[n] || option[n] == '=');
+}
+
+/* An option without a value, or with one that is joined to it. */
 static bool read_flag(program *p, const char *option) {
+  if (is_sandbox(option)) return read_sandbox(p, strchr(option, '=') ? strchr(option, '=') : "");
   if (strcmp(option, "--help") == 0) p->help = true;
   else if (strcmp(option, "--version") == 0) p->details = true;
   else if (strcmp(option, "--profile") == 0) p->profile = true;
@@ -96,7 +143,10 @@ static bool read_options(program *p) {
       i++;
       break;
     }
-    if (!(strchr("elj", option[1]) ? read_value(p, &i) : read_flag(p, option))) return false;
+    const bool good = is_limit(option)           ? read_limit(p, &i)
+                      : strchr("elj", option[1]) ? read_value(p, &i)
+                                                 : read_flag(p, option);
+    if (!good) return false;
   }
   p->script = i;
   return true;
@@ -165,6 +215,7 @@ static bool run_options(program *p) {
   for (int i = 1; i < p->script; i++) {
     char letter = p->argv[i][1];
     const char *value;
+    if (is_limit(p->argv[i]) && ++i) continue;
     if (letter == 'W') lua_warning(pl_host_lua(p->host), "@on", 0);
     if (letter == '\0' || strchr("elj", letter) == NULL) continue;
     value = option_value(p, &i);
@@ -196,6 +247,32 @@ static bool begin_profile(program *p) {
 static bool end_profile(program *p) {
   lua_rawgetp(pl_host_lua(p->host), LUA_REGISTRYINDEX, p);
   return pl_host_call(p->host, 0, 0) || report(p);
+}
+
+/* The folder of the script, which the caller frees; "." if there is none. NULL without memory. */
+static char *folder_of_script(const program *p) {
+  const char *path = p->script < p->argc ? p->argv[p->script] : "";
+  const char *slash = strrchr(path, '/');
+  return slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+}
+
+/* Opens the host with what --sandbox, --memory and --time ask for. */
+static pl_host *open_host(const program *p) {
+  char *beside = folder_of_script(p);
+  const char *read[] = {beside, NULL}, *write[] = {p->folder, NULL};
+  const pl_policy policy = {.size = sizeof policy,
+                            .read = p->folder ? NULL : read,
+                            .write = write,
+                            .allow = PL_ALLOW_CLOCK | PL_ALLOW_RANDOM | PL_ALLOW_INPUT};
+  /* LIMITS: p->memory (bytes) and p->seconds go into the options here, and this refusal goes */
+  if (p->memory > 0 || p->seconds > 0) {
+    pl_fail("--memory and --time: this version has no limits");
+    return free(beside), NULL;
+  }
+  pl_host *host = pl_host_open(
+      &(pl_host_options){.size = sizeof(pl_host_options), .policy = p->sandbox ? &policy : NULL});
+  free(beside);
+  return host;
 }
 
 static void print_version(bool details) {
@@ -329,7 +406,7 @@ int main(int argc, char **argv) {
   if (!read_options(&p)) return FAILED;
   if (p.help) return fputs(usage, stdout), 0;
   if (p.details) return print_version(true), 0;
-  p.host = pl_host_open(NULL);
+  p.host = open_host(&p);
   if (p.host == NULL) {
     fprintf(stderr, "perilune: %s\n", pl_error());
     return FAILED;

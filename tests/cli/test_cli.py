@@ -244,8 +244,24 @@ def test_profile_is_printed_at_the_end():
     equal(left.err.count("matmul"), 1)
 
 
+def test_sandbox():
+    folder = os.path.join(home, "box")
+    os.makedirs(folder, exist_ok=True)
+    save = "local pl = require 'perilune'; print((pl.save(%r, {1})))" % os.path.join(folder, "x.safetensors")
+    equal(run("--sandbox=" + folder, write("save.lua", save)).out, "true\n")
+    equal(run("--sandbox", write("save.lua", save)).out, "nil\n")
+    equal(run("--sandbox=" + folder, "-e", "print(io.open '/etc/passwd', io.popen)").out.split()[0], "nil")
+    write("beside.lua", "return 'beside'")
+    equal(run("--sandbox", write("a.lua", "print(require 'beside', (io.open('b.lua', 'w')))")).out,
+          "beside\tnil\n")
+    bad = run("--sandbox=" + os.path.join(home, "nowhere"), "-e", "")
+    equal(bad.status, 1)
+    inside("cannot open the folder", bad.err)
+
+
 def test_wrong_options_are_refused():
-    for args in (["-x"], ["--nothing"], ["-ifoo"], ["-e"], ["-l"], ["-j"]):
+    for args in (["-x"], ["--nothing"], ["-ifoo"], ["-e"], ["-l"], ["-j"], ["--sandbox="], ["--sandboxes"],
+                 ["--memory"], ["--memory", "much"], ["--memory", "2T"], ["--time", "0"], ["--time", "-1"]):
         bad = run(*args)
         equal(bad.status, 1)
         equal(bad.out, "")
