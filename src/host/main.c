@@ -264,13 +264,13 @@ static pl_host *open_host(const program *p) {
                             .read = p->folder ? NULL : read,
                             .write = write,
                             .allow = PL_ALLOW_CLOCK | PL_ALLOW_RANDOM | PL_ALLOW_INPUT};
-  /* LIMITS: p->memory (bytes) and p->seconds go into the options here, and this refusal goes */
-  if (p->memory > 0 || p->seconds > 0) {
-    pl_fail("--memory and --time: this version has no limits");
-    return free(beside), NULL;
-  }
-  pl_host *host = pl_host_open(
-      &(pl_host_options){.size = sizeof(pl_host_options), .policy = p->sandbox ? &policy : NULL});
+  const pl_limits limits = {
+      .size = sizeof limits, .bytes = (int64_t)p->memory, .seconds = p->seconds};
+  const pl_host_options options = {
+      .size = sizeof options,
+      .limits = limits.bytes > 0 || limits.seconds > 0 ? &limits : NULL,
+      .policy = p->sandbox ? &policy : NULL};
+  pl_host *host = pl_host_open(&options);
   free(beside);
   return host;
 }
