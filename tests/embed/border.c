@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perilune_host.h"
+#include "check.h"
 
 #if defined(__has_include)
 #if __has_include(<dlpack/dlpack.h>)
@@ -20,13 +20,6 @@
 #endif
 
 enum { THREADS = 4 };
-
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
 
 /* Whether something failed with a message in which `text` is. */
 static void refused(bool failed_call, const char *text, const char *what) {
@@ -497,6 +490,5 @@ int main(int argc, char **argv) {
 #endif
   test_dlpack_round();
   test_dlpack_elsewhere();
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed > 0;
+  return count();
 }

@@ -17,15 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "perilune_host.h"
+#include "check.h"
 #include "sanitized.h"
-
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
 
 static bool run(pl_host *h, const char *code) {
   const bool ok = pl_host_run_string(h, code, "=hostile");
@@ -532,6 +525,5 @@ int main(int argc, char **argv) {
     test_training();
     test_open(200);
   }
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed != 0;
+  return count();
 }

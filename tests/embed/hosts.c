@@ -11,27 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perilune_host.h"
+#include "check.h"
 
 enum { HOSTS = 4, ROUNDS = 3 };
-
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
-
-/* What a host wrote. */
-typedef struct {
-  char text[4096];
-} output;
-
-static void collect(void *user, int stream, const char *text, size_t size) {
-  output *o = user;
-  (void)stream;
-  strncat(o->text, text, size < sizeof o->text - strlen(o->text) ? size : 0);
-}
 
 static pl_host *open_host(output *o) {
   o->text[0] = 0;
@@ -431,6 +413,5 @@ int main(void) {
   test_threads_of_c();
   test_history_across();
   test_open_and_close();
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed != 0;
+  return count();
 }

@@ -8,14 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "perilune_host.h"
-
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
+#include "check.h"
 
 /* Whether the slot has this message, of this kind, which is taken out. */
 static bool told(pl_status code, const char *message) {
@@ -186,6 +179,5 @@ int main(void) {
   test_host_options();
   test_codes();
   test_host_codes();
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed != 0;
+  return count();
 }

@@ -10,23 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "perilune_host.h"
+#include "check.h"
 #include "sanitized.h"
 
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
-
-/* Forgets what is written. */
-static void forget(void *user, int stream, const char *text, size_t size) {
-  (void)user, (void)stream, (void)text, (void)size;
-}
-
 static pl_host *open_limited(const pl_limits *limits) {
-  const pl_host_options o = {.size = sizeof o, .write = forget, .limits = limits};
+  const pl_host_options o = {.size = sizeof o, .write = collect, .limits = limits};
   return pl_host_open(&o);
 }
 
@@ -290,6 +278,5 @@ int main(int argc, char **argv) {
     if (!THREADS_SANITIZED) test_nested();
     test_often(30);
   }
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed > 0;
+  return count();
 }

@@ -12,28 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "perilune_host.h"
+#include "check.h"
 
 enum { HOSTS = 4 };
 
-static int passed, failed;
 static const char *folder;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
-
-/* What a host wrote. */
-typedef struct {
-  char text[8192];
-} output;
-
-static void collect(void *user, int stream, const char *text, size_t size) {
-  output *o = user;
-  (void)stream;
-  strncat(o->text, text, size < sizeof o->text - strlen(o->text) ? size : 0);
-}
 
 static pl_host *open_host(output *o) {
   o->text[0] = 0;
@@ -318,6 +301,5 @@ int main(int argc, char **argv) {
   test_load_in_c();
   test_libraries();
   check(pl_memory_now().tensors == 0, "nothing is left");
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed != 0;
+  return count();
 }

@@ -22,14 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "perilune_host.h"
-
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
+#include "check.h"
 
 /*
 ** A folder of the script's, another beside it, and ways between them
@@ -139,18 +132,18 @@ static void swallow(void *user, int stream, const char *text, size_t size) {
   if (last && size && size < 64) memcpy(last, text, size), last[size] = '\0';
 }
 
-static pl_host *open_host(const pl_policy *policy, char *output) {
+static pl_host *open_host(const pl_policy *policy, char *said) {
   pl_host *h = pl_host_open(&(pl_host_options){
-      .size = sizeof(pl_host_options), .policy = policy, .write = swallow, .user = output});
+      .size = sizeof(pl_host_options), .policy = policy, .write = swallow, .user = said});
   if (!h) printf("%s\n", pl_error());
   return h;
 }
 
 /* One that may write into the box, its home, and nothing else. */
-static pl_host *open_box(const world *w, char *output) {
+static pl_host *open_box(const world *w, char *said) {
   const char *const folders[] = {w->box, NULL};
   pl_host *h =
-      open_host(&(pl_policy){.size = sizeof(pl_policy), .write = folders, .home = w->box}, output);
+      open_host(&(pl_policy){.size = sizeof(pl_policy), .write = folders, .home = w->box}, said);
   if (!h) exit(1);
   lua_State *L = pl_host_lua(h);
   lua_pushstring(L, w->box);
@@ -443,6 +436,5 @@ int main(int argc, char **argv) {
   test_races(&w);
   remove_world(&w);
   printf("%d attempts, %d swaps\n", attempts, (int)swaps);
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed != 0;
+  return count();
 }

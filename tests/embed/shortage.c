@@ -13,15 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perilune_host.h"
+#include "check.h"
 #include "sanitized.h"
-
-static int passed, failed;
-
-static void check(bool good, const char *what) {
-  if (good) passed++;
-  else failed++, printf("failed: %s\n", what);
-}
 
 /* Counts down to the allocation that is refused, and then further if all after it are; at rest it is
  * negative. */
@@ -201,6 +194,5 @@ int main(int argc, char **argv) {
     check(refuse_opening(step, all), "those of opening and closing");
   }
   check(refuse_each(refuse_engine, step, true), "the engine's");
-  printf("%d passed, %d failed\n", passed, failed);
-  return failed != 0;
+  return count();
 }
