@@ -12,7 +12,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DECLARED = re.compile(r"^PL_API\b[^;]*?\b(pl_\w+)\(", re.M)
-RENAMED = re.compile(r"^#define (pl_\w+) (\1_double)$", re.M)
+RENAMED = re.compile(r"^#define (pl_\w+) +(\1_double)$", re.M)
 LUA = re.compile(r"lua(L|open)?_")  # where it is linked in
 
 
