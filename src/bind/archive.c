@@ -1,5 +1,5 @@
 /*
-** archive.c: safetensors archives as Lua functions. What a user can expect to fail (no such file, a
+** archive.c: archives of tensors (safetensors, NumPy's) as Lua functions. What a user can expect to fail (no such file, a
 ** damaged one) returns nil and a message, here and in the other files that read and write.
 */
 #include "io/io.h"
@@ -82,6 +82,18 @@ static int io_save_tensors(lua_State *L) {
   return plb_result(L, ok);
 }
 
+static int io_save_npz(lua_State *L) {
+  int n;
+  const char *path = plb_path(L, 1);
+  lua_settop(L, 2);
+  pl_named_tensor *tensors = check_tensors(L, 2, &n); /* the copy is at 3 */
+  pl_scope_begin();
+  hold_tensors(L, 3, tensors);
+  const bool ok = pl_npz_save(path, n, tensors);
+  pl_scope_end();
+  return plb_result(L, ok);
+}
+
 static int archive_gc(lua_State *L) {
   pl_archive **a = luaL_checkudata(L, 1, ARCHIVE);
   pl_archive_close(*a);
@@ -159,9 +171,13 @@ static const plb_function functions[] = {
     {"save_tensors", io_save_tensors,
      "(path, tensors, texts?)\nWrites a safetensors archive of named tensors, and of texts for its "
      "metadata; true, or nil and a message. perilune.save does it for any plain table."},
+    {"save_npz", io_save_npz,
+     "(path, tensors)\nWrites named tensors as numpy.savez does; true, or nil and a message. "
+     "perilune.save calls it."},
     {"load_tensors", io_load_tensors,
-     "(path, options?)\nThe named tensors of a safetensors archive, the table of its texts, and "
-     "the "
+     "(path, options?)\nThe named tensors of a safetensors archive or one of NumPy arrays, the "
+     "table "
+     "of its texts, and the "
      "table of what was left out, or nil and a message. The options are those of perilune.load."},
     {NULL, NULL, NULL}};
 

@@ -129,10 +129,15 @@ static pl_tensor *read_elements(source *s, pl_dtype dtype, pl_ints size, int64_t
   return t;
 }
 
+static bool refuse_other(const source *s) {
+  if (s->damage) return pl_file_fail("%s: %s", s->path, s->damage);
+  if (s->gz) return pl_file_fail("%s: not an IDX file in gzip", s->path);
+  return pl_file_fail_kind(s->path, "an IDX file");
+}
+
 static pl_tensor *read_idx(source *s) {
   unsigned char magic[4];
-  if (take(s, magic, 4) < 4 || magic[0] != 0 || magic[1] != 0)
-    return pl_file_fail("%s: %s", s->path, s->damage ? s->damage : "not an IDX file"), NULL;
+  if (take(s, magic, 4) < 4 || magic[0] != 0 || magic[1] != 0) return refuse_other(s), NULL;
   if (magic[2] != IDX_UINT8 && magic[2] != IDX_INT32)
     return pl_file_fail("%s: IDX elements of kind 0x%02x; 0x08 (uint8) or 0x0c (int32) expected",
                         s->path, magic[2]),

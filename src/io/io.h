@@ -1,5 +1,5 @@
 /*
-** io.h: files in and out. Tensors from IDX, PNG and safetensors files, the few file
+** io.h: files in and out. Tensors from IDX, PNG, safetensors and NumPy files, the few file
 ** operations that a run needs, and batches of images. Knows neither Lua nor gradients.
 **
 ** Every function that fails says in the error slot which file it was and what was
@@ -55,6 +55,20 @@ bool pl_newfile_commit(pl_newfile *f);
 void pl_newfile_discard(pl_newfile *f);
 
 /*
+** Kinds of files (kind.c)
+*/
+
+typedef struct {
+  const char *name; /* "npy"; "" of a file that begins like none we know */
+  const char *what; /* "a NumPy array"; NULL of such a file */
+  const char *hint; /* "pl.load reads it", or NULL */
+} pl_file_kind;
+/* By its first bytes; NULL, with a message, if it cannot be read. */
+const pl_file_kind *pl_file_kind_of(const char *path);
+/* Fails with "PATH: not a PNG image, but a NumPy array; pl.load reads it". */
+bool pl_file_fail_kind(const char *path, const char *expected);
+
+/*
 ** IDX (idx.c): the format of MNIST and Fashion-MNIST, plain or in gzip
 */
 
@@ -88,10 +102,11 @@ int64_t pl_utf8_check(const char *text);
 uint32_t pl_crc32(uint32_t crc, const void *data, size_t n);
 
 /*
-** Archives (safetensors.c): named tensors and named texts in one safetensors file.
-** Real tensors are F32 or F64 in the file. Files of others may have more dtypes: stored.h says
+** Archives (archive.c): named tensors in one file, and in a safetensors file (safetensors.c) named
+** texts. Real tensors are F32 or F64 in the file. Files of others may have more dtypes: stored.h says
 ** what becomes of them. What is written has a checksum of header and data among its texts, which
-** is compared when the archive is opened; one that others wrote has none.
+** is compared when the archive is opened; one that others wrote has none. Zip archives of NumPy
+** arrays (npz.c) are read as they are.
 */
 
 typedef struct {
@@ -106,6 +121,8 @@ typedef struct {
 /* Writes the tensors in the order of their names; the same values give the same bytes. */
 bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, int n_texts,
                      const pl_named_text *texts);
+/* The same without texts, as numpy.savez does it. */
+bool pl_npz_save(const char *path, int n, const pl_named_tensor *tensors);
 
 typedef struct pl_archive pl_archive;
 /* Reads and checks the header; the tensors follow one at a time. */
@@ -120,6 +137,25 @@ const char *pl_archive_name(const pl_archive *a, int i);
 pl_tensor *pl_archive_tensor(pl_archive *a, int i, bool convert, bool *unfit);
 /* The i-th text, or a NULL name past the end. */
 pl_named_text pl_archive_text(const pl_archive *a, int i);
+
+/*
+** NumPy arrays (npy.c)
+*/
+
+/* `convert` as of pl_archive_tensor. */
+pl_tensor *pl_npy_read(const char *path, bool convert);
+/* The file's own memory, read only: nothing is read before it is used. Only dtypes that lie there as
+   they do here. */
+pl_tensor *pl_npy_map(const char *path);
+bool pl_npy_write(const char *path, pl_tensor *t);
+
+/*
+** Bytes (bytes.c)
+*/
+
+/* The values that lie in n bytes, of a dtype of ours or of safetensors ("I64"), in row-major order. */
+pl_tensor *pl_from_bytes(const char *dtype, pl_ints size, const void *bytes, size_t n,
+                         bool convert);
 
 /*
 ** Batches (batch.c)

@@ -11,6 +11,7 @@
 */
 #include "io.h"
 
+#include "archive.h"
 #include "stored.h"
 
 #include <cjson/cJSON.h>
@@ -20,7 +21,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data are little-endian");
 
-enum { MAX_HEADER = 100000000, CHUNK = 4096, PIECE = 1 << 20 };
+enum { MAX_HEADER = 100000000, PIECE = 1 << 20 };
 #define METADATA "__metadata__"
 #define CHECKSUM "perilune.crc32"
 #define DIGITS   8
@@ -29,51 +30,22 @@ enum { MAX_HEADER = 100000000, CHUNK = 4096, PIECE = 1 << 20 };
 ** Writing
 */
 
-static int by_tensor_name(const void *a, const void *b) {
-  return strcmp(((const pl_named_tensor *)a)->name, ((const pl_named_tensor *)b)->name);
-}
-
-static int by_text_name(const void *a, const void *b) {
-  return strcmp(((const pl_named_text *)a)->name, ((const pl_named_text *)b)->name);
-}
-
-static void *sorted_copy(const void *list, int n, size_t width,
-                         int (*by)(const void *, const void *)) {
-  void *copy = malloc((size_t)n * width + 1);
-  if (!copy) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for %d names", n), NULL;
-  if (n > 0) memcpy(copy, list, (size_t)n * width);
-  qsort(copy, (size_t)n, width, by);
-  return copy;
-}
-
-/* What other readers of the format would refuse is not written. */
-static bool check_text(const char *path, const char *what, const char *name, const char *text) {
-  const int64_t at = pl_utf8_check(text);
-  return at < 0 || pl_fail("%s: %s '%s' is not UTF-8 (byte 0x%02X at %lld)", path, what, name,
-                           (unsigned char)text[at], (long long)at + 1);
-}
-
 static bool check_texts(const char *path, int n, const pl_named_text *texts) {
   for (int i = 0; i < n; i++) {
     if (strcmp(texts[i].name, CHECKSUM) == 0)
       return pl_fail("%s: no text may be named " CHECKSUM, path);
-    if (!check_text(path, "the name of text", texts[i].name, texts[i].name) ||
-        !check_text(path, "text", texts[i].name, texts[i].text))
+    if (!pl_archive_check_text(path, "the name of text", texts[i].name, texts[i].name) ||
+        !pl_archive_check_text(path, "text", texts[i].name, texts[i].text))
       return false;
   }
   return true;
 }
 
 static bool check_names(const char *path, int n, const pl_named_tensor *t) {
-  for (int i = 0; i < n; i++) {
-    if (!t[i].tensor) return pl_fail("%s: tensor '%s' is missing", path, t[i].name);
-    if (!check_text(path, "the name of tensor", t[i].name, t[i].name)) return false;
+  for (int i = 0; i < n; i++)
     if (strcmp(t[i].name, METADATA) == 0)
       return pl_fail("%s: no tensor may be named " METADATA, path);
-    if (i > 0 && strcmp(t[i].name, t[i - 1].name) == 0)
-      return pl_fail("%s: two tensors are named '%s'", path, t[i].name);
-  }
-  return true;
+  return pl_archive_check_names(path, n, t);
 }
 
 static bool describe_texts(cJSON *header, int n, const pl_named_text *texts) {
@@ -167,8 +139,8 @@ static bool save(const char *path, char *header, int n, const pl_named_tensor *t
 
 bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, int n_texts,
                      const pl_named_text *texts) {
-  pl_named_tensor *t = sorted_copy(tensors, n, sizeof *t, by_tensor_name);
-  pl_named_text *m = sorted_copy(texts, n_texts, sizeof *m, by_text_name);
+  pl_named_tensor *t = pl_sorted_by_name(tensors, n, sizeof *t);
+  pl_named_text *m = pl_sorted_by_name(texts, n_texts, sizeof *m);
   const bool good = t && m && check_names(path, n, t) && check_texts(path, n_texts, m);
   char *header = good ? make_header(n, t, n_texts, m) : NULL;
   const bool ok = header && save(path, header, n, t);
@@ -189,7 +161,8 @@ typedef struct {
   int64_t begin, end;
 } entry;
 
-struct pl_archive {
+typedef struct {
+  pl_archive archive;
   char *path;
   FILE *file;
   int64_t data;   /* where the data begin */
@@ -199,7 +172,8 @@ struct pl_archive {
   pl_named_text *texts; /* NULL: no metadata */
   int n;
   entry *entries;
-};
+  const char *reading; /* the name of the tensor that is read */
+} safetensors;
 
 static int by_begin(const void *a, const void *b) {
   const entry *x = a, *y = b;
@@ -220,14 +194,14 @@ static bool whole_number(const cJSON *item, int64_t *value) {
   return true;
 }
 
-static bool read_type(const pl_archive *a, entry *e, const cJSON *item) {
+static bool read_type(const safetensors *a, entry *e, const cJSON *item) {
   e->dtype = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "dtype"));
   if (!e->dtype) return pl_file_fail("%s: tensor '%s' has no dtype", a->path, e->name);
   e->type = pl_stored_find(e->dtype);
   return true;
 }
 
-static bool read_shape(const pl_archive *a, entry *e, const cJSON *item) {
+static bool read_shape(const safetensors *a, entry *e, const cJSON *item) {
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape"), *size;
   if (!cJSON_IsArray(shape) || cJSON_GetArraySize(shape) > PL_MAX_RANK)
     return pl_file_fail("%s: tensor '%s' has no shape of at most %d sizes", a->path, e->name,
@@ -239,7 +213,7 @@ static bool read_shape(const pl_archive *a, entry *e, const cJSON *item) {
   return true;
 }
 
-static bool read_offsets(const pl_archive *a, entry *e, const cJSON *item) {
+static bool read_offsets(const safetensors *a, entry *e, const cJSON *item) {
   const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
   if (cJSON_GetArraySize(offsets) != 2 ||
       !whole_number(cJSON_GetArrayItem(offsets, 0), &e->begin) ||
@@ -259,7 +233,7 @@ static bool read_offsets(const pl_archive *a, entry *e, const cJSON *item) {
 }
 
 /* The metadata object holds texts only, each name once. */
-static bool read_texts(pl_archive *a, const cJSON *object) {
+static bool read_texts(safetensors *a, const cJSON *object) {
   const cJSON *text;
   if (a->texts) return pl_file_fail("%s: two " METADATA " in the header", a->path);
   if (!cJSON_IsObject(object)) return pl_file_fail("%s: " METADATA " is no object", a->path);
@@ -275,7 +249,7 @@ static bool read_texts(pl_archive *a, const cJSON *object) {
   return true;
 }
 
-static bool read_entries(pl_archive *a) {
+static bool read_entries(safetensors *a) {
   const cJSON *item;
   a->entries = calloc((size_t)cJSON_GetArraySize(a->header) + 1, sizeof *a->entries);
   if (!a->entries)
@@ -295,7 +269,7 @@ static bool read_entries(pl_archive *a) {
 }
 
 /* Every byte belongs to exactly one tensor, every name to one tensor; leaves them by name. */
-static bool check_entries(pl_archive *a) {
+static bool check_entries(safetensors *a) {
   int64_t end = 0;
   qsort(a->entries, (size_t)a->n, sizeof *a->entries, by_begin);
   for (int i = 0; i < a->n; i++) {
@@ -316,7 +290,7 @@ static bool check_entries(pl_archive *a) {
 }
 
 /* Compares the checksum, if there is one; all of the file is read for it. */
-static bool check_sum(const pl_archive *a, char *header, size_t n) {
+static bool check_sum(const safetensors *a, char *header, size_t n) {
   char *digits = find_checksum(header, n), stated[DIGITS + 1] = {0}, found[DIGITS + 1];
   if (!digits) return true;
   memcpy(stated, digits, DIGITS);
@@ -335,7 +309,7 @@ static bool check_sum(const pl_archive *a, char *header, size_t n) {
          pl_file_fail("%s: its checksum is %s, that of what it holds %s", a->path, stated, found);
 }
 
-static bool parse_header(pl_archive *a, const char *text, size_t n) {
+static bool parse_header(safetensors *a, const char *text, size_t n) {
   const char *end = NULL;
   a->header = cJSON_ParseWithLengthOpts(text, n, &end, false);
   while (a->header && end < text + n && *end == ' ') end++;
@@ -344,30 +318,15 @@ static bool parse_header(pl_archive *a, const char *text, size_t n) {
   return read_entries(a) && check_entries(a);
 }
 
-/* What a file of another kind begins with. */
-static const struct {
-  const char *magic, *what;
-} others[] = {
-    {"\x93NUMPY", "a NumPy array"},
-    {"PK\3\4", "a zip archive, as torch.save and numpy.savez write it"},
-    {"\x80\2", "a Python pickle"},
-    {"\x89HDF", "an HDF5 file"},
-    {"\x89PNG", "a PNG image"},
-    {"GGUF", "a GGUF file"},
-    {"\x1f\x8b", "a gzip file"},
-    {"{", "JSON text"},
-};
-
 /* The first 8 bytes are no length of a header: they may say what the file is. */
-static bool refuse_other(const pl_archive *a, uint64_t n, int64_t file_length) {
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-    if (memcmp(&n, others[i].magic, strlen(others[i].magic)) == 0)
-      return pl_file_fail("%s: not a safetensors file, but %s", a->path, others[i].what);
+static bool refuse_other(const safetensors *a, uint64_t n, int64_t file_length) {
+  const pl_file_kind *kind = pl_file_kind_of(a->path);
+  if (kind && kind->what) return pl_file_fail_kind(a->path, "a safetensors file");
   return pl_file_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
                       a->path, (unsigned long long)n, (long long)file_length);
 }
 
-static bool read_header(pl_archive *a, int64_t file_length) {
+static bool read_header(safetensors *a, int64_t file_length) {
   uint64_t n = 0;
   if (fread(&n, 8, 1, a->file) != 1)
     return pl_file_fail("%s: not a safetensors file (shorter than 8 bytes)", a->path);
@@ -383,28 +342,8 @@ static bool read_header(pl_archive *a, int64_t file_length) {
   return ok;
 }
 
-pl_archive *pl_archive_open(const char *path) {
-  int64_t length = 0;
-  FILE *file = pl_file_open(path, &length);
-  if (!file) return NULL;
-  pl_archive *a = calloc(1, sizeof *a);
-  char *name = strdup(path);
-  if (!a || !name) {
-    pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path);
-    fclose(file);
-    free(a);
-    free(name);
-    return NULL;
-  }
-  a->file = file;
-  a->path = name;
-  if (read_header(a, length)) return a;
-  pl_archive_close(a);
-  return NULL;
-}
-
-void pl_archive_close(pl_archive *a) {
-  if (!a) return;
+static void close_file(pl_archive *archive) {
+  safetensors *a = (safetensors *)archive;
   fclose(a->file);
   cJSON_Delete(a->header);
   free(a->texts);
@@ -413,96 +352,65 @@ void pl_archive_close(pl_archive *a) {
   free(a);
 }
 
-int pl_archive_count(const pl_archive *a) { return a->n; }
+static int count(const pl_archive *a) { return ((const safetensors *)a)->n; }
 
-const char *pl_archive_name(const pl_archive *a, int i) { return a->entries[i].name; }
+static const char *name_of(const pl_archive *a, int i) {
+  return ((const safetensors *)a)->entries[i].name;
+}
 
-pl_named_text pl_archive_text(const pl_archive *a, int i) {
+static pl_named_text text_of(const pl_archive *archive, int i) {
+  const safetensors *a = (const safetensors *)archive;
   return i < a->n_texts ? a->texts[i] : (pl_named_text){NULL, NULL};
 }
 
-/* Reads what lies in the file as it does in memory. */
-static bool read_plain(const pl_archive *a, pl_tensor *t) {
-  char *out = pl_data(t);
-  size_t bytes = (size_t)pl_numel(t) * pl_dtype_bytes(pl_dtype_of(t));
-  while (bytes > 0 && pl_check_interrupt()) {
-    const size_t n = bytes < PIECE ? bytes : PIECE;
-    if (fread(out, 1, n, a->file) != n) break;
-    out += n;
-    bytes -= n;
-  }
-  return bytes == 0;
+static bool take(void *from, void *out, size_t n) {
+  const safetensors *a = from;
+  return fread(out, 1, n, a->file) == n ||
+         pl_file_fail("%s: ended while tensor '%s' was read", a->path, a->reading);
 }
 
-/* A value that does not fit: its place in row-major order, from 0, and what it is. */
-typedef struct {
-  int64_t at; /* -1: there is none */
-  char text[32];
-} misfit;
-
-static bool read_unpacked(const pl_archive *a, const entry *e, pl_unpack *unpack, pl_tensor *t,
-                          misfit *bad) {
-  uint64_t in[CHUNK];
-  char *out = pl_data(t);
-  const int64_t all = pl_numel(t);
-  for (int64_t done = 0; done < all; done += CHUNK) {
-    const int64_t n = PL_MIN(CHUNK, all - done);
-    if (!pl_check_interrupt() || fread(in, (size_t)e->type->width, (size_t)n, a->file) != (size_t)n)
-      return false;
-    const int64_t good = unpack(in, out, n);
-    if (good < n) {
-      bad->at = done + good;
-      pl_stored_print(e->type, (char *)in + good * e->type->width, bad->text, sizeof bad->text);
-      return false;
-    }
-    out += (size_t)n * pl_dtype_bytes(pl_dtype_of(t));
-  }
-  return true;
-}
-
-/* NULL without a message if it was a value, which is in *bad then. */
-static pl_tensor *read_as(const pl_archive *a, const entry *e, pl_dtype dtype, pl_unpack *unpack,
-                          misfit *bad) {
-  pl_tensor *t = pl_empty(dtype, e->size);
-  bad->at = -1;
-  if (!t) return NULL;
-  const bool ok = fseeko(a->file, a->data + e->begin, SEEK_SET) == 0 &&
-                  (unpack ? read_unpacked(a, e, unpack, t, bad) : read_plain(a, t));
-  if (!ok && bad->at < 0) pl_file_fail("%s: ended while tensor '%s' was read", a->path, e->name);
-  return ok ? t : NULL;
-}
-
-/* "2,1": the indices of an element, from 1. */
-static void print_place(pl_ints size, int64_t at, char *text, size_t n) {
-  int64_t index[PL_MAX_RANK];
-  for (int d = size.n - 1; d >= 0; d--) {
-    index[d] = at % size.v[d] + 1;
-    at /= size.v[d];
-  }
-  text[0] = 0;
-  for (int d = 0; d < size.n; d++) {
-    const size_t used = strlen(text);
-    snprintf(text + used, n - used, "%s%lld", d ? "," : "", (long long)index[d]);
-  }
-}
-
-pl_tensor *pl_archive_tensor(pl_archive *a, int i, bool convert, bool *unfit) {
+static pl_tensor *tensor(pl_archive *archive, int i, bool convert, bool *unfit) {
+  safetensors *a = (safetensors *)archive;
   const entry *e = &a->entries[i];
+  const pl_stored_layout layout = {.type = e->type, .size = e->size};
+  pl_misfit bad;
   *unfit = !e->type;
   if (!e->type)
     return pl_file_fail(
                "%s: tensor '%s' is of dtype %s, which cannot be read; 'skip' leaves it out",
                a->path, e->name, e->dtype),
            NULL;
-  misfit bad;
-  pl_tensor *t = read_as(a, e, e->type->dtype, e->type->unpack, &bad);
-  if (bad.at >= 0 && convert && e->type->convert)
-    t = read_as(a, e, PL_REAL, e->type->convert, &bad);
-  if (bad.at < 0) return t;
-  char place[21 * PL_MAX_RANK];
-  print_place(e->size, bad.at, place, sizeof place);
-  *unfit = true;
-  return pl_file_fail("%s: tensor '%s' has the %s value %s at [%s], %s", a->path, e->name, e->dtype,
-                      bad.text, place, e->type->problem),
-         NULL;
+  a->reading = e->name;
+  if (fseeko(a->file, a->data + e->begin, SEEK_SET) != 0)
+    return pl_file_fail("%s: ended while tensor '%s' was read", a->path, e->name), NULL;
+  pl_tensor *t = pl_stored_read(&layout, convert, take, a, &bad);
+  *unfit = !t && bad.found;
+  if (*unfit) {
+    char what[PL_ARCHIVE_NAME];
+    snprintf(what, sizeof what, "tensor '%s'", e->name);
+    pl_stored_refuse(a->path, what, e->dtype, &layout, &bad, true);
+  }
+  return t;
+}
+
+pl_archive *pl_safetensors_open(const char *path) {
+  static const pl_archive_format format = {close_file, count, name_of, tensor, text_of};
+  int64_t length = 0;
+  FILE *file = pl_file_open(path, &length);
+  if (!file) return NULL;
+  safetensors *a = calloc(1, sizeof *a);
+  char *name = strdup(path);
+  if (!a || !name) {
+    pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path);
+    fclose(file);
+    free(a);
+    free(name);
+    return NULL;
+  }
+  a->archive.format = &format;
+  a->file = file;
+  a->path = name;
+  if (read_header(a, length)) return &a->archive;
+  close_file(&a->archive);
+  return NULL;
 }

@@ -61,9 +61,9 @@ UNPACK(f64_to_real_ever, double, pl_real, v, true)
 #define F64_TO_REAL_EVER f64_to_real_ever
 #endif
 
-#define BEYOND_INT32 "beyond int32; 'convert' makes the tensor real, 'skip' leaves it out"
-#define BEYOND_FLOAT "beyond float; 'convert' makes it infinite, 'skip' leaves the tensor out"
-#define NO_BOOL      "neither 0 nor 1; 'skip' leaves the tensor out"
+#define BEYOND_INT32 "beyond int32; 'convert' makes the tensor real"
+#define BEYOND_FLOAT "beyond float; 'convert' makes it infinite"
+#define NO_BOOL      "neither 0 nor 1"
 
 static const pl_stored_dtype dtypes[] = {
     {"F32", 4, PL_REAL, F32_TO_REAL, NULL, NULL},

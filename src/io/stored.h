@@ -1,5 +1,5 @@
 /*
-** stored.h: the dtypes of safetensors files, and what becomes of their values here.
+** stored.h: the dtypes of values in files, by the names of safetensors, and what becomes of them here.
 **
 **   in the file             here
 **   F32 F64 F16 BF16        real
@@ -30,5 +30,35 @@ const pl_stored_dtype *pl_stored_find(const char *name);
 const char *pl_stored_name(pl_dtype dtype);
 /* The value at `in` as text, as snprintf does; for those dtypes that have a `problem`. */
 void pl_stored_print(const pl_stored_dtype *type, const void *in, char *text, size_t n);
+
+/*
+** Reading the values of a tensor (values.c)
+*/
+
+/* Gives the next n bytes; false with a message if they are not there. */
+typedef bool pl_take(void *from, void *out, size_t n);
+
+/* How they lie there. */
+typedef struct {
+  const pl_stored_dtype *type;
+  pl_ints size;
+  bool swapped; /* the bytes of a value are in the other order */
+  bool columns; /* column by column: the first index runs fastest, as in Fortran */
+} pl_stored_layout;
+
+/* A value that does not fit. */
+typedef struct {
+  bool found;
+  char place[21 * PL_MAX_RANK], value[32]; /* its indices, from 1: "2,1"; and what it is */
+} pl_misfit;
+
+/* With `convert` integers beyond int32 make the tensor real, and doubles beyond float are infinite.
+   NULL without a message if a value does not fit, which is in *bad then. */
+pl_tensor *pl_stored_read(const pl_stored_layout *layout, bool convert, pl_take *take, void *from,
+                          pl_misfit *bad);
+/* Puts the message of such a value into the slot: "PATH: WHAT has the I64 value ...", and, of one
+   tensor among others, that 'skip' leaves it out. */
+void pl_stored_refuse(const char *path, const char *what, const char *dtype,
+                      const pl_stored_layout *layout, const pl_misfit *bad, bool among_others);
 
 #endif

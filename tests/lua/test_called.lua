@@ -46,6 +46,7 @@ function T.test_every_message_names_what_was_called()
     if not WHO[name] and core[name] then check_name(name, "pl." .. name .. "(%s)") end
     if rawget(core.methods, name) then check_name(name, "x:" .. name .. "(%s)") end
   end
+  core.memory_limit(0) -- which was set among them
 end
 
 function T.test_methods_are_called_with_a_colon()

@@ -94,6 +94,22 @@ function data.idx(path)
   return core.read_idx(path)
 end
 
+--- A NumPy array in its file's own memory, for arrays larger than memory: nothing is read before it
+-- is used, and nobody can change it.
+--
+--     local images = assert(data.npy "images.npy")   -- uint8 [1000000, 64, 64]
+--     for batch in data.batches {images} do ... end
+--
+-- Of float32 (in a build with double float64), int32 and uint8 in this machine's byte order;
+-- `pl.load` reads the others. `pl.memory` counts all of it. The file must stay as it is meanwhile:
+-- what shortens it ends the program.
+-- @param path the .npy file
+-- @return tensor, or nil and a message
+function data.npy(path)
+  check.path("npy", path)
+  return core.map_npy(path)
+end
+
 -- Images and labels must be of the same set.
 local function check_pair(images, labels, image_path, label_path)
   if images:dtype() ~= "uint8" or images:dim() ~= 3 then

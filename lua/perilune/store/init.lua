@@ -50,6 +50,28 @@ local function pack_all(value, tensors)
   return texts
 end
 
+-- What a file of NumPy's can hold.
+local function save_array(path, value)
+  if not check.is_tensor(value) then
+    complain("save: %s is one NumPy array; tensor expected, got %s", path, check.type(value))
+  end
+  return core.write_npy(path, value)
+end
+
+local function save_arrays(path, value)
+  if type(value) ~= "table" or getmetatable(value) then
+    complain("save: %s has NumPy arrays by name; a plain table of tensors expected, got %s", path,
+      type(value) == "table" and "an object" or check.type(value))
+  end
+  for name, tensor in next, value do
+    if type(name) ~= "string" or not check.is_tensor(tensor) then
+      complain("save: %s has NumPy arrays by name; '%s' is a %s", path, tostring(name),
+        check.type(tensor))
+    end
+  end
+  return core.save_npz(path, value)
+end
+
 --- Saves a network, or a plain table: networks, tensors, numbers, strings, booleans and tables of
 -- these. The file is a safetensors archive, written under a temporary name, synced and renamed.
 -- Numbers without a fraction come back as integers.
@@ -65,14 +87,23 @@ end
 -- own are known by their name. An argument may also be a class or an op of the library, such as
 -- `pl.relu`; other functions, and modules of `nn.module`, are refused by their path. To make sure
 -- that it can be loaded, the network is made once more before anything is written.
+--
+-- A name that ends in .npy makes a file of NumPy's of one tensor, and .npz one of a plain table of
+-- tensors by name, as numpy.savez does.
+--
+--     pl.save("x.npy", x)
+--     pl.save("set.npz", {x = x, y = y})
 -- @param path file name
--- @param value module, or table whose keys are 1..n or strings
+-- @param value module, or table whose keys are 1..n or strings; a tensor for .npy
 -- @return true, or nil and a message if the file cannot be written
 function store.save(path, value)
   local tensors = {}
   check.path("save", path)
+  if path:find "%.npy$" then return save_array(path, value) end
+  if path:find "%.npz$" then return save_arrays(path, value) end
   if type(value) ~= "table" then
-    complain("save: table expected, got %s", check.type(value))
+    complain("save: table expected, got %s%s", check.type(value),
+      check.is_tensor(value) and "; a tensor alone goes into a .npy file" or "")
   end
   local ok, texts = pcall(pack_all, value, tensors)
   if not ok then complain("save: %s", texts) end
@@ -102,7 +133,8 @@ local function read_all(tensors, texts)
   return value
 end
 
---- Loads what `save` wrote, or any safetensors file as a table of named tensors.
+--- Loads what `save` wrote, any safetensors file or NumPy archive (.npz) as a table of named
+-- tensors, and a NumPy array (.npy) as a tensor. What it is, its first bytes say, not its name.
 --
 -- A network is made by its classes, whose `init` gets the arguments that the file has; then it gets
 -- its tensors. A class of a script's own must be known by then: its script has to run first. The
@@ -111,18 +143,23 @@ end
 --
 -- F32, F64, F16 and BF16 become real, of which a build with float has seven digits; I32, I16, I8
 -- and U16 become int32, and so do I64, U64 and U32 where all values fit; U8 and BOOL become uint8.
--- A tensor of another dtype, or with a value that does not fit, is an error that names it.
+-- A tensor of another dtype, or with a value that does not fit, is an error that names it. NumPy's
+-- dtypes are the same under other names; either byte order, either order of elements, deflated or
+-- not. Objects, which are pickled, and structured dtypes are refused.
 --
 --     local state, left_out = assert(pl.load("model.safetensors", {convert = true, skip = true}))
 --     for name, why in pairs(left_out) do print(name, why) end
 -- @param path file name
 -- @param[opt] options `convert` (false): a tensor with integers beyond int32 becomes real, rounded,
 --   and numbers beyond float become infinite; `skip` (false): leave out tensors that cannot be read
--- @return the network or the table, or nil and a message
+-- @return the network, the table or the tensor, or nil and a message
 -- @return with `skip`, a table of messages by the names of the tensors that were left out
 function store.load(path, options)
   check.path("load", path)
   local o = option.read("load", options, {convert = false, skip = false})
+  local kind, why = core.file_kind(path)
+  if not kind then return nil, why end
+  if kind == "npy" then return core.read_npy(path, o.convert) end
   local tensors, meta, left_out = core.load_tensors(path, o)
   if not tensors then return nil, meta end
   if not o.skip then left_out = nil end

@@ -1,0 +1,105 @@
+/*
+** kind.c: what a file is, by its first bytes: the one place that knows how files of others begin.
+*/
+#include "io.h"
+
+#include <string.h>
+
+enum { HEAD = 512 };
+
+#define LOADS "pl.load reads it"
+
+typedef struct {
+  const char *magic;
+  size_t n;
+  pl_file_kind kind;
+} row;
+
+/* A literal and its length, for some have zeros. */
+#define MAGIC(text) text, sizeof text - 1
+
+static const row rows[] = {
+    {MAGIC("\x93NUMPY"), {"npy", "a NumPy array", LOADS}},
+    {MAGIC("PK\5\6"), {"npz", "an empty zip archive", LOADS}},
+    {MAGIC("PK\6\6"), {"npz", "an empty zip archive", LOADS}},
+    {MAGIC("\x89PNG\r\n\x1a\n"), {"png", "a PNG image", "pl.image.read reads it"}},
+    {MAGIC("\xff\xd8\xff"), {"jpeg", "a JPEG image", NULL}},
+    {MAGIC("GIF8"), {"gif", "a GIF image", NULL}},
+    {MAGIC("II*\0"), {"tiff", "a TIFF image", NULL}},
+    {MAGIC("MM\0*"), {"tiff", "a TIFF image", NULL}},
+    {MAGIC("\0\0\x08"), {"idx", "an IDX file", "pl.data.idx reads it"}},
+    {MAGIC("\0\0\x0c"), {"idx", "an IDX file", "pl.data.idx reads it"}},
+    {MAGIC("\x80\2"), {"pickle", "a Python pickle", "which may run any code and is not read"}},
+    {MAGIC("\x80\3"), {"pickle", "a Python pickle", "which may run any code and is not read"}},
+    {MAGIC("\x80\4"), {"pickle", "a Python pickle", "which may run any code and is not read"}},
+    {MAGIC("\x80\5"), {"pickle", "a Python pickle", "which may run any code and is not read"}},
+    {MAGIC("\x89HDF"), {"hdf5", "an HDF5 file", "numpy.savez writes what pl.load reads"}},
+    {MAGIC("GGUF"), {"gguf", "a GGUF file", NULL}},
+    {MAGIC("PAR1"), {"parquet", "a Parquet table", "written as CSV, pl.data.csv reads it"}},
+    {MAGIC("\x1f\x8b"), {"gzip", "a gzip file", "gunzip unpacks it"}},
+    {MAGIC("BZh"), {"bzip2", "a bzip2 file", "bunzip2 unpacks it"}},
+    {MAGIC("\xfd"
+           "7zXZ"),
+     {"xz", "an xz file", "unxz unpacks it"}},
+    {MAGIC("\x28\xb5\x2f\xfd"), {"zstd", "a zstd file", "unzstd unpacks it"}},
+    {MAGIC("%PDF"), {"pdf", "a PDF document", NULL}},
+    {MAGIC("{"), {"json", "JSON text", NULL}},
+};
+
+static const pl_file_kind unknown = {"", NULL, NULL},
+                          safetensors = {"safetensors", "a safetensors file", LOADS},
+                          npz = {"npz", "an archive of NumPy arrays", LOADS},
+                          torch = {"torch", "a PyTorch file, of torch.save",
+                                   "safetensors.torch.save_file writes what pl.load reads"},
+                          zip = {"zip", "a zip archive", NULL},
+                          text = {"text", "text", "if it is a table, pl.data.csv reads it"};
+
+/* By the name of the first member, which stands in the first bytes. */
+static const pl_file_kind *kind_of_zip(const char *head, size_t n) {
+  const size_t length = n < 30 ? 0 : (unsigned char)head[26] | (size_t)(unsigned char)head[27] << 8;
+  const char *name = head + 30;
+  if (length < 4 || 30 + length > n) return &zip;
+  if (memcmp(name + length - 4, ".npy", 4) == 0) return &npz;
+  return memmem(name, length, "/data.pkl", 9) ? &torch : &zip;
+}
+
+/* The length of a header, which begins with a brace. */
+static bool is_safetensors(const char *head, size_t n, int64_t size) {
+  uint64_t length;
+  if (n < 9) return false;
+  memcpy(&length, head, sizeof length);
+  return length >= 2 && length <= (uint64_t)size - 8 && head[8] == '{';
+}
+
+/* No byte that no text has, and the end of a line. */
+static bool is_text(const char *head, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if ((unsigned char)head[i] < ' ' && (!head[i] || !strchr("\t\n\r\f", head[i]))) return false;
+  return memchr(head, '\n', n) || memchr(head, '\r', n);
+}
+
+static const pl_file_kind *kind_of(const char *head, size_t n, int64_t size) {
+  if (is_safetensors(head, n, size)) return &safetensors;
+  if (n >= 4 && memcmp(head, "PK\3\4", 4) == 0) return kind_of_zip(head, n);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (n >= rows[i].n && memcmp(head, rows[i].magic, rows[i].n) == 0) return &rows[i].kind;
+  return is_text(head, n) ? &text : &unknown;
+}
+
+const pl_file_kind *pl_file_kind_of(const char *path) {
+  char head[HEAD];
+  int64_t size = 0;
+  FILE *f = pl_file_open(path, &size);
+  if (!f) return NULL;
+  const size_t n = fread(head, 1, sizeof head, f);
+  fclose(f);
+  return kind_of(head, n, size);
+}
+
+bool pl_file_fail_kind(const char *path, const char *expected) {
+  const pl_file_kind *kind = pl_file_kind_of(path);
+  if (!kind) return false;
+  if (!kind->what) return pl_file_fail("%s: not %s", path, expected);
+  return pl_file_fail("%s: not %s, but %s%s%s", path, expected, kind->what, kind->hint ? "; " : "",
+                      kind->hint ? kind->hint : "");
+}
