@@ -224,6 +224,7 @@ void plb_open_archive(lua_State *L);  /* safetensors */
 void plb_open_json(lua_State *L);     /* JSON */
 void plb_open_images(lua_State *L);   /* IDX, PNG, batches */
 void plb_open_numpy(lua_State *L);    /* NumPy's files, bytes */
+void plb_open_tables(lua_State *L);   /* CSV */
 void plb_open_files(lua_State *L);    /* files and folders */
 void plb_open_terminal(lua_State *L); /* terminal, clock */
 void plb_open_canvas(lua_State *L);   /* drawing */

@@ -93,15 +93,6 @@ static void attach(const encoder *e, cJSON *parent, const place *at, cJSON *item
   luaL_error(e->L, "json_encode: not enough memory");
 }
 
-/* Puts a point where the locale has another sign, of one byte or of several. */
-static void set_point(char *text) {
-  char *at = text + strspn(text, "-0123456789");
-  const char *rest = at + strcspn(at, "0123456789e");
-  if (at == rest) return;
-  *at = '.';
-  memmove(at + 1, rest, strlen(rest) + 1);
-}
-
 static cJSON *number_item(const encoder *e, const place *at, int i) {
   char text[32];
   const double v = lua_tonumber(e->L, i);
@@ -116,7 +107,7 @@ static cJSON *number_item(const encoder *e, const place *at, int i) {
     snprintf(text, sizeof text, "%.*g", digits, v);
     if (strtod(text, NULL) == v) break;
   }
-  set_point(text);
+  pl_decimal_point(text);
   return cJSON_CreateRaw(text);
 }
 

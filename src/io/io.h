@@ -1,5 +1,5 @@
 /*
-** io.h: files in and out. Tensors from IDX, PNG, safetensors and NumPy files, the few file
+** io.h: files in and out. Tensors from IDX, PNG, safetensors, NumPy and CSV files, the few file
 ** operations that a run needs, and batches of images. Knows neither Lua nor gradients.
 **
 ** Every function that fails says in the error slot which file it was and what was
@@ -93,6 +93,9 @@ bool pl_png_write(const char *path, pl_tensor *image);
 
 /* The place of the first byte that is not UTF-8, or -1. */
 int64_t pl_utf8_check(const char *text);
+/* Puts a point into a number that printf wrote, where the locale has another sign, of one byte or of
+   several (decimal.c). */
+void pl_decimal_point(char *text);
 
 /*
 ** Checksums (checksum.c)

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "io/csv.h"
 #include "io/io.h"
 
 static char folder[40], path[64];
@@ -813,9 +814,15 @@ static void test_full_disk(void **state) {
   pl_error_clear();
   bool saved = pl_archive_save(path, 1, (pl_named_tensor[]){{"t", t}}, 0, NULL);
   pl_error_clear();
+  bool arrays = pl_npy_write(path, t);
+  pl_error_clear();
+  arrays = pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}) || arrays;
+  pl_error_clear();
+  bool listed = pl_csv_write(path, ',', 1, &(pl_csv_output){"t", t}, 1000, NULL, NULL);
+  pl_error_clear();
   bool drawn = pl_png_write(path, image);
   limit_files(RLIM_INFINITY);
-  assert_false(written || appended || saved || drawn);
+  assert_false(written || appended || saved || arrays || listed || drawn);
   check_refused("File too large");
   check_file("old text");
   assert_int_equal(count_files(false), 1);
@@ -891,6 +898,78 @@ static void test_batches_refused(void **state) {
   assert_null(pl_image_batch(NULL, rows, 0, 1, false, 0));
 }
 
+/*
+** Tables and arrays
+*/
+
+static const pl_csv_options comma = {',', true, 0, NULL};
+
+static pl_csv *open_numbers(int rows) {
+  static bytes b;
+  b.n = 0;
+  add(&b, "x,y\n", 4);
+  for (int i = 0; i < rows; i++) add(&b, "1,2.5\n", 6);
+  put(&b);
+  pl_csv *c = pl_csv_open(path, &comma);
+  for (int i = 0; c && i < 2; i++) pl_csv_choose(c, i, PL_CSV_GUESS, false);
+  return c;
+}
+
+static void test_tables_in_pieces(void **state) {
+  (void)state;
+  pl_tensor *columns[2];
+  pl_csv *c = open_numbers(5);
+  assert_true(pl_csv_survey(c, -1));
+  assert_int_equal(pl_csv_rows(c), 5);
+  assert_int_equal(pl_csv_type_of(c, 0), PL_CSV_INT32);
+  assert_int_equal(pl_csv_read(c, 3, columns), 3);
+  assert_int_equal(pl_dtype_of(columns[1]), PL_REAL);
+  assert_true(pl_at(columns[1], 2) == 2.5);
+  assert_int_equal(pl_csv_read(c, 3, columns), 2);
+  assert_int_equal(pl_csv_read(c, 3, columns), 0);
+  pl_csv_close(c);
+}
+
+/* Nobody waits for the end of a file when a stop was asked for. */
+static void test_reading_is_interrupted(void **state) {
+  (void)state;
+  bool unfit;
+  pl_tensor *t = pl_full(PL_REAL, pl_list(10), 1);
+  pl_csv *c = open_numbers(9);
+  assert_true(pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}));
+  pl_archive *a = pl_archive_open(path);
+  pl_interrupt();
+  assert_false(pl_csv_survey(c, -1));
+  assert_string_equal(pl_error(), "interrupted");
+  pl_error_clear();
+  assert_null(pl_archive_tensor(a, 0, false, &unfit));
+  assert_false(unfit);
+  pl_error_clear();
+  assert_false(pl_csv_write(path, ',', 1, &(pl_csv_output){"t", t}, 10, NULL, NULL));
+  assert_true(strstr(pl_error(), "interrupted"));
+  pl_error_clear();
+  assert_int_equal(count_files(false), 1);
+  pl_interrupt_clear();
+  assert_non_null(pl_archive_tensor(a, 0, false, &unfit));
+  pl_archive_close(a);
+  pl_csv_close(c);
+}
+
+static void test_tables_without_memory(void **state) {
+  (void)state;
+  pl_tensor *columns[2];
+  pl_csv *c = open_numbers(9);
+  assert_true(pl_csv_survey(c, -1));
+  for (int n = 0; n < 2; n++) {
+    pl_memory_fail_after(n);
+    assert_true(pl_csv_read(c, 9, columns) < 0);
+    pl_memory_fail_after(-1);
+    assert_int_equal(pl_error_code(), PL_ERROR_MEMORY);
+    pl_error_clear();
+  }
+  pl_csv_close(c);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -921,6 +1000,9 @@ int main(void) {
       TEST(folders),
       TEST(batches),
       TEST(batches_refused),
+      TEST(tables_in_pieces),
+      TEST(reading_is_interrupted),
+      TEST(tables_without_memory),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -23,8 +23,11 @@ local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
 local batches = require "perilune.data.batches"
+local csv = require "perilune.data.csv"
+local csv_write = require "perilune.data.csv_write"
 local entries = require "perilune.data.entries"
 local parts = require "perilune.data.parts"
+local standard = require "perilune.data.standard"
 local synthetic = require "perilune.data.synthetic"
 local unknown = require "perilune.internal.unknown"
 
@@ -34,6 +37,9 @@ local data = {
   describe = entries.describe,
   batches = batches.batches, batch_count = batches.batch_count, cycle = batches.cycle,
   count = parts.count, subset = parts.subset, take = parts.take, shuffle = parts.shuffle,
+  csv = csv.read, csv_rows = csv.rows, write_csv = csv_write.write,
+  statistics = standard.statistics, standardise = standard.standardise,
+  unstandardise = standard.unstandardise,
   split = parts.split, folds = parts.folds, permutation = parts.permutation,
 }
 

@@ -67,6 +67,22 @@ function check.natural(who, what, value)
   complain("%s: %s: integer of at least 0 expected, got %s", who, what, check.shown(value))
 end
 
+--- Raises an error unless the value is a list of values of some types.
+-- @param who the function's name
+-- @param what the argument's name
+-- @param list to check
+-- @param types set of what `math.type` and `type` call them
+function check.list(who, what, list, types)
+  if type(list) ~= "table" then
+    complain("%s: %s: a list expected, got %s", who, what, check.shown(list))
+  end
+  for _, item in ipairs(list) do
+    if not types[math.type(item) or type(item)] then
+      complain("%s: %s has a %s among it", who, what, check.type(item))
+    end
+  end
+end
+
 --- Raises an error unless the value can be a seed of random numbers.
 -- @param who the function's name
 -- @param value to check
