@@ -1,5 +1,5 @@
 --- The documents: the reference page is what the script writes, links lead somewhere, the first
--- script, the gallery and the scripts of bench/ run. perilune tests/docs/run.lua; the last line is
+-- script, the pages of the book, the gallery and the scripts of bench/ run. perilune tests/docs/run.lua; the last line is
 -- `N passed, N failed`.
 
 local lu = require "luaunit"
@@ -7,6 +7,7 @@ local lu = require "luaunit"
 local here = arg[0]:match "^(.*/)" or "./"
 package.path = here .. "?.lua;" .. here .. "../training/?.lua;" .. package.path
 local pl = require "perilune"
+local book = require "book"
 local links = require "links"
 local program = require "program"
 
@@ -81,6 +82,31 @@ function docs.test_the_first_script_runs()
     lu.assertAlmostEquals(math.log(its_loss / loss), 0, 1)
   end
   lu.assertNil(next_line())
+end
+
+function docs.test_the_book_runs()
+  local count = 0
+  for name in runs("ls docs/book"):gmatch "([^\n]+)%.md" do
+    local page, folder = book.parts(program.bytes(("%s/docs/book/%s.md"):format(root, name))), program.folder()
+    page.files["script.lua"] = book.script(page)
+    for file_name, text in pairs(page.files) do
+      local file <close> = assert(io.open(folder .. "/" .. file_name, "w"))
+      file:write(text)
+    end
+    local output = runs("p=$(realpath @perilune) && cd '%s' && \"$p\" script.lua", folder)
+    program.remove(folder)
+    lu.assertEquals(book.differences(page, output), {}, name)
+    count = count + #page.blocks
+  end
+  lu.assertTrue(count > 5, count)
+end
+
+function docs.test_wrong_output_is_found()
+  local page = book.parts "a\n\n```lua\nprint(1)\n```\n\n```\n2\n```\n"
+  lu.assertEquals(book.script(page), "print(1)\nprint \"--- end of block\"\n")
+  lu.assertEquals(book.differences(page, "1\n--- end of block\n"), {{1, "2\n", "1\n"}})
+  lu.assertEquals(book.differences(page, "2\n--- end of block\n"), {})
+  lu.assertEquals(book.differences(page, "2\n"), {{1, "an end", "2\n"}})
 end
 
 function docs.test_the_gallery_runs()
