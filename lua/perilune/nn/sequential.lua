@@ -6,6 +6,8 @@ local check = require "perilune.internal.check"
 local classes = require "perilune.nn.classes"
 local module = require "perilune.nn.module"
 
+local run = module.Module._run
+
 --- Calls its layers one after the other: `nn.Sequential {nn.Linear(4, 8), nn.Tanh()}`.
 -- A ReLU, LeakyReLU, Tanh or Sigmoid right after a Linear, a convolution or a BatchNorm is
 -- computed in the same op, and so is, right after that, a MaxPool2d of square windows side by side
@@ -97,11 +99,7 @@ function Sequential:forward(x)
   end
   for i = 1, #plan do
     local entry = plan[i]
-    if entry.attributes then
-      x = entry.layer(x, entry.attributes)
-    elseif not entry.fused then
-      x = entry.layer(x)
-    end
+    if not entry.fused then x = run(entry.layer, x, entry.attributes) end
   end
   return x
 end
