@@ -210,7 +210,9 @@ static bool read_attrs(const char *op, char *text, pl_signature *s) {
 bool pl_read_signature(const char *name, const char *inputs, const char *attrs, pl_signature *s,
                        char *room) {
   *s = (pl_signature){0};
-  char *behind = stpcpy(room, inputs) + 1;
-  strcpy(behind, attrs);
+  const size_t n_in = strlen(inputs) + 1;
+  char *behind = room + n_in;
+  memcpy(room, inputs, n_in);
+  memcpy(behind, attrs, strlen(attrs) + 1);
   return read_inputs(name, room, s) && read_attrs(name, behind, s);
 }

@@ -159,15 +159,15 @@ static void quote_text(formatting *f) {
 
 /* A whole number is hexadecimal too, lest it be read as an integer. */
 static void quote_float(formatting *f, lua_Number x) {
+  const char *text = isnan(x) ? "(0/0)" : x > 0 ? "1e9999" : "-1e9999";
   char item[64];
-  if (isnan(x)) strcpy(item, "(0/0)");
-  else if (isinf(x)) strcpy(item, x > 0 ? "1e9999" : "-1e9999");
-  else {
+  if (isfinite(x)) {
     snprintf(item, sizeof item, "%a", x);
     char *point = strchr(item, localeconv()->decimal_point[0]);
     if (point) *point = '.';
+    text = item;
   }
-  luaL_addstring(&f->result, item);
+  luaL_addstring(&f->result, text);
 }
 
 /* The least integer has no decimal form that is no float. */
