@@ -250,9 +250,8 @@ size_t pl_npy_header_of(const pl_tensor *t, char text[PL_NPY_HEADER]) {
   memset(text + 10 + n, ' ', all - 10 - n - 1);
   text[all - 1] = '\n';
   n = all - 10;
-  memcpy(text, "\x93NUMPY\1\0", 8);
-  text[8] = (char)(n & 255);
-  text[9] = (char)(n >> 8);
+  const char magic[] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0, (char)(n & 255), (char)(n >> 8)};
+  memcpy(text, magic, sizeof magic);
   return all;
 }
 
