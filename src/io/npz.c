@@ -18,7 +18,7 @@
 typedef struct {
   pl_archive archive;
   pl_zip *zip;
-  char **names; /* of the members, without their ending */
+  char **names; /* of the members, without their ending, and NULL */
 } npz;
 
 static void close_file(pl_archive *archive) {
@@ -81,7 +81,7 @@ static bool make_names(npz *a) {
 
 /* Two names may differ by their endings alone. */
 static bool check_names(const npz *a) {
-  for (int i = 1; i < pl_zip_count(a->zip); i++)
+  for (int i = 1; a->names[i - 1] && a->names[i]; i++)
     if (strcmp(a->names[i], a->names[i - 1]) == 0)
       return pl_file_fail("%s: two arrays are named '%s'", pl_zip_path(a->zip), a->names[i]);
   return true;
