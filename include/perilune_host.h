@@ -43,10 +43,11 @@ typedef void (*pl_host_writer)(void *user, int stream, const char *text, size_t 
 ** about errors, and the host can be used again. docs/embedding.md says how exact each is.
 */
 typedef struct {
-  size_t size;    /* sizeof(pl_limits) */
-  int64_t bytes;  /* of Lua and of tensors, scratch memory and cache together */
-  double seconds; /* of a run, from the outermost pl_host_run_* or pl_host_call on. It takes the
-                           signal of pl_host_stop_signal, which is SIGURG if none was chosen */
+  size_t size;   /* sizeof(pl_limits) */
+  int64_t bytes; /* of Lua and of tensors, scratch memory and cache together */
+  /* of a run, from the outermost pl_host_run_* or pl_host_call on; uses the signal of
+     pl_host_stop_signal, which is SIGURG if none was chosen */
+  double seconds;
   int64_t instructions; /* of Lua, of a run; counting them makes Lua's own time 2.2 times as long */
   int64_t output;       /* bytes that a run writes to its streams */
 } pl_limits;
@@ -108,10 +109,11 @@ PL_API bool pl_host_run_string(pl_host *host, const char *code, const char *name
 /* Calls the function below `nargs` arguments on the stack, as lua_pcall does; on failure leaves
  * nothing. */
 PL_API bool pl_host_call(pl_host *host, int nargs, int nresults);
-/* The message of the last of these three that failed, with a traceback; valid until the next. */
+/* The message of the last function of this header that failed, of a run with a traceback; valid until
+ * the next. */
 PL_API const char *pl_host_error(const pl_host *host);
 
-/* What kind of failure the last of these three ended in; PL_OK if it went well. Of a script that
+/* What kind of failure it was; PL_OK if the last run went well. Of a script that
  * fails because something is called that fails, what that failed by: memory, a file, an interrupt,
  * what is not supported. */
 PL_API pl_status pl_host_error_code(const pl_host *host);

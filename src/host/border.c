@@ -12,13 +12,13 @@
 #include "host.h"
 #include "module.h"
 
-/* Runs f(job) in the host, protected and with a traceback. */
-static bool run(pl_host *h, lua_CFunction f, void *job) {
+/* Runs f(job) in the host, protected and with a traceback; leaves so many results on its stack. */
+static bool run(pl_host *h, lua_CFunction f, void *job, int results) {
   lua_State *L = pl_host_lua(h);
   if (!lua_checkstack(L, 4)) return pl_host_refuse(h, PL_ERROR_MEMORY, "stack overflow");
   lua_pushcfunction(L, f);
   lua_pushlightuserdata(L, job);
-  return pl_host_call(h, 1, 0);
+  return pl_host_call(h, 1, results);
 }
 
 static void need_library(lua_State *L) {
@@ -55,30 +55,22 @@ static pl_tensor *take(lua_State *L, int i, const char *what, int k) {
   return t;
 }
 
-typedef struct {
-  pl_tensor *t;
-} pushed;
-
 static int push_protected(lua_State *L) {
-  pushed *p = lua_touserdata(L, 1);
   need_library(L);
-  push(L, p->t);
+  push(L, lua_touserdata(L, 1));
   return 1;
 }
 
-bool pl_host_push_tensor(pl_host *h, pl_tensor *t) {
-  lua_State *L = pl_host_lua(h);
-  pushed p = {t};
-  if (!lua_checkstack(L, 4)) return pl_host_refuse(h, PL_ERROR_MEMORY, "stack overflow");
-  lua_pushcfunction(L, push_protected);
-  lua_pushlightuserdata(L, &p);
-  return pl_host_call(h, 1, 1);
-}
+bool pl_host_push_tensor(pl_host *h, pl_tensor *t) { return run(h, push_protected, t, 1); }
 
 pl_tensor *pl_host_to_tensor(pl_host *h, int i) {
   lua_State *L = pl_host_lua(h);
   const plb_box *box = plb_box_at(L, i);
-  if (box && box->tensor) return pl_scope_own(pl_retain(box->tensor));
+  if (box && box->tensor) {
+    pl_tensor *t = pl_scope_own(pl_retain(box->tensor));
+    if (!t) pl_host_refuse(h, pl_error_code(), pl_error());
+    return t;
+  }
   char text[128];
   snprintf(text, sizeof text, "tensor expected at %d of the stack, got %s", i,
            box ? "one that was released" : luaL_typename(L, i));
@@ -143,7 +135,7 @@ bool pl_host_call_tensors(pl_host *h, const char *name, int n_in, pl_tensor *con
   call c = {.what = name, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
   for (int k = 0; k < n_out; k++) out[k] = NULL;
   if (pl_error()) return pl_host_refuse(h, pl_error_code(), pl_error());
-  return hand_over(h, run(h, run_call, &c), n_out, out);
+  return hand_over(h, run(h, run_call, &c, 0), n_out, out);
 }
 
 /*
@@ -202,7 +194,7 @@ static pl_net *new_net(pl_host *h, maker m) {
   m.net = calloc(1, sizeof *m.net);
   if (!m.net) return pl_host_refuse(h, PL_ERROR_MEMORY, "not enough memory for a network"), NULL;
   *m.net = (pl_net){h, LUA_NOREF};
-  if (run(h, make_net, &m)) return m.net;
+  if (run(h, make_net, &m, 0)) return m.net;
   pl_net_close(m.net);
   return NULL;
 }
@@ -236,7 +228,7 @@ bool pl_net_call(pl_net *net, int n_in, pl_tensor *const *in, int n_out, pl_tens
   if (pl_error()) return pl_host_refuse(h, pl_error_code(), pl_error());
   pl_context *outer = pl_context_enter(pl_host_context(h));
   struct plb_guard *tidy = plb_begin_tidy(plb_here());
-  const bool recording = pl_grad_mode(false), ok = run(h, run_call, &c);
+  const bool recording = pl_grad_mode(false), ok = run(h, run_call, &c, 0);
   pl_grad_mode(recording);
   plb_end_tidy(L, tidy);
   pl_context_enter(outer);
@@ -277,7 +269,7 @@ pl_net *pl_net_share(pl_net *net, pl_host *other) {
   parcel p = {.from = net};
   pl_net *result = NULL;
   if (!net) return pl_host_refuse(other, PL_ERROR, "net_share: the network is missing"), NULL;
-  if (run(net->host, pack, &p)) result = new_net(other, (maker){.parcel = &p});
+  if (run(net->host, pack, &p, 0)) result = new_net(other, (maker){.parcel = &p});
   else pl_host_refuse(other, pl_host_error_code(net->host), pl_host_error(net->host));
   unpack(&p);
   return result;

@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "../bind/bind.h"
-#include "host.h"
-#include "guard.h"
-#include "interrupt.h"
 #include "budget.h"
+#include "guard.h"
+#include "host.h"
+#include "interrupt.h"
 #include "module.h"
 #include "policy.h"
 

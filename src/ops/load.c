@@ -59,7 +59,7 @@ static library *open_new(void *handle) {
   *(void **)&open = dlsym(handle, "pl_ops_open");
   if (!open) return pl_fail("it has no function pl_ops_open, so it is no library of ops"), NULL;
   library *l = calloc(1, sizeof *l);
-  if (!l) return pl_fail("not enough memory"), NULL;
+  if (!l) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory"), NULL;
   l->handle = handle;
   l->next = libraries;
   libraries = l; /* the first, but for those that open() has loaded and are before it then */
@@ -75,7 +75,7 @@ static library *open_new(void *handle) {
 static library *load(const char *path) {
   show_ourselves();
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) return pl_fail("%s", dlerror()), NULL;
+  if (!handle) return pl_fail_as(PL_ERROR_FILE, "%s", dlerror()), NULL;
   library *l = find(handle);
   if (!l) return open_new(handle);
   if (l->opening) return pl_fail("its pl_ops_open loads it once more"), NULL;
@@ -86,10 +86,11 @@ static library *load(const char *path) {
 static void name_path(const char *path) {
   char reason[400];
   const size_t n = strlen(path);
+  const pl_status code = pl_error_code();
   snprintf(reason, sizeof reason, "%s", pl_error());
   pl_error_clear();
   const bool named = !strncmp(reason, path, n) && !strncmp(reason + n, ": ", 2);
-  pl_fail("load_ops: %s: %s", path, reason + (named ? n + 2 : 0));
+  pl_fail_as(code, "load_ops: %s: %s", path, reason + (named ? n + 2 : 0));
 }
 
 int pl_load_ops(const char *path, int room, const pl_op **ops) {

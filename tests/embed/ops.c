@@ -246,7 +246,8 @@ static void test_load_in_c(void) {
   check(pl_call(op[0], 1, &x, &half, &y) && pl_at(y, 1) == 0.75, "and calls its op");
   check(pl_op_call("mine.squash", 1, &x, 0, NULL, 1, &y) && fabs(pl_at(y, 0) - 0.6) < 1e-6,
         "by its name too");
-  check(pl_load_ops("nowhere.so", 0, NULL) == -1 && strstr(pl_error(), "load_ops: nowhere.so: "),
+  check(pl_load_ops("nowhere.so", 0, NULL) == -1 && strstr(pl_error(), "load_ops: nowhere.so: ") &&
+            pl_error_code() == PL_ERROR_FILE,
         "or says why not");
   check(pl_load_ops(path, 0, NULL) == -1, "and does nothing while an error is there");
   pl_error_clear();
