@@ -354,7 +354,7 @@ typedef struct {
   size_t n;
 } block;
 
-static void put(block *k, uint64_t value, int bytes) {
+static void put(block *k, uint64_t value, int bytes) { /* at most 8 */
   for (int i = 0; i < bytes; i++) k->b[k->n++] = (unsigned char)(value >> 8 * i);
 }
 
@@ -406,7 +406,7 @@ static bool write_entry(pl_newfile *f, const pl_zip_entry *e) {
   put_signature(&head, "PK\1\2");
   put(&head, VERSION, 2);
   put_member(&head, e, CENTRAL_EXTRA);
-  put(&head, 0, 2 + 2 + 2 + 4); /* comment, disk, attributes */
+  put(&head, 0, 2 + 2 + 2), put(&head, 0, 4); /* comment, disk, attributes */
   put(&head, (uint64_t)all32, 4);
   put_zip64(&extra, e, CENTRAL_EXTRA);
   put(&extra, (uint64_t)e->offset, 8);
