@@ -36,6 +36,7 @@ typedef struct plb_state {
   struct plb_guard *innermost, *innermost_tidy;
   int n_ops;                            /* ops that its scripts know */
   bool watches;                         /* opens those that are new */
+  bool watches_modules;                 /* a profile looks at each module that is called */
   struct pl_stop *stop;                 /* of the host floor */
   void (*reached)(struct plb_state *s); /* the limit of bytes; of the host floor too */
 } plb_state;
@@ -214,6 +215,7 @@ void plb_open_box(lua_State *L);      /* tensor userdata, modes, tidy, keep */
 void plb_open_tensor(lua_State *L);   /* making tensors, asking them */
 void plb_open_print(lua_State *L);    /* how they are printed */
 void plb_open_rows(lua_State *L);     /* ops, by walking the table */
+void plb_open_chain(lua_State *L);    /* layers, one after the other */
 void plb_open_inplace(lua_State *L);  /* changes in place */
 void plb_open_optim(lua_State *L);    /* optimisers' steps */
 void plb_open_grad(lua_State *L);     /* gradients */
@@ -251,6 +253,12 @@ bool plb_has_new_ops(void);
 int plb_open_new_ops(lua_State *L);
 /* Calls the row of the op table that its first upvalue is; the second says whether it is a method. */
 int plb_call_op(lua_State *L);
+/* Reads the attributes of a row from the table of names at i, which may be nil; the others get their
+ * defaults. */
+void plb_read_attributes(lua_State *L, const pl_op *op, int i, pl_attr *attr);
+/* What the network at i makes of x, retained, if that needs no Lua; else NULL. Raises if it was
+ * stopped. */
+pl_tensor *plb_follow_chain(lua_State *L, int i, pl_tensor *x);
 /* The metamethods __index and __newindex of tensors; both have the method table as upvalue. */
 int plb_index(lua_State *L);
 int plb_newindex(lua_State *L);

@@ -146,6 +146,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   plb_open_tensor(L);
   plb_open_print(L);
   plb_open_rows(L);
+  plb_open_chain(L);
   plb_open_inplace(L);
   plb_open_grad(L);
   plb_open_custom(L);

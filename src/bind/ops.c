@@ -197,6 +197,12 @@ static void too_many(const reader *r, int i) {
   luaL_error(r->L, "%s: too many arguments%s", pl_op_name(r->op), second_result(r->L, i));
 }
 
+static void begin_attributes(reader *r) {
+  r->spec = pl_op_signature(r->op)->attr;
+  r->n = pl_op_signature(r->op)->n_attr;
+  for (int k = 0; k < r->n; k++) r->attr[k] = r->spec[k].fallback, r->given[k] = false;
+}
+
 static void read_attributes(reader *r, int i, int top) {
   bool spread = r->n == 1 && (r->spec[0].type == PL_ATTR_INTS || r->spec[0].type == PL_ATTR_DIMS);
   if (spread && i <= top && plb_as_number(r->L, i)) i = read_spread(r, i, top);
@@ -215,6 +221,14 @@ static void read_attributes(reader *r, int i, int top) {
   for (int k = 0; k < r->n; k++)
     if (!r->given[k] && !r->spec[k].optional)
       luaL_error(r->L, "%s: %s is missing", pl_op_name(r->op), r->spec[k].name);
+}
+
+void plb_read_attributes(lua_State *L, const pl_op *op, int i, pl_attr *attr) {
+  inputs none = {0};
+  reader r = {.L = L, .op = op, .in = &none};
+  begin_attributes(&r);
+  if (!lua_isnil(L, i)) read_named(&r, i);
+  for (int k = 0; k < r.n; k++) attr[k] = r.attr[k];
 }
 
 /*
@@ -298,9 +312,7 @@ int plb_call_op(lua_State *L) {
   pl_tensor *out[PL_MAX_OUT], **box[PL_MAX_OUT];
   int top = lua_gettop(L), n_out = pl_op_outputs(op);
   r.L = L, r.op = op, r.in = &in;
-  r.spec = pl_op_signature(op)->attr;
-  r.n = pl_op_signature(op)->n_attr;
-  for (int k = 0; k < r.n; k++) r.attr[k] = r.spec[k].fallback, r.given[k] = false;
+  begin_attributes(&r);
   plb_make_room(L, 0);
   for (int k = 0; k < n_out; k++) box[k] = plb_newbox(L);
   read_attributes(&r, read_inputs(L, op, &in, top), top);

@@ -113,6 +113,9 @@ static int run_call(lua_State *L) {
     need_library(L);
     push_path(L, c->what);
   }
+  if (c->function && c->n_in == 1 && c->n_out == 1 &&
+      (c->out[0] = plb_follow_chain(L, lua_gettop(L), c->in[0])))
+    return 0;
   for (int k = 0; k < c->n_in; k++) push(L, c->in[k]);
   lua_call(L, c->n_in, c->n_out);
   for (int k = 0; k < c->n_out; k++) c->out[k] = take(L, k - c->n_out, c->what, k + 1);

@@ -277,6 +277,31 @@ static const char network[] =
     "  nn.Linear(8, 2)}\n"
     "function predict(x) return pl.no_grad(net, x) end\n";
 
+/* Layers that are ops alone need no Lua, and yet what a script changes counts. */
+static void test_net_of_ops(void) {
+  pl_host *h = open_with(
+      "pl = require 'perilune'\n"
+      "net = pl.nn.Sequential {pl.nn.Linear(4, 8), pl.nn.Tanh(), pl.nn.Linear(8, 2)}\n"
+      "function layers(x) for _, l in ipairs(net) do x = l(x) end return x end\n");
+  static const char *const changes[] = {
+      "", "net[2] = pl.nn.LeakyReLU(0.3)", "net[2].slope = 0.6",
+      "function net:forward(x) return layers(x) * 2 end layers_ = layers\n"
+      "function layers(x) return layers_(x) * 2 end function net:forward(x) return layers(x) end"};
+  pl_scope_begin();
+  pl_tensor *x = pl_full(PL_REAL, pl_list(3, 4), 0.25), *y, *z;
+  pl_net *net = pl_net_find(h, "net");
+  for (int i = 0; i < 4; i++) {
+    check(pl_host_run_string(h, changes[i], "=change"), "a network changes");
+    for (int k = 0; k < 3; k++)
+      check(pl_net_call(net, 1, &x, 1, &y) && pl_host_call_tensors(h, "layers", 1, &x, 1, &z) &&
+                pl_allclose(y, z, 1e-5, 1e-6, false),
+            changes[i]);
+  }
+  pl_net_close(net);
+  pl_scope_end();
+  pl_host_close(h);
+}
+
 static void test_net(const char *path) {
   pl_host *h = open_with(network), *empty = open_with("");
   pl_tensor *y = NULL, *z = NULL;
@@ -481,6 +506,7 @@ int main(int argc, char **argv) {
   test_stats();
   test_stack();
   test_calls();
+  test_net_of_ops();
   test_net(path);
   test_share_net();
   test_lend();

@@ -208,6 +208,88 @@ local function chain()
   return net, x, agrees
 end
 
+-- Layers that are all ops are computed without Lua in between, each as it is at the time.
+local function ops_alone()
+  local net = nn.Sequential {
+    nn.Linear(6, 8), nn.LayerNorm(8), nn.LeakyReLU(0.2), nn.Linear(8, 4), nn.Tanh(), nn.LogSoftmax()}
+  local x = pl.randn(3, 6)
+  local function agrees(what)
+    local y = x
+    for _, layer in ipairs(net) do y = layer(y) end
+    for _ = 1, 2 do near((net(x) - y):abs():amax():item(), 0, 1e-5, what) end
+    assert(net._plan.chain, what)
+  end
+  agrees "at first"
+  return net, x, agrees
+end
+
+function T.test_a_chain_notices_what_its_layers_are()
+  local net, _, agrees = ops_alone()
+  net[3].slope = 0.7
+  agrees "another slope"
+  net[3].slope = -0.5
+  agrees "a slope that no op computes on the way"
+  net[1].weight = nn.parameter(pl.randn(8, 6))
+  agrees "another weight"
+  net[1].bias = nil
+  agrees "no bias"
+  pl.no_grad(function() net[4].weight:fill_(0.5) end)
+  agrees "other values"
+  net[6].dim = 1
+  agrees "another dim"
+  net[#net + 1] = nn.Softplus()
+  agrees "one more"
+  net[2] = nn.ReLU()
+  agrees "another one"
+end
+
+function T.test_a_chain_is_left_where_lua_is_asked_for()
+  local net, x = ops_alone()
+  net[4].forward = function(_, y) return y * 0 end
+  eq(net(x):exp():sum(1):totable(), pl.full({8}, 3 / 8):totable())
+  net[4].forward, net[1].weight = nil, "words"
+  fails("linear: weight: tensor expected, got 'words' (in Sequential.1 Linear)", net, x)
+  net[1].weight = nil
+  fails("weight: tensor expected, got nil (in Sequential.1 Linear)", net, x)
+  local seen = {}
+  local whole = ops_alone()
+  require("perilune.nn.module").watch(function(layer) seen[#seen + 1] = layer end, function() end)
+  whole(x)
+  require("perilune.nn.module").watch(nil)
+  eq(#seen, 6)
+end
+
+function T.test_a_chain_has_gradients()
+  local net, x = ops_alone()
+  local function gradients(f)
+    net:zero_grad()
+    local loss = (f(x) ^ 2):sum()
+    loss:backward()
+    local list = {}
+    for name, p in net:named_parameters() do list[name] = p.grad:clone() end
+    return list
+  end
+  local chained = gradients(net)
+  local plain = gradients(function(y)
+    for _, layer in ipairs(net) do y = layer(y) end
+    return y
+  end)
+  for name, g in next, plain do near((chained[name] - g):abs():amax():item(), 0, 1e-5, name) end
+end
+
+function T.test_links_that_are_none_are_refused()
+  local made = require("perilune.core").chain
+  fails("", made.new, {1})
+  fails("", made.new, {{layer = io.stdout}})
+  fails("", made.new, {{layer = {}, op = "no_such_op"}})
+  fails("perilune.chain expected", made.run, io.stdout, {}, pl.ones(1))
+  eq(made.run(made.new {}, {}, 1), nil)
+  local spoilt = nn.Sequential {nn.ReLU()}
+  spoilt(pl.ones(1))
+  spoilt._plan.chain = io.stdout
+  fails("", spoilt, pl.ones(1))
+end
+
 function T.test_a_plan_notices_other_layers()
   local net, _, agrees = chain()
   net[3] = nn.ReLU()

@@ -14,7 +14,7 @@ local activations = {}
 -- An op without parameters that is also an activation of those ops.
 local function activation_class(name, op)
   local made, attributes = class(name), {activation = op}
-  made.fused_as = "activation"
+  made.fused_as, made.op = "activation", op
   function made:forward(x) return pl[op](x) end
   made.made_forward = made.forward
   function made:fused() return attributes end
@@ -34,7 +34,7 @@ activations.Sigmoid = activation_class("Sigmoid", "sigmoid")
 -- @param[opt=0.01] slope number
 activations.LeakyReLU = class "LeakyReLU"
 local LeakyReLU = activations.LeakyReLU
-LeakyReLU.fused_as = "activation"
+LeakyReLU.fused_as, LeakyReLU.op, LeakyReLU.made_of = "activation", "leaky_relu", {"slope"}
 
 function LeakyReLU:init(slope)
   self.slope = check.unwrapped(slope or 0.01)
@@ -47,6 +47,10 @@ function LeakyReLU:forward(x)
   return pl.leaky_relu(x, self.slope)
 end
 LeakyReLU.made_forward = LeakyReLU.forward
+
+function LeakyReLU:_op_attributes()
+  return {slope = self.slope}
+end
 
 -- The sign of the result must be that of the argument.
 function LeakyReLU:fused()
@@ -63,18 +67,25 @@ end
 
 --- log(1 + exp(x)).
 activations.Softplus = class "Softplus"
+activations.Softplus.op = "softplus"
 function activations.Softplus:forward(x) return pl.softplus(x) end
+activations.Softplus.made_forward = activations.Softplus.forward
 
 --- exp(x) / sum exp(x) over a dimension.
 -- @param[opt=-1] dim dimension
 activations.Softmax = class "Softmax"
+activations.Softmax.op, activations.Softmax.made_of = "softmax", {"dim"}
 function activations.Softmax:init(dim) self.dim = dim or -1 end
 function activations.Softmax:forward(x) return pl.softmax(x, self.dim) end
+activations.Softmax.made_forward = activations.Softmax.forward
+function activations.Softmax:_op_attributes() return {dim = self.dim} end
 function activations.Softmax:extra() return tostring(self.dim) end
 
 --- log softmax(x) over a dimension.
 -- @param[opt=-1] dim dimension
 activations.LogSoftmax = class("LogSoftmax", activations.Softmax)
+activations.LogSoftmax.op = "log_softmax"
 function activations.LogSoftmax:forward(x) return pl.log_softmax(x, self.dim) end
+activations.LogSoftmax.made_forward = activations.LogSoftmax.forward
 
 return activations

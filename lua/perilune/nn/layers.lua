@@ -59,7 +59,7 @@ end
 -- @param[opt={bias=true}] options
 layers.Linear = class "Linear"
 local Linear = layers.Linear
-Linear.fuses = {"activation"}
+Linear.fuses, Linear.op, Linear.operands = {"activation"}, "linear", {"weight", "bias"}
 
 function Linear:init(n_in, n_out, options)
   n_in = check.count("Linear", "number of inputs", n_in)
@@ -109,7 +109,7 @@ end
 -- @param[opt={stride=1, padding=0, dilation=1, bias=true}] options
 layers.Conv2d = class "Conv2d"
 local Conv2d = layers.Conv2d
-Conv2d.fuses = {"activation", "max_pool"}
+Conv2d.fuses, Conv2d.op, Conv2d.operands = {"activation", "max_pool"}, "conv2d", {"weight", "bias"}
 
 function Conv2d:init(n_in, n_out, kernel_size, options)
   local k, o
@@ -137,6 +137,7 @@ end
 layers.ConvTranspose2d = class "ConvTranspose2d"
 local ConvTranspose2d = layers.ConvTranspose2d
 ConvTranspose2d.fuses = {"activation"}
+ConvTranspose2d.op, ConvTranspose2d.operands = "conv_transpose2d", {"weight", "bias"}
 
 function ConvTranspose2d:init(n_in, n_out, kernel_size, options)
   local k, o
@@ -163,13 +164,13 @@ local function init_pool(self, name, kernel_size, options)
   local k = pair(name, "kernel size", kernel_size, 1)
   local stride = o.stride and pair(name, "stride", o.stride, 1) or k
   local padding = pair(name, "padding", o.padding, 0)
-  self._kernel_size = attribute(k)
-  self._attributes = {stride = attribute(stride), padding = attribute(padding, 0)}
+  self._attributes = {
+    size = attribute(k), stride = attribute(stride), padding = attribute(padding, 0)}
   return k, stride, padding
 end
 
 local function pool_extra(self)
-  local k, stride = pair_text(self._kernel_size), pair_text(self._attributes.stride)
+  local k, stride = pair_text(self._attributes.size), pair_text(self._attributes.stride)
   return k .. (stride ~= k and ", stride=" .. stride or "")
     .. described(self._attributes.padding, "padding")
 end
@@ -179,7 +180,7 @@ end
 -- @param[opt={stride=kernel_size, padding=0}] options
 layers.MaxPool2d = class "MaxPool2d"
 local MaxPool2d = layers.MaxPool2d
-MaxPool2d.fused_as = "max_pool"
+MaxPool2d.fused_as, MaxPool2d.op = "max_pool", "max_pool2d"
 
 -- For square windows that lie side by side; nil for others.
 local function fused_pool(k, stride, padding)
@@ -194,7 +195,7 @@ function MaxPool2d:init(kernel_size, options)
 end
 
 function MaxPool2d:forward(x)
-  return pl.max_pool2d(x, self._kernel_size, self._attributes)
+  return pl.max_pool2d(x, self._attributes)
 end
 MaxPool2d.made_forward = MaxPool2d.forward
 
@@ -209,14 +210,16 @@ MaxPool2d.extra = pool_extra
 -- @param[opt={stride=kernel_size, padding=0}] options
 layers.AvgPool2d = class "AvgPool2d"
 local AvgPool2d = layers.AvgPool2d
+AvgPool2d.op = "avg_pool2d"
 
 function AvgPool2d:init(kernel_size, options)
   init_pool(self, "AvgPool2d", kernel_size, options)
 end
 
 function AvgPool2d:forward(x)
-  return pl.avg_pool2d(x, self._kernel_size, self._attributes)
+  return pl.avg_pool2d(x, self._attributes)
 end
+AvgPool2d.made_forward = AvgPool2d.forward
 
 AvgPool2d.extra = pool_extra
 
@@ -270,7 +273,7 @@ layers.BatchNorm2d.ranks = {[4] = true, text = "4"}
 -- @param[opt={eps=1e-5, elementwise_affine=true}] options
 layers.LayerNorm = class "LayerNorm"
 local LayerNorm = layers.LayerNorm
-LayerNorm.normalizes = true
+LayerNorm.normalizes, LayerNorm.op, LayerNorm.operands = true, "layer_norm", {"weight", "bias"}
 
 function LayerNorm:init(normalized_shape, options)
   normalized_shape = check.unwrapped(normalized_shape)
@@ -279,26 +282,24 @@ function LayerNorm:init(normalized_shape, options)
     complain("LayerNorm: normalized_shape: integer or list of integers expected, got %s",
       type(shape) == "table" and "an empty list" or type(shape))
   end
-  self._normalized_shape = {}
-  for i, n in ipairs(shape) do
-    self._normalized_shape[i] = check.count("LayerNorm", "normalized_shape", n)
-  end
+  local sizes = {}
+  for i, n in ipairs(shape) do sizes[i] = check.count("LayerNorm", "normalized_shape", n) end
   local o = option.read("LayerNorm", options, {eps = 1e-5, elementwise_affine = true})
-  self._eps = o.eps
+  self._attributes = {normalized_shape = sizes, eps = o.eps}
   if o.elementwise_affine then
-    self.weight = parameter(pl.ones(self._normalized_shape))
-    self.bias = parameter(pl.zeros(self._normalized_shape))
+    self.weight, self.bias = parameter(pl.ones(sizes)), parameter(pl.zeros(sizes))
   end
 end
 
 function LayerNorm:forward(x)
-  return pl.layer_norm(x, self.weight, self.bias,
-                       {normalized_shape = self._normalized_shape, eps = self._eps})
+  return pl.layer_norm(x, self.weight, self.bias, self._attributes)
 end
+LayerNorm.made_forward = LayerNorm.forward
 
 function LayerNorm:extra()
-  local shape = table.concat(self._normalized_shape, ", ")
-  if #self._normalized_shape > 1 then shape = "{" .. shape .. "}" end
+  local sizes = self._attributes.normalized_shape
+  local shape = table.concat(sizes, ", ")
+  if #sizes > 1 then shape = "{" .. shape .. "}" end
   return shape .. (self.weight and "" or ", elementwise_affine=false")
 end
 

@@ -11,6 +11,7 @@
 local pl = require "perilune"
 local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
+local core = require "perilune.core"
 local object = require "perilune.internal.object"
 local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
@@ -61,6 +62,12 @@ local function path_of(parent, child)
   end
 end
 
+-- As it describes itself, which one with a field that it cannot have may be unable to.
+local function described(self)
+  local able, text = pcall(self.signature, self)
+  return able and text or name_of(self)
+end
+
 -- A module that failed inside of a pcall is still on the stack, and contains none of those above.
 local function place_of_error(modules)
   local last, path = modules[#modules], ""
@@ -69,7 +76,7 @@ local function place_of_error(modules)
     local step = path_of(modules[i], outer)
     if step then path, outer = "." .. step .. path, modules[i] end
   end
-  return outer == last and last:signature() or name_of(outer) .. path .. " " .. last:signature()
+  return outer == last and described(last) or name_of(outer) .. path .. " " .. described(last)
 end
 
 -- Adds to a message where in the network it happened, and blames the script.
@@ -91,6 +98,7 @@ local begins, ends
 -- @param[opt] done
 function module.watch(begin, done)
   begins, ends = begin, done
+  core.chain.watch(begin ~= nil)
 end
 
 local function leave(level, began, ...)
@@ -153,6 +161,12 @@ end
 -- @return string
 function Module:extra()
   return ""
+end
+
+-- A layer that is one op says so: its `op`, the names of the fields that are the op's `operands`
+-- behind x, of those that its attributes are `made_of`, and these.
+function Module:_op_attributes()
+  return self._attributes
 end
 
 --- The module as one would write it: `Linear(400, 120)`.

@@ -4,6 +4,7 @@
 local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local classes = require "perilune.nn.classes"
+local chain = require("perilune.core").chain
 local module = require "perilune.nn.module"
 
 local run = module.Module._run
@@ -80,6 +81,30 @@ local function make_plan(layers)
   return plan
 end
 
+-- What a chain needs to know of layer i: the op that it is, or what it was for the layer before to
+-- do its work; nil if it is neither.
+local function link(layer, entry)
+  local fields = table.move(layer.made_of or {}, 1, #(layer.made_of or {}), 2, {"forward"})
+  if entry.fused then
+    fields[#fields + 1] = "fused"
+    return {layer = layer, fields = fields}
+  end
+  return layer.op and as_made(layer) and {
+    layer = layer, fields = fields, op = layer.op, operands = layer.operands or {},
+    attributes = entry.attributes or layer:_op_attributes(),
+  }
+end
+
+-- The chain of a plan, which needs no Lua between the layers; false if not all of them are ops.
+local function make_chain(plan)
+  local links = {}
+  for i, entry in ipairs(plan) do
+    links[i] = link(entry.layer, entry)
+    if not links[i] then return false end
+  end
+  return chain.new(links, Sequential.forward, Sequential.__call)
+end
+
 local function holds(plan, layers)
   for i = 1, #plan do
     local entry, layer = plan[i], layers[i]
@@ -93,8 +118,11 @@ end
 
 function Sequential:forward(x)
   local plan = self._plan
+  local y = plan and plan.chain and chain.run(plan.chain, self, x)
+  if y then return y end
   if not plan or not holds(plan, self) then
     plan = make_plan(self)
+    plan.chain = make_chain(plan)
     self._plan = plan
   end
   for i = 1, #plan do
