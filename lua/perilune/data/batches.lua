@@ -38,7 +38,8 @@ local function transformed(x, ...)
 end
 
 local function pixel_set(list)
-  return entries.are_images(list) and list[1].tensor:dtype() == "uint8"
+  local images = entries.are_images(list) and list[1].value
+  return check.is_tensor(images) and images:dtype() == "uint8"
 end
 
 local function check_options(who, list, o, given)
@@ -72,22 +73,31 @@ local function order_of(list, o)
   return o.shuffle and core.randperm(list.n) or core.arange(1, list.n, "int32")
 end
 
--- A function of rows that gives their batch: tensors in order, or a table by name.
+-- A function of rows that gives their batch: values in order, or a table by name.
 local function picker(list, o)
+  local pixels = pixel_set(list)
   local function pick(i, rows)
-    if i == 1 and pixel_set(list) then return core.image_batch(list[1].tensor, rows, o) end
-    return core.index_select(list[i].tensor, rows, 1)
-  end
-  local function pick_from(i, rows)
-    if i < #list then return pick(i, rows), pick_from(i + 1, rows) end
-    return pick(i, rows)
+    if i == 1 and pixels then return core.image_batch(list[1].value, rows, o) end
+    return entries.batch(list[i].value, rows, o)
   end
   if list.positional or entries.are_images(list) then
-    return function(rows) return blaming(pick_from, 1, rows) end
+    return function(rows)
+      local batch = {}
+      for i = 1, #list do
+        local value, lengths = blaming(pick, i, rows)
+        batch[#batch + 1] = value
+        batch[#batch + 1] = lengths
+      end
+      return table.unpack(batch)
+    end
   end
   return function(rows)
     local batch = {}
-    for i, entry in ipairs(list) do batch[entry.key] = blaming(pick, i, rows) end
+    for i, entry in ipairs(list) do
+      local value, lengths = blaming(pick, i, rows)
+      batch[entry.key] = value
+      if lengths then batch[entry.key .. "_lengths"] = lengths end
+    end
     return batch
   end
 end

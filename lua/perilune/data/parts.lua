@@ -46,12 +46,12 @@ function parts.count(set)
 end
 
 local function rows_of(set, list, rows)
-  return entries.map(set, list, function(t) return core.index_select(t, rows, 1) end)
+  return entries.map(set, list, function(value) return entries.select(value, rows) end)
 end
 
 -- Some neighbouring rows, which share the memory of the set.
 local function slice_of(set, list, from, count)
-  return entries.map(set, list, function(t) return t:slice(1, from, count) end)
+  return entries.map(set, list, function(value) return entries.slice(value, from, count) end)
 end
 
 --- Some rows of a set, copied.
@@ -129,8 +129,8 @@ end
 local function labels_of(who, list, key)
   for _, entry in ipairs(list) do
     if entry.key == key then
-      local t = entry.tensor
-      if t:dtype() == "real" or t:dim() ~= 1 then
+      local t = entry.value
+      if not check.is_tensor(t) or t:dtype() == "real" or t:dim() ~= 1 then
         complain("%s: stratify: '%s' is %s; labels, int32 or uint8 [n], expected", who, key,
           entries.describe(t))
       end
