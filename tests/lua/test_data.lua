@@ -580,7 +580,7 @@ function T.test_folds()
     eq({sorted(seen), sorted(sizes)}, {y:totable(), {3, 4, 4}})
   end
   fails("folds: 12 folds of 11 rows; 2 to 11 expected", data.folds, {x}, 12)
-  fails("folds: unknown option 'shuffle'; known: seed, stratify", data.folds, {x}, 2, {shuffle = true})
+  fails("folds: unknown option 'shuffle'; known: group, seed, stratify", data.folds, {x}, 2, {shuffle = true})
 end
 
 --

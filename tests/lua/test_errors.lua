@@ -748,8 +748,8 @@ groups.data_image_store = {
   {"data.batches {}", "batches: set of tensors expected, got a table without any"},
   {"data.batches(set, 3)", "batches: options: table expected, got number"},
   {"data.batches(set, {size = 3})",
-    "batches: unknown option 'size'; known: batch_size, drop_last, flip, mean, order, seed, " ..
-      "shift, shuffle, skip, std, transform"},
+    "batches: unknown option 'size'; known: batch_size, collate, drop_last, flip, mean, " ..
+    "num_samples, order, sampler, seed, shift, shuffle, skip, std, transform, weights"},
   {"data.batches(set, {batch_size = 0})", "batches: batch_size: positive integer expected, got 0"},
   {"data.batches(set, {batch_size = 1.5})",
     "batches: batch_size: positive integer expected, got 1.5"},
@@ -764,7 +764,7 @@ groups.data_image_store = {
   {"data.split(set)", "split: nil of 4 rows; 1 to 3, or a fraction, expected"},
   {"data.split(set, 9)", "split: 9 of 4 rows; 1 to 3, or a fraction, expected"},
   {"data.split(set, 0)", "split: 0 of 4 rows; 1 to 3, or a fraction, expected"},
-  {"data.split(set, 1, {sed = 1})", "split: unknown option 'sed'; known: seed, stratify"},
+  {"data.split(set, 1, {sed = 1})", "split: unknown option 'sed'; known: group, seed, stratify"},
   {"data.subset(set, {9})", "index_select: index 9 at position 1 is not within 1 and 4"},
   {"data.subset(set, 3)", "index_select: index is int32[], expected 1 dims"},
   {"data.subset(3, {1})", "subset: set of tensors expected, got number"},

@@ -7,6 +7,7 @@ local core = require "perilune.core"
 local cycle = require "perilune.data.cycle"
 local entries = require "perilune.data.entries"
 local option = require "perilune.internal.option"
+local orders = require "perilune.data.orders"
 local parts = require "perilune.data.parts"
 
 local complain, blaming = blame.complain, blame.blaming
@@ -15,25 +16,39 @@ local batches = {}
 local BATCH_OPTIONS <const> = {
   batch_size = 64, shuffle = true, seed = option.absent, drop_last = false, flip = false, shift = 0,
   mean = 0, std = 1, transform = option.absent, order = option.absent, skip = 0,
+  collate = option.absent,
 }
+for name, mark in next, orders.OPTIONS do BATCH_OPTIONS[name] = mark end
+
+local CYCLE_OPTIONS <const> = {batch_size = 64, transform = option.absent, collate = option.absent}
+for name, mark in next, orders.OPTIONS do CYCLE_OPTIONS[name] = mark end
+for _, name in ipairs {"flip", "mean", "shift", "std"} do CYCLE_OPTIONS[name] = option.absent end
 
 -- Options that only pixels have.
 local PIXELS <const> = {"flip", "mean", "shift", "std"}
 
+local function count_of(rows, size, drop_last)
+  return drop_last and rows // size or (rows + size - 1) // size
+end
+
 --- How many batches `data.batches` gives with the same options, without those to skip.
 -- @param set the set
--- @param options `batch_size` (64), `drop_last` (false), `order`
+-- @param options `batch_size` (64), `drop_last` (false), `order`, `weights` with `num_samples`; how
+--   many rows a `sampler` gives is not known before
 -- @return a whole number
 function batches.batch_count(set, options)
   options = options or {}
   local list = entries.read("batch_count", set)
-  local n = options.order and #options.order or list.n
-  local size = check.count("batch_count", "batch_size", options.batch_size or 64)
-  return options.drop_last and n // size or (n + size - 1) // size
+  if options.sampler ~= nil then
+    complain "batch_count: how many rows a sampler gives is not known before it is asked"
+  end
+  local n = options.order and #options.order or orders.count(list.n, options)
+  return count_of(n, check.count("batch_count", "batch_size", options.batch_size or 64),
+    options.drop_last)
 end
 
-local function transformed(x, ...)
-  if x == nil then complain("batches: transform gave nothing; a batch expected") end
+local function something(what, x, ...)
+  if x == nil then complain("batches: %s gave nothing; a batch expected", what) end
   return x, ...
 end
 
@@ -49,32 +64,43 @@ local function check_options(who, list, o, given)
     if given and given[name] ~= nil and not pixel_set(list) then
       complain("%s: %s is for sets of uint8 images and their labels; transform may do it to others",
         who, name)
+    elseif given and given[name] ~= nil and o.collate ~= nil then
+      complain("%s: collate gets the pixels as they are, without %s", who, name)
     end
   end
-end
-
-local function check_order(order)
-  if not check.is_tensor(order) or order:dtype() ~= "int32" or order:dim() ~= 1 then
-    complain("batches: order: int32 tensor [n] expected, got %s",
-      check.is_tensor(order) and entries.describe(order) or type(order))
-  end
+  orders.check(who, list.n, o)
 end
 
 -- The rows in the order in which they are used.
 local function order_of(list, o)
-  if o.order then check_order(o.order) end
+  if o.order then orders.check_given("batches", o.order) end
   if o.seed ~= nil then check.seed("batches", o.seed) end
   if o.seed ~= nil and (o.order or not o.shuffle) then
     complain("batches: seed says how to shuffle, which %s does not",
       o.order and "order" or "shuffle = false")
   end
   if o.order then return o.order end
-  if o.seed ~= nil then return parts.permutation(list.n, o.seed) end
-  return o.shuffle and core.randperm(list.n) or core.arange(1, list.n, "int32")
+  if not o.shuffle then return core.arange(1, list.n, "int32") end
+  return parts.seeded(o.seed, orders.draw, "batches", list.n, o, 1)
+end
+
+-- A function of rows that gives what `collate` makes of them.
+local function collator(list, o)
+  local function sample(row)
+    local values = {}
+    for _, entry in ipairs(list) do values[entry.key] = entries.row(entry.value, row) end
+    return values
+  end
+  return function(rows)
+    local samples = {}
+    for i, row in ipairs(rows:totable()) do samples[i] = blaming(sample, row) end
+    return something("collate", o.collate(samples))
+  end
 end
 
 -- A function of rows that gives their batch: values in order, or a table by name.
 local function picker(list, o)
+  if o.collate ~= nil then return collator(list, o) end
   local pixels = pixel_set(list)
   local function pick(i, rows)
     if i == 1 and pixels then return core.image_batch(list[1].value, rows, o) end
@@ -110,13 +136,29 @@ end
 -- other tensors gives x and y, where x of uint8 images is a real tensor [b, channels, h, w],
 -- (pixel / 255 - mean) / std. The order and the augmentation come from the common stream of
 -- random numbers, so a run that restores `random_state` meets the same batches.
+--
+-- Rows need not all be used once. `weights` draw them with replacement, rare classes oftener;
+-- a `sampler` is a function of the number of rows, `batch_size` and the pass, which gives the rows
+-- of the pass: a list, an int32 tensor, or an iterator over them. `data.bucket` makes one. A run
+-- that goes on meets the same rows if nothing but the pass and the common stream of random numbers
+-- decides.
+--
+--     local weights = pl.tensor({1, 9}):index_select(set.labels, 1)   -- by class
+--     for x, y in data.batches(set, {weights = weights, num_samples = 1000}) do ... end
+--     local function odd(n) return pl.arange(1, n, 2, "int32") end
+--     for x, y in data.batches(set, {sampler = odd}) do ... end
+--
+-- A `collate` function makes the batch itself, of a list of samples: tables with the keys of the
+-- set that hold a row each, a number of a tensor [n].
 -- @param set the set
 -- @param options `batch_size` (64); `shuffle` (true); `seed`: on which alone the order depends;
 --   `drop_last` (false): leave out a last batch that is not full; `transform`: a function of what
 --   a batch gives, whose results take its place; `order`: an int32 tensor of rows to use in this
---   order; `skip` (0): how many batches not to make; of uint8 images `mean` (0) and `std` (1) of
---   the pixels, `flip` (false): mirror half of the images, `shift` (0): move images by at most
---   that many pixels each way
+--   order; `skip` (0): how many batches not to make; `weights`: a real tensor [n] or list, how
+--   often rows are drawn relative to each other, and `num_samples`, how many of them (as many as
+--   there are); `sampler`; `collate`; of uint8 images `mean` (0) and `std` (1) of the pixels,
+--   `flip` (false): mirror half of the images, `shift` (0): move images by at most that many
+--   pixels each way
 -- @return the iterator
 function batches.batches(set, options)
   local list = entries.read("batches", set)
@@ -124,38 +166,35 @@ function batches.batches(set, options)
   check_options("batches", list, o, options)
   o.skip = check.natural("batches", "skip", o.skip)
   local order = order_of(list, o)
-  local size, batch, n, count = o.batch_size, o.skip, #order, batches.batch_count(set, o)
+  local size, batch, n = o.batch_size, o.skip, #order
+  local count = count_of(n, size, o.drop_last)
   local pick = picker(list, o)
   return function()
     if batch >= count then return nil end
     local first = batch * size + 1
     batch = batch + 1
     local rows = order:slice(1, first, math.min(size, n - first + 1))
-    if o.transform then return transformed(o.transform(pick(rows))) end
+    if o.transform then return something("transform", o.transform(pick(rows))) end
     return pick(rows)
   end
 end
 
 --- Batches without end, for trainings that do not count in epochs: `local x, y = c:next()`.
 --
--- Each pass through the set has a new order, and leaves out a last batch that is not full.
+-- Each pass through the set has a new order, and leaves out a last batch that is not full. With
+-- `weights` or a `sampler` it has the rows that these draw; a sampler gets the number of the pass.
 -- `c.pass` counts the passes from 1, `c.place` the batches of the pass that were given. With
 -- `state_dict` and `load_state_dict` it is a part of a job, and goes on where it was.
 -- @param set the set
--- @param options as for `batches`: `batch_size` (64), `transform`, and of uint8 images `mean`,
---   `std`, `flip`, `shift`
+-- @param options as for `batches`: `batch_size` (64), `transform`, `collate`, `sampler`, `weights`,
+--   `num_samples`, and of uint8 images `mean`, `std`, `flip`, `shift`
 -- @return the cycle
 function batches.cycle(set, options)
   local list = entries.read("cycle", set)
-  local o = option.read("cycle", options, {
-    batch_size = 64, flip = option.absent, shift = option.absent, mean = option.absent,
-    std = option.absent, transform = option.absent})
+  local o = option.read("cycle", options, CYCLE_OPTIONS)
   check.count("cycle", "batch_size", o.batch_size)
   check_options("cycle", list, o, o)
   o.drop_last = true
-  if o.batch_size > list.n then
-    complain("cycle: batch_size is %d, but the set has %d rows", o.batch_size, list.n)
-  end
   return cycle.new(batches.batches, list.n, set, o)
 end
 

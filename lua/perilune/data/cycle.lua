@@ -6,12 +6,23 @@ local complain = require("perilune.internal.blame").complain
 local object = require "perilune.internal.object"
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
-local parts = require "perilune.data.parts"
+local orders = require "perilune.data.orders"
 
 local cycle = {}
 
 local Cycle = object.class "cycle"
 Cycle.__name = "cycle"
+
+-- How many full batches an order of so many rows has.
+local function full(self, rows)
+  local count = rows // self._options.batch_size
+  if count == 0 then
+    complain("cycle: batch_size is %d, but %s %d rows", self._options.batch_size,
+      self._options.sampler and "the sampler gave" or self._options.num_samples
+        and "num_samples is" or "the set has", rows)
+  end
+  return count
+end
 
 --- Makes a cycle.
 -- @param batches function(set, options) that iterates over one pass
@@ -20,28 +31,31 @@ Cycle.__name = "cycle"
 -- @param options for `batches`
 -- @return the cycle
 function cycle.new(batches, rows, set, options)
-  return setmetatable({
+  local self = setmetatable({
     pass = 1, place = 0, _batches = batches, _rows = rows, _set = set, _options = options,
-    _count = rows // options.batch_size,
   }, Cycle)
+  if options.sampler == nil then full(self, orders.count(rows, options)) end
+  return self
 end
 
--- The batches of the current pass that are still to come.
-local function open(self)
-  local options = {order = self._order, skip = self.place}
-  for name, value in next, self._options do options[name] = value end
-  return self._batches(self._set, options)
+-- Draws the order of the pass, if it has none.
+local function draw(self)
+  if self._order then return end
+  local order = orders.draw("cycle", self._rows, self._options, self.pass)
+  self._count = full(self, #order)
+  self._order = core.keep(order)
 end
 
 --- The next batch. The order of a pass is drawn from the common stream of random numbers
 -- when its first batch is asked for.
 -- @return as of `data.batches`
 function Cycle:next()
-  if self.place == self._count then
+  if self._order and self.place == self._count then
     self.pass, self.place, self._order, self._next = self.pass + 1, 0, nil, nil
   end
-  self._order = self._order or core.keep(core.randperm(self._rows))
-  self._next = self._next or open(self)
+  draw(self)
+  self._next = self._next
+    or self._batches(self._set, orders.fixed(self._options, self._order, self.place))
   self.place = self.place + 1
   return self._next()
 end
@@ -58,19 +72,20 @@ function Cycle:load_state_dict(state)
   if type(state) ~= "table" then
     complain("load_state_dict: what state_dict gave expected, got %s", check.type(state))
   end
-  local order, n = state.order, self._rows
+  local order, n, o = state.order, self._rows, self._options
   if order ~= nil then check.tensor("load_state_dict: order", order) end
-  if order and order:numel() ~= n then
+  if order and not (o.sampler or o.weights) and order:numel() ~= n then
     complain("load_state_dict: the state is one of %d rows, the set has %d", order:numel(), n)
-  elseif order and not parts.is_order(order, n) then
+  elseif order and not orders.fits(order, n, o) then
     complain("load_state_dict: order is no order of %d rows", n)
   end
   local pass = check.count("load_state_dict", "pass", state.pass)
   local place = check.natural("load_state_dict", "place", state.place)
-  if place > self._count then
-    complain("load_state_dict: place is %d of %d batches", place, self._count)
+  local count = order and full(self, #order) or 0
+  if place > count then
+    complain("load_state_dict: place is %d of %d batches", place, count)
   end
-  self.pass, self.place, self._next = pass, place, nil
+  self.pass, self.place, self._next, self._count = pass, place, nil, count
   self._order = order and core.keep(order)
 end
 

@@ -1,16 +1,17 @@
 --- The entries of a set (internal).
 --
 -- A set is a table of entries with equally many rows, by position, `{x, y}`, or by name,
--- `{inputs = x, targets = y}`; what stands beside them, such as `classes`, describes it. An entry is
--- a tensor, whose rows lie along its first dim, or a source: an object that has rows and makes
+-- `{inputs = x, targets = y}`; what stands beside them, such as `classes`, describes it. An entry
+-- is a tensor, whose rows lie along its first dim, or a source: an object that has rows and makes
 -- tensors of some of them when a batch asks for them. A source's metatable has `__rows = true`, and
 --
 --     #source                     how many rows
 --     source:index_select(rows)   a source of these rows (int32 [n]) alone; nothing is read
---     source:batch(rows, o)       what a batch of these rows has: a tensor, whose first size is that
---                                 of rows, and for some sources a second one, the lengths of the
---                                 rows, which is `KEY_lengths` in a batch by name; o: the options of
---                                 `data.batches`
+--     source:batch(rows, o)       what a batch of these rows has: a tensor, whose first size is how
+--                                 many they are, and of some sources a second one, the lengths of
+--                                 the rows, which is `KEY_lengths` in a batch by name; `o` are the
+--                                 options of `data.batches`
+--     source:concat(others)       a source of its rows and those of a list of others; not needed
 --     source:describe()           what it is, for messages: "files[1000]"
 -- @module perilune.data.entries
 
@@ -57,6 +58,14 @@ end
 function entries.slice(value, first, count)
   if check.is_tensor(value) then return value:slice(1, first, count) end
   return value:index_select(core.arange(first, first + count - 1, "int32"))
+end
+
+--- One row of an entry, copied.
+-- @param value tensor or source
+-- @param row its number
+-- @return a number of a tensor [n], else a tensor
+function entries.row(value, row)
+  return (entries.batch(value, core.tensor({row}, "int32"), {}))[1]
 end
 
 --- What a batch has of an entry.
@@ -130,6 +139,24 @@ function entries.read(who, set)
   need_rows(who, list)
   list.n = #list[1].value
   return list
+end
+
+--- The labels that an option names.
+-- @param who the function's name
+-- @param what the option's name
+-- @param list what `read` gave
+-- @param key of the entry
+-- @return list of integers, one for each row
+function entries.labels(who, what, list, key)
+  for _, entry in ipairs(list) do
+    local t = entry.value
+    if entry.key == key then
+      if check.is_tensor(t) and t:dtype() ~= "real" and t:dim() == 1 then return t:totable() end
+      complain("%s: %s: '%s' is %s; labels, int32 or uint8 [n], expected", who, what, key,
+        entries.describe(t))
+    end
+  end
+  complain("%s: %s: the set has no entry '%s'", who, what, tostring(key))
 end
 
 --- Whether it is a set of images with labels and nothing else, whose batches are x and y.

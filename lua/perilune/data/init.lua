@@ -23,10 +23,13 @@ local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
 local batches = require "perilune.data.batches"
+local combine = require "perilune.data.combine"
 local csv = require "perilune.data.csv"
 local csv_write = require "perilune.data.csv_write"
 local entries = require "perilune.data.entries"
 local parts = require "perilune.data.parts"
+local ragged = require "perilune.data.ragged"
+local split = require "perilune.data.split"
 local standard = require "perilune.data.standard"
 local synthetic = require "perilune.data.synthetic"
 local unknown = require "perilune.internal.unknown"
@@ -40,7 +43,9 @@ local data = {
   csv = csv.read, csv_rows = csv.rows, write_csv = csv_write.write,
   statistics = standard.statistics, standardise = standard.standardise,
   unstandardise = standard.unstandardise,
-  split = parts.split, folds = parts.folds, permutation = parts.permutation,
+  split = split.split, folds = split.folds, permutation = parts.permutation,
+  concat = combine.concat, map = combine.map, balance = combine.balance,
+  ragged = ragged.new, bucket = ragged.bucket,
 }
 
 local known = {} -- the rows of sets.lua, by name

@@ -16,7 +16,7 @@ local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 local data = require "perilune.data"
 local entries = require "perilune.data.entries"
-local set_parts = require "perilune.data.parts"
+local orders = require "perilune.data.orders"
 local progress = require "perilune.progress"
 local schema = require "perilune.experiment.schema"
 
@@ -290,8 +290,8 @@ end
 local function order_of(self, rows, options)
   if options.order or options.shuffle == false then return options.order end
   if not self._order then
-    self._order = pl.keep(pl.randperm(rows))
-  elseif not set_parts.is_order(self._order, rows) then
+    self._order = pl.keep(orders.draw("batches", rows, options, self.epoch))
+  elseif not orders.fits(self._order, rows, options) then
     damaged(self, "state.order is no order of %d rows", rows)
   end
   return self._order
@@ -309,10 +309,12 @@ function Job:batches(set, options)
   if o.skip then complain("batches: skip: the job skips what is done already") end
   if o.seed then complain("batches: seed: the job's own seed says how to shuffle") end
   local rows = entries.read("batches", set).n
-  o.order, o.skip = order_of(self, rows, o), self.step
+  o.batch_size = check.count("batches", "batch_size", o.batch_size or 64)
+  orders.check("batches", rows, o)
+  o = orders.fixed(o, order_of(self, rows, o), self.step)
   local next_batch = data.batches(set, o)
-  local size, count = o.batch_size or 64, data.batch_count(set, o)
-  local total = math.min(rows, count * size)
+  local size, count = o.batch_size, data.batch_count(set, o)
+  local total = math.min(o.order and #o.order or rows, count * size)
   local unit = set.images and "images" or "rows"
   local next_step, _, _, bar = loop(self, count, unit, size, total)
   return function()

@@ -3,22 +3,14 @@
 
 local pl = require "perilune"
 local complain = require("perilune.internal.blame").complain
-local set_parts = require "perilune.data.parts"
+local parts = require "perilune.data.parts"
+local split = require "perilune.data.split"
 
 local folds = {}
 
--- Calls f with a stream that starts at the seed; the library's goes on where it was.
-local function with_seed(seed, f, ...)
-  if not seed then return f(...) end
-  local state <const> = pl.random_state()
-  local _ <close> = setmetatable({}, {__close = function() pl.set_random_state(state) end})
-  pl.manual_seed(seed)
-  return f(...)
-end
-
 -- The rows of each label, in a random order: a list for each label that occurs, ascending.
 local function shuffled_rows(labels)
-  return set_parts.by_class(labels:totable(), pl.randperm(#labels):totable())
+  return split.by_class(labels:totable(), pl.randperm(#labels):totable())
 end
 
 --- Parts rows into folds that have as equal numbers of each class as possible.
@@ -28,8 +20,8 @@ end
 -- @return list of {train = int32, test = int32}: the rows of a fold and of the others,
 --   ascending; folds of which one part would be empty or have one class only are left out
 function folds.stratified(labels, count, seed)
-  local fold = set_parts.deal(with_seed(seed, shuffled_rows, labels), count)
-  local parts = {}
+  local fold = split.deal(parts.seeded(seed, shuffled_rows, labels), count)
+  local list = {}
   for i = 1, count do
     local train, test, seen, classes = {}, {}, {}, 0
     for row = 1, #fold do
@@ -40,13 +32,13 @@ function folds.stratified(labels, count, seed)
       end
     end
     if #test > 0 and classes > 1 then
-      parts[#parts + 1] = {train = pl.tensor(train, "int32"), test = pl.tensor(test, "int32")}
+      list[#list + 1] = {train = pl.tensor(train, "int32"), test = pl.tensor(test, "int32")}
     end
   end
-  if #parts == 0 then
+  if #list == 0 then
     complain("search: %d examples cannot be parted into folds with two classes", #labels)
   end
-  return parts
+  return list
 end
 
 return folds
