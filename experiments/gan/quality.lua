@@ -75,11 +75,12 @@ end
 
 --- Images of a variational autoencoder of the experiment vae_svm: the means of their pixels.
 -- @param path of its network
+-- @param set the name of the set of images that it must have been trained on
 -- @param n number of images
 -- @param seed of the latent variables
 -- @return real [n, 1, 28, 28], or nil and a message
-function quality.vae_images(path, n, seed)
-  local saved, message = pl.load(path)
+function quality.vae_images(path, set, n, seed)
+  local saved, message = pl.experiment.load_networks(path, set)
   if not saved then return nil, message end
   local net, why = autoencoder.from_state(saved.model or {})
   if not net then return nil, ("%s: %s"):format(path, why) end

@@ -1,4 +1,4 @@
---- Images of clothes from noise: DCGAN and WGAN-GP on Fashion-MNIST.
+--- Images from noise: DCGAN and WGAN-GP on Fashion-MNIST, or on another set of images.
 --
 -- perilune experiments/gan/run.lua --help
 
@@ -16,9 +16,9 @@ local FILM_SEED <const>, TEST_SEED <const> = 1, 2 -- of noise that is not for tr
 
 local options = experiment.options(arg, {
   name = "gan",
-  summary = "Trains generators of images on Fashion-MNIST, against a discriminator (DCGAN) or a "
-    .. "critic (WGAN-GP).",
+  summary = "Trains generators of images, against a discriminator (DCGAN) or a critic (WGAN-GP).",
   options = {
+    {"set"},
     {"variant", default = "all", many = true, choices = NAMES, help = "networks to train"},
     {"iterations", type = "integer", of = "variant", min = 1, quick = 60,
      help = "steps of the generator"},
@@ -56,19 +56,19 @@ local options = experiment.options(arg, {
 --
 
 local CLASSIFIER_COMMAND <const> =
-  "experiments/lenet5/run.lua --variant batch-norm --seed 1 --out runs/lenet5"
+  "experiments/lenet5/run.lua --set %s --variant batch-norm --seed 1 --out runs/lenet5"
 
 local function load_judge()
   if not options.classifier then
     experiment.fail("--classifier FILE is missing: the network that judges the images. "
-      .. "%s makes runs/lenet5/batch-norm-1.safetensors", CLASSIFIER_COMMAND)
+      .. "%s makes runs/lenet5/batch-norm-1.safetensors", CLASSIFIER_COMMAND:format(options.set))
   end
-  return experiment.must(quality.judge.load(options.classifier))
+  return experiment.must(quality.judge.load(options.classifier, options.set))
 end
 
 local function load_data()
   local function get(split)
-    return experiment.must(data.fashion_mnist {data = options.data, split = split})
+    return experiment.must(data.images {name = options.set, data = options.data, split = split})
   end
   local train, test = get "train", get "test"
   if options.batch_size > #train.labels then
@@ -86,7 +86,7 @@ local function load_yardstick(judge, train, test)
   yardstick.reference = features
   yardstick.accuracy = 100 * pl.eq(probabilities:argmax(), test.labels):to("real"):mean():item()
   local others = options.vae
-    and experiment.must(quality.vae_images(options.vae, options.samples, TEST_SEED))
+    and experiment.must(quality.vae_images(options.vae, options.set, options.samples, TEST_SEED))
   yardstick.scale = quality.scale(judge, train, test, features, others)
   return yardstick
 end
@@ -211,6 +211,7 @@ end
 local function train(job, train_set, yardstick)
   local gan = make_gan(job, train_set)
   local n = gan.settings.iterations
+  job.about = {set = options.set}
   for i in job:iterations(n, parts_of(gan), {checkpoint = options.every}) do
     local record = learn(job, gan)
     record.epoch = gan.batches.pass

@@ -19,9 +19,10 @@ end
 -- @param run of the experiment
 -- @param variants table of settings by name
 -- @param names in the order of the legend
-function figures.curves(run, variants, names)
+-- @param set the title of the set of images
+function figures.curves(run, variants, names, set)
   local all = plot.figure {
-    columns = 2, width = 760, height = 330, title = "LeNet-5 on Fashion-MNIST"}
+    columns = 2, width = 760, height = 330, title = "LeNet-5 on " .. set}
   local accuracy = all:panel {title = "Test accuracy", x_label = "epoch", y_label = "%"}
   local loss = all:panel {title = "Training loss", x_label = "epoch", y_scale = "log"}
   for i, name in ipairs(names) do
@@ -74,7 +75,7 @@ function figures.mistakes(run, name, logits, set)
   local predicted, labels = class:totable(), set.labels:totable()
 
   local matrix = plot.figure {width = 560, height = 520}
-  matrix:panel {title = "What the network says of each garment, " .. name,
+  matrix:panel {title = "What the network says of each image, " .. name,
                 x_label = "network", y_label = "truth"}
     :heatmap(confusion(predicted, labels, #classes),
              {rows = classes, columns = classes, annotate = "%d", colormap = "blues"})

@@ -13,9 +13,10 @@ local BLOCK <const> = 1000 -- images at a time
 
 --- Takes the batch-norm network of a run.
 -- @param path VARIANT-SEED.safetensors
+-- @param set the name of the set of images that it must have been trained on
 -- @return the judge, or nil and a message
-function judge.load(path)
-  local saved, message = pl.load(path)
+function judge.load(path, set)
+  local saved, message = pl.experiment.load_networks(path, set)
   if not saved then return nil, message end
   local net = model.lenet5 {batch_norm = true}
   local fits, why = pcall(net.load_state_dict, net, saved.model or {})
@@ -24,14 +25,15 @@ function judge.load(path)
   local n = #net
   return setmetatable({
     _features = pl.nn.Sequential(table.move(net, 1, n - 1, 1, {})), _output = net[n],
+    _about = pl.data.about(set),
   }, Judge)
 end
 
 -- Images as the network was trained with them.
-local function prepared(images)
+local function prepared(images, about)
   local x = images:to("real"):reshape(-1, 1, 28, 28)
   if images:dtype() == "uint8" then x = x / 255 end
-  return (x - model.MEAN) / model.STD
+  return (x - about.mean) / about.std
 end
 
 --- Looks at images.
@@ -43,7 +45,7 @@ function Judge:look(images)
   for first = 1, #images, BLOCK do
     local f, p = pl.tidy(pl.no_grad, function()
       local rows = images:slice(1, first, math.min(BLOCK, #images - first + 1))
-      local values = self._features(prepared(rows))
+      local values = self._features(prepared(rows, self._about))
       return values, self._output(values):softmax()
     end)
     features[#features + 1], probabilities[#probabilities + 1] = f, p

@@ -6,9 +6,6 @@ local nn = require "perilune.nn"
 
 local model = {}
 
---- Mean and standard deviation of the training pixels, with which images are normalised.
-model.MEAN, model.STD = 0.2860, 0.3530
-
 --- Makes the network.
 -- @param options `dropout`, the probability on the two hidden linear layers (0: no such
 --   layers); `batch_norm`, true to normalise each hidden layer before its activation

@@ -1,4 +1,5 @@
---- What dropout, weight decay (L2) and batch normalisation do to LeNet-5 on Fashion-MNIST.
+--- What dropout, weight decay (L2) and batch normalisation do to LeNet-5 on Fashion-MNIST, or on
+-- another set of images.
 --
 -- perilune experiments/lenet5/run.lua --help
 
@@ -9,12 +10,12 @@ local model = require "model"
 local variants = require "variants"
 
 local NAMES <const> = {"plain", "dropout", "weight-decay", "batch-norm", "best"}
-local MEAN <const>, STD <const> = model.MEAN, model.STD
 
 local options = experiment.options(arg, {
   name = "lenet5",
-  summary = "Trains LeNet-5 on Fashion-MNIST, plain and with three kinds of regularisation.",
+  summary = "Trains LeNet-5 on images, plain and with three kinds of regularisation.",
   options = {
+    {"set"},
     {"variant", default = NAMES, many = true, choices = NAMES, help = "settings to train"},
     {"seed", default = {1, 2, 3}, quick = {1}},
     {"epochs", of = "variant", quick = 2, help = "passes over the training images"},
@@ -26,7 +27,7 @@ local options = experiment.options(arg, {
      help = "pixels that images are shifted by at random, at most"},
     {"validation", type = "integer", default = 0, min = 0, value = "N",
      help = "hold back the last N training images and test on them, to choose options"},
-    {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
+    {"classify", value = "PNG", free = true, help = "name what is in a picture, and stop"},
     {"from", value = "FILE", free = true,
      help = "the network for --classify: VARIANT-SEED.safetensors of a run"},
   },
@@ -40,7 +41,7 @@ local options = experiment.options(arg, {
 
 local function load_data()
   local function get(split)
-    return experiment.must(data.fashion_mnist {data = options.data, split = split})
+    return experiment.must(data.images {name = options.set, data = options.data, split = split})
   end
   local train, test = get "train", get "test"
   if options.validation > 0 then
@@ -58,7 +59,8 @@ local function evaluate(net, set)
   local loss, right, logits = 0, 0, {}
   net:eval()
   pl.no_grad(function()
-    local batches = data.batches(set, {batch_size = 1000, shuffle = false, mean = MEAN, std = STD})
+    local batches = data.batches(set, {
+      batch_size = 1000, shuffle = false, mean = set.mean, std = set.std})
     for x, y in batches do
       logits[#logits + 1] = pl.tidy(function()
         local out = net(x)
@@ -80,8 +82,8 @@ end
 
 local function train_epoch(job, net, optimizer, schedule, settings, set)
   local batches = job:batches(set, {
-    batch_size = settings.batch_size, mean = MEAN, std = STD,
-    flip = settings.flip, shift = settings.shift,
+    batch_size = settings.batch_size, mean = set.mean, std = set.std,
+    flip = settings.flip and set.mirrored, shift = settings.shift,
   })
   for x, y in batches do
     pl.tidy(function()
@@ -104,6 +106,7 @@ local function train(job, train_set, test_set)
   local steps = settings.epochs * data.batch_count(train_set, {batch_size = settings.batch_size})
   local schedule = optim.CosineAnnealingLR(optimizer, {T_max = steps, warmup = steps // 20})
   local parts = {model = net, optimizer = optimizer, schedule = schedule}
+  job.about = {set = options.set}
   for _ in job:epochs(settings.epochs, parts) do
     train_epoch(job, net, optimizer, schedule, settings, train_set)
     local on_train, on_test = evaluate(net, train_set), evaluate(net, test_set)
@@ -130,13 +133,14 @@ local function classify()
     experiment.fail("%s: a grey picture of 28 x 28 pixels expected, got %s", options.classify,
                     table.concat(picture:size(), " x "))
   end
-  local net = model.lenet5(variants[variant])
-  net:load_state_dict(experiment.must(pl.load(options.from)).model):eval()
-  local x = (picture:to("real") / 255 - MEAN) / STD
+  local saved, set = experiment.must(experiment.load_networks(options.from))
+  local net, about = model.lenet5(variants[variant]), data.about(set)
+  net:load_state_dict(saved.model):eval()
+  local x = (picture:to("real") / 255 - about.mean) / about.std
   local p, class = pl.no_grad(function()
     return net(x:reshape(1, 1, 28, 28)):softmax():reshape(-1):topk(3)
   end)
-  for i = 1, 3 do print(("%-12s %5.1f %%"):format(data.fashion_classes[class[i]], 100 * p[i])) end
+  for i = 1, 3 do print(("%-12s %5.1f %%"):format(about.classes[class[i]], 100 * p[i])) end
 end
 
 local function main()
@@ -151,7 +155,7 @@ local function main()
       figures.mistakes(run, job.variant, evaluate(net, test_set).logits, test_set)
     end
   end
-  figures.curves(run, variants, NAMES)
+  figures.curves(run, variants, NAMES, train_set.title)
   local where = options.validation > 0 and "validation" or "test"
   run:table(run:summary {"train_accuracy", "test_accuracy", "epoch", "seconds"}, {
     "variant", {"train_accuracy", title = "train accuracy %", format = "%.2f"},

@@ -81,7 +81,7 @@ function figures.bounds(run, names, settings)
   save(run, figure, "elbo")
 end
 
---- Garments that do not exist.
+--- Images that do not exist.
 -- @param net autoencoder
 -- @return the figure
 function figures.samples(net)
@@ -101,7 +101,7 @@ local function draw_reconstructions(run, name, net, set)
   save(run, figure, name .. "-reconstructions")
 end
 
--- From one garment to another along a straight line between their codes.
+-- From one image to another along a straight line between their codes.
 local function draw_walk(run, name, net, set)
   local steps, rows = 12, rows_of_classes(set, 1)
   local images = {}
@@ -112,7 +112,7 @@ local function draw_walk(run, name, net, set)
     images[#images + 1] = decoded(net, z)
   end
   local figure = plot.figure {width = 640}
-  figure:panel {title = "From one garment to another, in equal steps between their codes"}
+  figure:panel {title = "From one image to another, in equal steps between their codes"}
     :images(pl.cat(images, 1), {columns = steps})
   save(run, figure, name .. "-walk")
 end

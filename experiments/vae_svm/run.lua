@@ -1,6 +1,7 @@
 --- Learning from few labels: a variational autoencoder learns what garments look like from
 -- 60,000 images without labels, and a support vector machine learns their names from 100 to
--- 3,000 labels (scheme M1 of Kingma et al. 2014, Algorithm 1), on Fashion-MNIST.
+-- 3,000 labels (scheme M1 of Kingma et al. 2014, Algorithm 1), on Fashion-MNIST or another set of
+-- images.
 --
 -- perilune experiments/vae_svm/run.lua --help
 
@@ -47,6 +48,7 @@ for _, declared in ipairs(OF_NETWORKS) do declared.of = "network" end
 for _, declared in ipairs(OF_METHODS) do declared.of = "method" end
 
 local OWN <const> = {
+  {"set"},
   {"network", default = "all", many = true, choices = NETWORKS, help = "autoencoders to train"},
   {"method", default = "all", many = true, choices = METHODS, help = "methods to compare"},
   {"labels", type = "integer", many = true, default = {100, 600, 1000, 3000}, quick = {100},
@@ -59,8 +61,8 @@ local OWN <const> = {
    help = "draw labels from 1,000 training images that nothing else uses, and test on the rest "
      .. "of these, to choose options"},
   {"reuse", value = "DIR", help = "take the networks that are in the folder of another run"},
-  {"sample", value = "PNG", free = true, help = "draw garments that do not exist, and stop"},
-  {"classify", value = "PNG", free = true, help = "name the garment in a picture, and stop"},
+  {"sample", value = "PNG", free = true, help = "draw images that do not exist, and stop"},
+  {"classify", value = "PNG", free = true, help = "name what is in a picture, and stop"},
   {"from", value = "PATH", free = true,
    help = "for --sample a network, NETWORK-SEED.safetensors of a run; for --classify the folder "
      .. "of a run, and --reuse if it was given there"},
@@ -74,7 +76,7 @@ end
 
 local options = experiment.options(arg, {
   name = "vae_svm",
-  summary = "Learns the names of garments from few labels: a variational autoencoder without\n"
+  summary = "Learns the classes of images from few labels: a variational autoencoder without\n"
     .. "labels, then support vector machines on its features.",
   options = joined(OWN, OF_NETWORKS, OF_METHODS),
   notes = "A run leaves behind: metrics.jsonl, the plots as PNG and SVG, the networks as\n"
@@ -103,7 +105,7 @@ end
 
 local function load_data()
   local function get(split)
-    return experiment.must(data.fashion_mnist {data = options.data, split = split})
+    return experiment.must(data.images {name = options.set, data = options.data, split = split})
   end
   return get "train", get "test"
 end
@@ -190,6 +192,7 @@ local function train(job, train_set, test_set)
   local shown = train_set
   if #train_set.labels > TRAIN_SHOWN then shown = data.split(train_set, TRAIN_SHOWN) end
   local parts = {model = net, optimizer = optimizer, schedule = schedule}
+  job.about = {set = options.set}
   for _ in job:epochs(settings.epochs, parts) do
     train_epoch(job, net, optimizer, schedule, settings, train_set)
     local on_train, on_test = evaluate(net, shown), evaluate(net, test_set)
@@ -201,11 +204,13 @@ local function train(job, train_set, test_set)
   end
 end
 
-local function read_network(path)
-  local saved = experiment.must(pl.load(path))
+-- A network of a file, and the name of the set that it was trained on.
+local function read_network(path, set)
+  local saved, set_or_message = experiment.load_networks(path, set)
+  experiment.must(saved, set_or_message)
   local net, message = model.from_state(saved.model or {})
   if not net then experiment.fail("%s: %s", path, message) end
-  return net
+  return net, set_or_message
 end
 
 local function network_path(folder, name)
@@ -213,9 +218,18 @@ local function network_path(folder, name)
 end
 
 -- A trained network: of the run in a folder, or of the one that is reused.
-local function trained(folder, name)
+local function trained(folder, name, set)
   local reused = options.reuse and network_path(options.reuse, name)
-  return read_network(reused and pl.file_exists(reused) and reused or network_path(folder, name))
+  if not (reused and pl.file_exists(reused)) then reused = nil end
+  return read_network(reused or network_path(folder, name), set)
+end
+
+-- That the networks to reuse were trained on the same set: before hours of training, not after.
+local function check_reuse()
+  for _, name in ipairs(options.reuse and NETWORKS or {}) do
+    local path = network_path(options.reuse, name)
+    if pl.file_exists(path) then pl.tidy(read_network, path, options.set) end
+  end
 end
 
 -- The networks of this run, not those that it reuses.
@@ -265,7 +279,7 @@ end
 -- What all machines of a method share: the images, and what the machines see of them.
 local function material(run, method, train_set, test_set)
   local settings = method_settings(method, 0)
-  local net = settings.network and trained(run.folder, settings.network)
+  local net = settings.network and trained(run.folder, settings.network, options.set)
   local images = machines.pixels(train_set)
   local encoder = machines.encoder(net, settings.view, images)
   local x, graph = encoder(images), nil
@@ -416,10 +430,10 @@ local function classify()
   end
   local method, path = find_machine(options.from)
   local machine = experiment.must(svm.load(path))
-  local net = trained(options.from, variants.methods[method].network)
+  local net, set = trained(options.from, variants.methods[method].network)
   local encoder = machines.encoder(net, variants.methods[method].view)
   local x = encoder(picture:to("real"):reshape(1, 28, 28) / 255)
-  print(data.fashion_classes[machine:predict(x)[1]])
+  print(data.about(set).classes[machine:predict(x)[1]])
 end
 
 --
@@ -432,6 +446,7 @@ local function main()
   check_gamma()
   local train_set, test_set = load_data()
   check_labels(train_set)
+  check_reuse()
   local run = experiment.open(options)
   print(("%s, %d images to train and %d to test"):format(train_set.name, #train_set.labels,
                                                          #test_set.labels))
@@ -445,7 +460,7 @@ local function main()
   local rows, networks = errors(run), trained_here(run)
   write_csv(run, rows)
   for _, name in ipairs(networks) do
-    figures.network(run, name, trained(run.folder, name), test_set)
+    figures.network(run, name, trained(run.folder, name, options.set), test_set)
   end
   if #networks > 0 then figures.bounds(run, networks, variants.networks) end
   figures.errors(run, rows, options.labels)

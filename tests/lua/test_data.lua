@@ -695,12 +695,113 @@ function T.test_fashion_mnist()
   eq({#test.labels, test.name}, {10000, "Fashion-MNIST test"})
 end
 
+local FETCHED <const> = {"fashion-mnist", "mnist"}
+
 function T.test_names_of_sets()
   lu.assertErrorMsgContains("images: there is no set 'cifar'; known are fashion-mnist, mnist",
                             data.images, {name = "cifar"})
-  lu.assertErrorMsgContains("images: there are no drawn images for 'mnist', only for 'fashion-mnist'",
-                            data.images, {name = "mnist", data = "synthetic"})
   lu.assertEquals(data.images({name = "fashion-mnist", data = "synthetic", n = 3}).labels:size(1), 3)
+  fails("about: there is no set 'cifar'; known are fashion-mnist, mnist", data.about, "cifar")
+  eq(table.move(data.image_sets(), 1, 2, 1, {}), FETCHED)
+end
+
+function T.test_what_is_known_of_a_set()
+  local about = data.about "mnist"
+  eq({about.name, about.title, #about.classes, about.mirrored, about.mean, about.std},
+    {"mnist", "MNIST", 10, false, 0.1307, 0.3081})
+  about.classes[1] = "changed"
+  eq(data.about("mnist").classes[1], "0")
+  for _, name in ipairs(FETCHED) do
+    local set, facts = assert(data.images {name = name, data = "synthetic", n = 10}), data.about(name)
+    eq({set.mean, set.std, set.title, set.classes, set.mirrored},
+      {facts.mean, facts.std, facts.title, facts.classes, facts.mirrored})
+  end
+end
+
+-- Each row is the function of its name.
+function T.test_mnist_synthetic()
+  local set = assert(data.mnist {data = "synthetic", n = 40, split = "test"})
+  eq({#set.labels, set.synthetic, set.name, set.classes[10]}, {40, true, "drawn digits", "9"})
+  local drawn = data.synthetic {n = 40, seed = 2, set = "mnist"}
+  eq(drawn.images:eq(set.images):all():item(), 1)
+  lu.assertNotEquals(data.synthetic({n = 40, seed = 2}).images:eq(set.images):all():item(), 1)
+  expect_nil("mnist/train-images-idx3-ubyte is not in " .. folder, data.mnist {data = folder})
+  fails("mnist: split 'dev'; 'train' or 'test' expected", data.mnist, {split = "dev"})
+  fails("synthetic: there is no set 'ptb'; known are fashion-mnist, mnist", data.synthetic,
+    {set = "ptb"})
+end
+
+local function mean_and_std(images)
+  local x = images:to("real") / 255
+  local mean = x:mean():item()
+  return mean, math.sqrt((x - mean):square():mean():item())
+end
+
+function T.test_sets_that_are_fetched()
+  if (os.getenv "PERILUNE_DATA" or "") == "" then
+    print "Fashion-MNIST and MNIST themselves: skipped, PERILUNE_DATA is not set"
+    lu.skip "PERILUNE_DATA is not set"
+  end
+  for _, name in ipairs(FETCHED) do
+    local train, test = assert(data.images {name = name}), assert(data.images {name = name, split = "test"})
+    eq({train.images:size(), test.images:size()}, {{60000, 28, 28}, {10000, 28, 28}})
+    local mean, std = mean_and_std(train.images)
+    near(mean, train.mean, 5e-5)
+    near(std, train.std, 5e-5)
+    eq(train.name, train.title .. " train")
+  end
+end
+
+--
+-- One's own
+--
+
+-- Sets stay known; their names come behind those of the others.
+function T.test_register()
+  data.register {name = "test-letters", title = "Letters", classes = {"a", "b"}, mean = 0.5, std = 0.25}
+  assert(core.mkdir(folder .. "/test-letters"))
+  for stem, label in pairs {train = 0, t10k = 1} do
+    write_bytes(("%s/test-letters/%s-images-idx3-ubyte"):format(folder, stem),
+      idx(8, {2, 2, 2}, ("a"):rep(8)))
+    write_bytes(("%s/test-letters/%s-labels-idx1-ubyte"):format(folder, stem),
+      idx(8, {2}, bytes(label, label)))
+  end
+  local test = assert(data.test_letters {data = folder, split = "test"})
+  eq({test.images:size(), test.labels:totable(), test.name, test.mean, test.mirrored, test.classes},
+    {{2, 2, 2}, {2, 2}, "Letters test", 0.5, false, {"a", "b"}})
+  eq(assert(data.images {name = "test-letters", data = folder}).labels:totable(), {1, 1})
+  expect_nil("test-letters/train-images-idx3-ubyte is not in ./none",
+    data.test_letters {data = "./none"})
+  lu.assertNotStrContains(select(2, data.test_letters {data = "./none"}), "fetch")
+  fails("test_letters: there are no drawn images for 'test-letters'; for fashion-mnist, mnist there are",
+    data.test_letters, {data = "synthetic"})
+end
+
+function T.test_register_a_function()
+  data.register {name = "test-own", classes = {"x"}, read = function(o)
+    if o.split == "test" then return nil, "none to test" end
+    return {images = pl.ones({1, 2, 2}, "uint8"), labels = pl.ones({1}, "int32"), from = o.data}
+  end}
+  local set = data.test_own {data = "there"}
+  eq({set.from, set.name, set.title}, {"there", "test-own train", "test-own"})
+  eq({data.test_own {split = "test"}}, {nil, "none to test"})
+end
+
+function T.test_register_refuses()
+  for text, row in pairs {
+    ["register: option 'classes' is missing"] = {name = "x"},
+    ["register: name: a word of letters, digits and '-' expected, got a b"] =
+      {name = "a b", classes = {"x"}},
+    ["register: pl.data has a 'mnist' already"] = {name = "mnist", classes = {"x"}},
+    ["register: pl.data has a 'split' already"] = {name = "split", classes = {"x"}},
+    ["register: classes: at least one name expected"] = {name = "x", classes = {}},
+    ["register: classes has a number among it"] = {name = "x", classes = {1}},
+    ["register: mean: number expected, got a"] = {name = "x", classes = {"x"}, mean = "a"},
+    ["register: read: function expected, got 3"] = {name = "x", classes = {"x"}, read = 3},
+    ["register: unknown option 'url'"] = {name = "x", classes = {"x"}, url = "y"},
+  } do
+    fails(text, data.register, row)
+  end
 end
 
 return T

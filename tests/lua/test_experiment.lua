@@ -421,6 +421,65 @@ function T.test_runs_that_are_joined()
   for job in again:jobs(again.options) do error("a job of a joined run: " .. job.key) end
 end
 
+-- A run of an experiment with --set.
+local function open_set(line)
+  local words = {}
+  for word in line:gmatch "%S+" do words[#words + 1] = word end
+  local o = experiment.options(words, {name = "toy", options = {{"set"}}})
+  local _, run = captured(experiment.open, o)
+  return run
+end
+
+function T.test_sets()
+  lu.assertEquals(experiment.options({}, {name = "toy", options = {{"set"}}}).set, "fashion-mnist")
+  local sets = table.concat(pl.data.image_sets(), ", ")
+  assert_failure(("--set: 'mnits' is none of %s; did you mean mnist?"):format(sets), open_set,
+    "--set mnits")
+  assert_failure("unknown option '--set'; --help lists all", parse, {"--set", "mnist"})
+  local folder = temporary "digits"
+  open_set("--set mnist --out " .. folder)
+  lu.assertEquals(open_set("--resume " .. folder).options.set, "mnist")
+  assert_failure(("--set is mnist for the run in %s, not fashion-mnist"):format(folder), open_set,
+    ("--resume %s --set fashion-mnist"):format(folder))
+end
+
+-- Runs of version 0.1 do not say their set.
+function T.test_a_run_without_a_set()
+  local folder = temporary "old"
+  captured(experiment.open, experiment.options({"--out", folder}, {name = "toy"}))
+  lu.assertEquals(open_set("--resume " .. folder).options.set, "fashion-mnist")
+  assert_failure(("--set is fashion-mnist for the run in %s, not mnist"):format(folder), open_set,
+    ("--resume %s --set mnist"):format(folder))
+end
+
+function T.test_runs_with_different_sets_are_not_joined()
+  for _, set in ipairs {"mnist", "fashion-mnist"} do
+    local run = open_set(("--set %s --out %s"):format(set, temporary(set)))
+    run:log {variant = set, seed = 1, epoch = 1, seconds = 1}
+    run:finish(set .. "-1")
+  end
+  assert_failure(("--join: %s has --set mnist; join it with runs of the same"):format(
+    temporary "mnist"), open_set, ("--join %s,%s --out %s"):format(temporary "fashion-mnist",
+    temporary "mnist", temporary "all"))
+  local one = ("--join %s --set mnist --out %s"):format(temporary "mnist", temporary "all")
+  lu.assertEquals(#open_set(one):records(), 1)
+end
+
+function T.test_networks_say_their_set()
+  local run = open("--variant plain --out " .. temporary "run")
+  for job in run:jobs {variant = {"plain", "best"}, seed = 1} do
+    if job.variant == "plain" then job.about = {set = "mnist"} end
+    for _ in job:epochs(1, {model = pl.nn.Linear(1, 1)}) do end
+  end
+  local plain, best = run:path "plain-1.safetensors", run:path "best-1.safetensors"
+  local saved, set = experiment.load_networks(plain)
+  lu.assertEquals({set, saved.model.weight:size()}, {"mnist", {1, 1}})
+  lu.assertEquals(select(2, experiment.load_networks(best)), "fashion-mnist")
+  lu.assertEquals({experiment.load_networks(plain, "fashion-mnist")},
+    {nil, plain .. ": a network for mnist, not for fashion-mnist"})
+  lu.assertStrContains(select(2, experiment.load_networks(plain .. "x")), "cannot open")
+end
+
 -- A run that is not finished has no result yet, and a joining that was stopped no table.
 function T.test_joining_what_is_unfinished()
   local one, all = finished_run("one", "plain"), temporary "all"
@@ -749,6 +808,13 @@ local COUNTED = SCRIPT:gsub("  for epoch in job:epochs.*(\n  job:log {random)", 
     end
   end%1]])
 
+-- The same with rows drawn by weights, and with a sampler that knows the epoch; 6 batches each.
+local BATCHES <const> = "batch_size = 8, flip = true, shift = 1"
+local WEIGHTED = SCRIPT:gsub(BATCHES, BATCHES .. ", weights = pl.arange(1, 44)", 1)
+local SAMPLED = SCRIPT:gsub(BATCHES, BATCHES .. [[, sampler = function(n, size, pass)
+        return pl.cat({pl.randperm(n), pl.tensor({pass}, "int32")}, 1)
+      end]], 1)
+
 -- Runs the script; gives the exit status and what it wrote on stdout and stderr.
 local function execute(arguments, environment, text)
   local script = temporary "run.lua"
@@ -818,6 +884,16 @@ end
 function T.test_iterations_killed_again_and_again()
   assert_survives({"kill plain-1 1 3", "kill plain-1 1 9", "kill plain-2 1 18",
                    "kill dropout-2 1 6"}, 0, COUNTED)
+end
+
+function T.test_weights_killed_again_and_again()
+  lu.assertStrContains(WEIGHTED, "weights")
+  assert_survives({"kill plain-1 2 4", "kill dropout-2 2 6"}, 0, WEIGHTED)
+end
+
+function T.test_samplers_killed_again_and_again()
+  lu.assertStrContains(SAMPLED, "sampler")
+  assert_survives({"kill plain-1 2 4", "kill dropout-2 2 6"}, 0, SAMPLED)
 end
 
 -- The last checkpoint is that of iteration 7, then that of 14.

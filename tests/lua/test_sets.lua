@@ -292,6 +292,7 @@ function T.test_map_records_nothing_and_keeps_nothing()
   local w = pl.ones(2):requires_grad_()
   local before = pl.memory().tensors
   local set = data.map({pl.ones(6, 2)}, function(a) return (a * w):sum(2) end, {batch_size = 2})
+  collectgarbage()
   eq(set[1].requires_grad, false)
   eq(pl.memory().tensors - before, 1)
 end

@@ -214,7 +214,7 @@ end
 
 function T.test_bad_input()
   refused("", "--classifier FILE is missing: the network that judges the images. "
-    .. "experiments/lenet5/run.lua --variant batch-norm --seed 1 --out runs/lenet5 makes "
+    .. "experiments/lenet5/run.lua --set fashion-mnist --variant batch-norm --seed 1 --out runs/lenet5 makes "
     .. "runs/lenet5/batch-norm-1.safetensors")
   refused("--classifier " .. folder .. "/none.safetensors",
           "cannot open " .. folder .. "/none.safetensors: No such file or directory")
@@ -223,6 +223,9 @@ function T.test_bad_input()
     .. folder .. "/other.safetensors")
   lu.assertEquals(status, 1)
   lu.assertStrContains(text, folder .. "/other.safetensors: the state is not one of this ")
+  assert(pl.save(folder .. "/digits.safetensors", {about = {set = "mnist"}}))
+  refused("--classifier " .. folder .. "/digits.safetensors", folder
+    .. "/digits.safetensors: a network for mnist, not for fashion-mnist")
   refused("--iterations 0", "--iterations: an integer of at least 1 expected, got '0'")
   refused("--variant wgan", "--variant: 'wgan' is none of dcgan, wgan-gp; did you mean wgan-gp?")
   refused("--epochs 3", "--epochs: this experiment counts --iterations")

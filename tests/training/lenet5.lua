@@ -57,6 +57,7 @@ end
 function T.test_bad_input()
   refused("--variant plains", "--variant: 'plains' is none of plain, dropout, weight-decay, "
     .. "batch-norm, best; did you mean plain?")
+  refused("--set mnits", "--set: 'mnits' is none of fashion-mnist, mnist; did you mean mnist?")
   refused("--data " .. folder, "fashion-mnist/train-images-idx3-ubyte is not in " .. folder
     .. "; scripts/fetch-data.sh fetches it, --data synthetic does without")
   refused("--data synthetic --validation 6000", "--validation 6000 leaves none of the 6000 images")
@@ -66,6 +67,24 @@ function T.test_bad_input()
     .. "--data synthetic --variant plain --seed 1 --epochs 1 --lr 1e30 --out " .. out)
   lu.assertEquals(status, 1, text)
   lu.assertStrMatches(text, ".*perilune: loss is [-%w]+ at variant plain, seed 1, epoch 1, step %d+\n")
+end
+
+-- Another set: its images, its classes, and a run that remembers it.
+function T.test_digits()
+  local out = folder .. "/digits"
+  local text, status = program.run("PERILUNE_PROGRESS=off @perilune experiments/lenet5/run.lua "
+    .. "--data synthetic --set mnist --variant best --epochs 2 --seed 1 --out " .. out)
+  lu.assertEquals(status, 0, text)
+  lu.assertTrue(program.metrics(out .. "/metrics.jsonl")[2].test_accuracy >= 95, text)
+  refused("--resume " .. out .. " --set fashion-mnist", "--set is mnist for the run in " .. out
+    .. ", not fashion-mnist")
+  local pl = require "perilune"
+  local set = pl.data.synthetic {n = 1, seed = 3, set = "mnist"}
+  assert(pl.image.write(folder .. "/x.png", set.images[1]))
+  text, status = program.run(("@perilune experiments/lenet5/run.lua --classify %s/x.png "
+    .. "--from %s/best-1.safetensors"):format(folder, out))
+  lu.assertEquals(status, 0, text)
+  lu.assertEquals(text:match "^%S+", set.classes[set.labels[1]])
 end
 
 -- A network is used from its checkpoint, on a picture.

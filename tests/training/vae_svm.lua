@@ -182,12 +182,31 @@ function T.test_reuse_and_use()
   lu.assertEquals(program.run(classify .. again .. " --reuse " .. out), text)
   lu.assertStrContains(program.run(classify .. again), again .. "/features-1.safetensors")
 
+  -- Networks of another set.
+  text, status = program.run(SCRIPT .. "--data synthetic --set mnist --labels 100 --method m1-tsvm "
+    .. "--reuse " .. out .. " --out " .. folder .. "/d")
+  lu.assertEquals(status, 1)
+  lu.assertEquals(text, ("perilune: %s/features-1.safetensors: a network for fashion-mnist, not for "
+    .. "mnist\n"):format(out))
+
   -- A run that takes all from another.
   text, status = program.run(SCRIPT .. "--data synthetic --labels 100 --method m1-tsvm --join "
     .. out .. " --out " .. folder .. "/c")
   lu.assertEquals(status, 0, text)
   lu.assertEquals(program.bytes(folder .. "/c/table.csv"), program.bytes(out .. "/table.csv"))
   lu.assertEquals(program.bytes(folder .. "/c/elbo.png"), program.bytes(out .. "/elbo.png"))
+end
+
+function T.test_digits()
+  local text, status = program.run(SCRIPT .. SMALL .. "--set mnist --epochs 1 --labels 100 --draws 1 "
+    .. "--network features --method m1-svm --out " .. folder .. "/a")
+  lu.assertEquals(status, 0, text)
+  local set = pl.data.synthetic {n = 1, seed = 3, set = "mnist"}
+  assert(pl.image.write(folder .. "/x.png", set.images[1]))
+  text, status = program.run(("@perilune experiments/vae_svm/run.lua --classify %s/x.png --from %s/a")
+    :format(folder, folder))
+  lu.assertEquals(status, 0, text)
+  lu.assertStrMatches(text, "%d\n")
 end
 
 -- Options with which all kinds of machines are in use.

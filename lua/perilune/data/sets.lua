@@ -2,6 +2,10 @@
 -- `data.text.corpus` read them by name, scripts/fetch-data.sh fetches what `urls` and `files` say
 -- and prints `what` they are and their `licence` (internal).
 --
+-- Of images, `mean` and `std` are those of the pixels of the training part, divided by 255, and
+-- `mirrored` says whether a mirrored image is one of the same class; `drawn` is what
+-- `data.synthetic` draws instead.
+--
 -- `files` are {SHA-256 of the file or of what gzip has packed in it, name}, each on a line of its
 -- own, for the shell reads them too.
 -- @module perilune.data.sets
@@ -16,6 +20,7 @@ return {
       "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
       "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     },
+    mean = 0.2860, std = 0.3530, mirrored = true, drawn = "garments",
     urls = {
       "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
       "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
@@ -32,6 +37,7 @@ return {
     what = "60,000 and 10,000 grey images of written digits, 28 x 28 (LeCun et al. 1998)",
     licence = "CC BY-SA 3.0",
     classes = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+    mean = 0.1307, std = 0.3081, mirrored = false, drawn = "digits",
     urls = {
       "https://ossci-datasets.s3.amazonaws.com/mnist",
       "https://storage.googleapis.com/cvdf-datasets/mnist",

@@ -1,4 +1,5 @@
---- Ten drawn garment-like classes: a stand-in for Fashion-MNIST that needs no download.
+--- Ten drawn classes of garments or of digits: stand-ins for Fashion-MNIST and MNIST that need no
+-- download.
 --
 -- Each class is a function that returns polygons, drawn in order over each other. Lengths,
 -- widths, shades, position, size and tilt vary from image to image; neighbouring classes
@@ -142,7 +143,40 @@ local function boot(r)
   }
 end
 
-local classes <const> = {t_shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, boot}
+-- The strokes of each digit, as a pocket calculator has them: `a` above, `g` in the middle, `d`
+-- below, `f` and `b` left and right in the upper half, `e` and `c` in the lower one.
+local STROKES <const> = {
+  "abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgecd", "abc", "abcdefg", "abcdfg",
+}
+
+-- From which corner to which a stroke goes: 1 and 2 are the upper ones, 3 and 4 in the middle.
+local CORNERS <const> = {
+  a = {1, 2}, b = {2, 4}, c = {4, 6}, d = {5, 6}, e = {3, 5}, f = {1, 3}, g = {3, 4},
+}
+
+local function digit(strokes)
+  return function(r)
+    local w, h, slant, thick, corners = r(0.35, 0.55), r(0.7, 0.9), r(0, 0.25), r(0.14, 0.28), {}
+    for i = 1, 6 do
+      local x, y = i % 2 == 0 and w or -w, ((i - 1) // 2 - 1) * h
+      corners[i] = {x - slant * y + r(-0.08, 0.08), y + r(-0.08, 0.08)}
+    end
+    local bars = {}
+    for stroke in strokes:gmatch "." do
+      local from, to = corners[CORNERS[stroke][1]], corners[CORNERS[stroke][2]]
+      bars[#bars + 1] = bar(from[1], from[2], to[1], to[2], thick, 1)
+    end
+    return bars
+  end
+end
+
+local digits = {}
+for i, strokes in ipairs(STROKES) do digits[i] = digit(strokes) end
+
+local CLASSES <const> = {
+  garments = {t_shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, boot},
+  digits = digits,
+}
 
 --
 -- Drawing
@@ -214,8 +248,8 @@ local function place(polygon, frame)
   return polygon
 end
 
--- Draws one image of a class, from a list of numbers in [0, 1).
-local function draw(pixels, base, class, uniform, size)
+-- Draws one image, from a list of numbers in [0, 1).
+local function draw(pixels, base, shapes, uniform, size)
   local used = 0
   local function r(low, high)
     used = used + 1
@@ -228,32 +262,34 @@ local function draw(pixels, base, class, uniform, size)
     cos = math.cos(tilt), sin = math.sin(tilt),
   }
   local bright = r(0.35, 1.0)
-  for _, polygon in ipairs(classes[class](r)) do
+  for _, polygon in ipairs(shapes(r)) do
     fill(pixels, base, place(polygon, frame), bright * polygon.shade, size)
   end
 end
 
 -- Draws images first .. first + count - 1 and gives them as bytes, with cloth-like noise.
-local function draw_chunk(labels, uniforms, first, count, size)
+local function draw_chunk(classes, labels, uniforms, first, count, size)
   local pixels, area = {}, size * size
   for i = 1, count * area do pixels[i] = 0 end
   for i = 1, count do
-    draw(pixels, (i - 1) * area, labels[first + i - 1], uniforms[first + i - 1], size)
+    local n = first + i - 1
+    draw(pixels, (i - 1) * area, classes[labels[n]], uniforms[n], size)
   end
   local noise = core.empty(count, size, size):normal_(1, 0.15)
   local images = core.tensor(pixels):reshape(count, size, size):mul_(noise):mul_(255)
   return core.clamp(images, 0, 255):to("uint8")
 end
 
---- Draws images of ten garment-like classes.
+--- Draws images of ten classes.
 --
 -- The same seed gives the same images; the random numbers of the caller go on as if
 -- nothing had been drawn. The classes are balanced and in random order.
--- @param options `n` images (1000), `seed` (1), `size` of an image's side (28)
+-- @param options `n` images (1000), `seed` (1), `size` of an image's side (28), `of` what:
+--   "garments" (the default) or "digits"
 -- @return images, a uint8 tensor [n, size, size]
 -- @return labels, an int32 tensor [n] of 1..10
 function synthetic.draw(options)
-  local n, size = options.n or 1000, options.size or 28
+  local n, size, classes = options.n or 1000, options.size or 28, CLASSES[options.of or "garments"]
   local state <const> = core.random_state()
   local _ <close> = setmetatable({}, {__close = function() core.set_random_state(state) end})
   core.manual_seed(options.seed or 1)
@@ -263,7 +299,7 @@ function synthetic.draw(options)
   local images = core.empty({n, size, size}, "uint8")
   for first = 1, n, CHUNK do
     local count = math.min(CHUNK, n - first + 1)
-    images:slice(1, first, count):copy_(draw_chunk(labels, uniforms, first, count, size))
+    images:slice(1, first, count):copy_(draw_chunk(classes, labels, uniforms, first, count, size))
   end
   return images, core.tensor(labels, "int32")
 end

@@ -28,6 +28,7 @@
 -- loops of another form use `run:checkpoint`, `run:restore`, `run:due` and `run:finish`.
 -- @module perilune.experiment
 
+local pl = require "perilune"
 local failure = require "perilune.experiment.failure"
 local options = require "perilune.experiment.options"
 local report = require "perilune.experiment.report"
@@ -45,9 +46,12 @@ local experiment = {}
 -- "integer", "number", "boolean", given as yes or no, or "flag"), `default`, `quick` (the
 -- default with --quick), `choices` (a list), `many` (the value is a list, given with commas or
 -- as "all"), `min`, `max`, `value` (its name on the help page), `help`, `of` (see `settings`),
--- and `free` (it does not determine the results, so that --resume may change it). `--data`,
+-- `free` (it does not determine the results, so that --resume may change it), `before` (what it
+-- was in runs of versions that did not have it) and `common` (runs are joined only if they have the
+-- same). `--data`,
 -- `--out`, `--seed`, `--threads`, `--epochs`, `--resume`, `--join`, `--quick` and `--help` are
--- there by themselves; a declaration under such a name adds to it. With `--resume` the values
+-- there by themselves; a declaration under such a name adds to it. `{"set"}` alone declares
+-- `--set`, one of the sets of images that `data.images` knows. With `--resume` the values
 -- are those of the run that is resumed.
 -- @param words the table `arg`
 -- @param about `name` of the task; `options`, a list of declarations; `summary` and `notes`,
@@ -105,6 +109,23 @@ end
 -- @return the value
 function experiment.must(value, message, ...)
   return failure.must(value, message, ...)
+end
+
+--- The networks of a job from their file, which must have been trained on a set of images. Files
+-- of version 0.1 do not say on which: it was Fashion-MNIST.
+-- @param path of the file, `KEY.safetensors` of a run
+-- @param[opt] set the name of the set; any, if it is left out
+-- @return what the file holds, or nil and a message
+-- @return the name of the set
+function experiment.load_networks(path, set)
+  local saved, message = pl.load(path)
+  if not saved then return nil, message end
+  local own = type(saved) == "table" and type(saved.about) == "table" and saved.about.set
+    or "fashion-mnist"
+  if set and own ~= set then
+    return nil, ("%s: a network for %s, not for %s"):format(path, own, set)
+  end
+  return saved, own
 end
 
 --- The mean and the sample standard deviation of a list of numbers.

@@ -4,7 +4,8 @@
 -- A job counts either in epochs, which have steps (`job:epochs`), or in iterations alone
 -- (`job:iterations`). It has the fields `variant`, `seed`, `key` ("lstm-1"), `epoch`, `step`
 -- (how many steps of the epoch, or iterations, are done) and `state`, a plain table for
--- whatever else must outlive a stop: tensors, numbers, texts and tables of these.
+-- whatever else must outlive a stop: tensors, numbers, texts and tables of these. A plain table
+-- `about` goes into the file of its networks.
 -- @module perilune.experiment.job
 
 local pl = require "perilune"
@@ -145,6 +146,7 @@ function Job:finish()
       networks[name] = part:state_dict()
     end
   end
+  if networks then networks.about = self.about end
   self.run:finish(self.key, networks)
 end
 

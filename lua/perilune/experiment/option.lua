@@ -27,6 +27,8 @@ local FIELDS <const> = {
   help = "",
   free = false,              -- does not determine the results: --resume may change it
   same = internal.absent,    -- function(a, b): whether both give the same results
+  before = internal.absent,  -- what it was in runs of versions that did not have it
+  common = false,            -- runs that are joined must have it in common
 }
 
 local function same_data(a, b)
@@ -50,6 +52,16 @@ local STANDARD <const> = {
   {"help", type = "flag", free = true, help = "print this page and stop"},
 }
 
+-- What experiments may declare by its name alone.
+local function offered(name)
+  if name ~= "set" then return {} end
+  local sets = require("perilune.data").image_sets()
+  return {
+    "set", default = "fashion-mnist", before = "fashion-mnist", choices = sets, common = true,
+    help = "the images: " .. table.concat(sets, ", "),
+  }
+end
+
 --
 -- Declarations
 --
@@ -58,7 +70,7 @@ local function standard_fields(name)
   for _, entry in ipairs(STANDARD) do
     if entry[1] == name then return entry end
   end
-  return {}
+  return offered(name)
 end
 
 local function declare(entry, own)

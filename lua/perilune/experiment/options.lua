@@ -89,6 +89,7 @@ end
 local function take_over(known, values, given, saved, folder)
   local key, name, old, new = known.key, known.name, saved[known.key], given[known.key]
   if known.free then return end
+  if old == nil then old = known.before end
   if old == nil and known.default ~= nil then
     fail("%s/options.json has no option --%s: another version of the experiment made it", folder,
          name)
@@ -183,6 +184,20 @@ end
 -- @return table, or nil
 function options.behind(values)
   return parsed[values]
+end
+
+--- The options that runs must have in common to be joined, of which one has another value.
+-- @param values what `new` gave
+-- @param saved options of another run
+-- @return name of the first such option, and the other run's value; nil if there is none
+function options.differing(values, saved)
+  for _, known in ipairs(parsed[values].list) do
+    local other = saved[known.key]
+    if other == nil then other = known.before end
+    if known.common and not option.same_value(known, values[known.key], other) then
+      return known.name, option.text(other)
+    end
+  end
 end
 
 --- The values that determine the results, by key.

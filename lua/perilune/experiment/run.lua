@@ -104,10 +104,13 @@ end
 
 -- The records of other runs, which --join names, and the networks of their jobs as bytes; two that
 -- trained the same are a mistake.
-local function read_joined(folders, task)
+local function read_joined(values, task)
   local list, from, networks = {}, {}, {}
-  for _, folder in ipairs(folders) do
-    options.read_saved(folder, task)
+  for _, folder in ipairs(values.join or {}) do
+    local name, value = options.differing(values, options.read_saved(folder, task).options)
+    if name then
+      fail("--join: %s has --%s %s; join it with runs of the same", folder, name, value)
+    end
     for _, record in ipairs(finished_records(folder)) do
       local key = job.key_of(record.variant, record.seed)
       if (from[key] or folder) ~= folder then
@@ -132,7 +135,7 @@ local function take_joined(self, records, networks)
 end
 
 local function begin(self, behind)
-  local joined, networks = read_joined(self.options.join or {}, behind.task)
+  local joined, networks = read_joined(self.options, behind.task)
   self.folder = self.options.out or new_folder(behind.task)
   must(core.mkdir(self.folder))
   lock(self.folder)
