@@ -24,7 +24,7 @@ local parts = {
   linalg = "perilune.linalg", profile = "perilune.profile", testing = "perilune.testing",
 }
 local functions = {save = "perilune.store", load = "perilune.store",
-                         einsum = "perilune.einsum"}
+                         einsum = "perilune.einsum", export_c = "perilune.export"}
 
 local perilune = {}
 for name, value in next, core do

@@ -18,6 +18,10 @@ assert(core.json_decode("[0.25]")[1] == 0.25)
 assert(pl.save(path, {rate = 0.1, values = values, t = pl.full({2}, 0.5)}))
 local back = assert(pl.load(path))
 assert(back.rate == 0.1 and back.values[2] == -0.5 and back.t[2] == 0.5)
+local net = pl.nn.Sequential {pl.nn.Linear(3, 2), pl.nn.LeakyReLU(0.5)}
+assert(pl.export_c(path .. ".h", net:eval(), {input = 3, name = "net"}))
+local text = pl.read_file(path .. ".h")
+assert(text:find "%d%.%d" and text:find "0%.5f" and not text:find "%d,%d")
 assert(report.table({{x = 0.25}, {x = {0.5, 1}}}, {"x"}):match "0.25\n.*0.75 ± 0.3536")
 print "done"
 ]]
