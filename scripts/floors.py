@@ -25,6 +25,7 @@ BELOW = {
     "ops": ["autograd", "kernels", "tensor", "base"],
     "optim": ["ops", "autograd", "kernels", "tensor", "base"],
     "io": ["tensor", "base"],
+    "image": ["io", "tensor", "base"],
     "canvas": ["io", "tensor", "base"],
     "learn": ["ops", "tensor", "base"],
 }

@@ -10,7 +10,7 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 needed='gcc meson ninja-build pkg-config python3 liblua5.4-dev libopenblas-openmp-dev libpng-dev
-  zlib1g-dev libcairo2-dev libcjson-dev libsvm-dev libedit-dev fonts-dejavu-core ca-certificates curl'
+  libjpeg62-turbo-dev zlib1g-dev libcairo2-dev libcjson-dev libsvm-dev libedit-dev fonts-dejavu-core ca-certificates curl'
 tests='lua5.4 lua-unit lua-check libcmocka-dev g++ clang clang-format clang-tidy libomp-dev'
 
 packages=$needed

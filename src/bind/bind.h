@@ -211,27 +211,36 @@ void plb_add_to_group(lua_State *L, const char *group, const char *name);
 ** Each opener gets the module table at 1, the method table of tensors at 2, the table of texts at 3
 ** and the list of groups at 4.
 */
-void plb_open_box(lua_State *L);      /* tensor userdata, modes, tidy, keep */
-void plb_open_tensor(lua_State *L);   /* making tensors, asking them */
-void plb_open_print(lua_State *L);    /* how they are printed */
-void plb_open_rows(lua_State *L);     /* ops, by walking the table */
-void plb_open_chain(lua_State *L);    /* layers, one after the other */
-void plb_open_inplace(lua_State *L);  /* changes in place */
-void plb_open_optim(lua_State *L);    /* optimisers' steps */
-void plb_open_grad(lua_State *L);     /* gradients */
-void plb_open_custom(lua_State *L);   /* functions with gradients written in Lua */
-void plb_open_random(lua_State *L);   /* the stream of random numbers */
-void plb_open_profile(lua_State *L);  /* where time goes */
-void plb_open_archive(lua_State *L);  /* safetensors */
-void plb_open_json(lua_State *L);     /* JSON */
-void plb_open_images(lua_State *L);   /* IDX, PNG, batches */
-void plb_open_numpy(lua_State *L);    /* NumPy's files, bytes */
-void plb_open_tables(lua_State *L);   /* CSV */
-void plb_open_files(lua_State *L);    /* files and folders */
-void plb_open_terminal(lua_State *L); /* terminal, clock */
-void plb_open_canvas(lua_State *L);   /* drawing */
-void plb_open_frechet(lua_State *L);  /* a distance between sets of features */
-void plb_open_learn(lua_State *L);    /* support vector machines */
+void plb_open_box(lua_State *L);        /* tensor userdata, modes, tidy, keep */
+void plb_open_tensor(lua_State *L);     /* making tensors, asking them */
+void plb_open_print(lua_State *L);      /* how they are printed */
+void plb_open_rows(lua_State *L);       /* ops, by walking the table */
+void plb_open_chain(lua_State *L);      /* layers, one after the other */
+void plb_open_inplace(lua_State *L);    /* changes in place */
+void plb_open_optim(lua_State *L);      /* optimisers' steps */
+void plb_open_grad(lua_State *L);       /* gradients */
+void plb_open_custom(lua_State *L);     /* functions with gradients written in Lua */
+void plb_open_random(lua_State *L);     /* the stream of random numbers */
+void plb_open_profile(lua_State *L);    /* where time goes */
+void plb_open_archive(lua_State *L);    /* safetensors */
+void plb_open_json(lua_State *L);       /* JSON */
+void plb_open_images(lua_State *L);     /* IDX, PNG, JPEG, batches */
+void plb_open_transforms(lua_State *L); /* steps of images */
+void plb_open_numpy(lua_State *L);      /* NumPy's files, bytes */
+void plb_open_tables(lua_State *L);     /* CSV */
+void plb_open_files(lua_State *L);      /* files and folders */
+void plb_open_terminal(lua_State *L);   /* terminal, clock */
+void plb_open_canvas(lua_State *L);     /* drawing */
+void plb_open_frechet(lua_State *L);    /* a distance between sets of features */
+void plb_open_learn(lua_State *L);      /* support vector machines */
+
+/*
+** transforms.c: steps of images
+*/
+
+struct pl_transform;
+/* The transform that the value at i is, or NULL: it lives as long as the value, or is retained. */
+struct pl_transform *plb_test_transform(lua_State *L, int i);
 
 /*
 ** access.c: files of states that may not touch all of them

@@ -1,28 +1,35 @@
 /*
-** images.c: images in files (IDX, PNG), and batches of them, as Lua functions.
+** images.c: images in files (IDX, PNG, JPEG), and batches of them, as Lua functions.
 */
 #include "io/io.h"
 
 #include "bind.h"
 
-static int read_tensor(lua_State *L, pl_tensor *(*read)(const char *)) {
+static int io_read_idx(lua_State *L) {
   const char *path = plb_path(L, 1);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, read(path));
+  plb_fill(L, box, pl_idx_read(path));
   pl_scope_end();
   return *box ? 1 : plb_nil(L);
 }
 
-static int io_read_idx(lua_State *L) { return read_tensor(L, pl_idx_read); }
-
-static int io_read_png(lua_State *L) { return read_tensor(L, pl_png_read); }
-
-static int io_write_png(lua_State *L) {
+static int io_read_image(lua_State *L) {
   const char *path = plb_path(L, 1);
+  const int channels = (int)plb_opt_whole(L, 2, 0);
+  pl_tensor **box = plb_newbox(L);
+  pl_scope_begin();
+  plb_fill(L, box, pl_image_read(path, channels, 0));
+  pl_scope_end();
+  return *box ? 1 : plb_nil(L);
+}
+
+static int io_write_image(lua_State *L) {
+  const char *path = plb_path(L, 1);
+  const int quality = (int)plb_opt_whole(L, 3, 90);
   plb_check(L, 2);
   pl_scope_begin();
-  const bool ok = pl_png_write(path, plb_hold(L, 2));
+  const bool ok = pl_image_write(path, plb_hold(L, 2), quality);
   pl_scope_end();
   return plb_result(L, ok);
 }
@@ -53,11 +60,13 @@ static int io_image_batch(lua_State *L) {
 static const plb_function functions[] = {
     {"read_idx", io_read_idx,
      "(path)\nThe tensor in an IDX file, plain or compressed with gzip, or nil and a message."},
-    {"read_png", io_read_png,
-     "(path)\nA PNG file as a uint8 tensor [h,w] or [h,w,3], or nil and a message."},
-    {"write_png", io_write_png,
-     "(path, image)\nWrites [h,w] or [h,w,3], uint8 or real in [0, 1], as a PNG file; true, or nil "
-     "and a message."},
+    {"read_image", io_read_image,
+     "(path, channels?)\nA PNG or JPEG file as a uint8 tensor [h,w] or [h,w,c], or nil and a "
+     "message; "
+     "perilune.image.read calls it."},
+    {"write_image", io_write_image,
+     "(path, image, quality?)\nWrites an image as a PNG or JPEG file; true, or nil and a message; "
+     "perilune.image.write calls it."},
     {"image_batch", io_image_batch,
      "(images, rows, options?)\nRows of uint8 images [n,h,w] or [n,h,w,3] as a real batch "
      "[b,c,h,w], (pixel / 255 - mean) / std. Options: mean, std, flip, shift. "

@@ -2,7 +2,7 @@
 ** minimal.c: what a build with -Dminimal=true has in the place of io/png.c, canvas/, learn/train.c
 ** and bind/canvas.c, and of the libraries that these are made of: functions that say so.
 */
-#include "../io/io.h"
+#include "../io/images.h"
 #include "../learn/learn.h"
 #include "bind.h"
 
@@ -11,7 +11,10 @@ static bool without(const char *what, const char *library) {
                     what, library);
 }
 
-pl_tensor *pl_png_read(const char *path) { return without(path, "libpng"), NULL; }
+pl_tensor *pl_png_decode(const char *path, const void *file, size_t n, bool alpha) {
+  (void)file, (void)n, (void)alpha;
+  return without(path, "libpng"), NULL;
+}
 
 bool pl_png_write(const char *path, pl_tensor *image) {
   (void)image;

@@ -1,5 +1,5 @@
 /*
-** io.h: files in and out. Tensors from IDX, PNG, safetensors, NumPy and CSV files, the few file
+** io.h: files in and out. Tensors from IDX, PNG, JPEG, safetensors, NumPy and CSV files, the few file
 ** operations that a run needs, and batches of images. Knows neither Lua nor gradients.
 **
 ** Every function that fails says in the error slot which file it was and what was
@@ -76,16 +76,23 @@ bool pl_file_fail_kind(const char *path, const char *expected);
 pl_tensor *pl_idx_read(const char *path);
 
 /*
-** PNG (png.c)
+** Images (images.c), as PNG (png.c) or JPEG (jpeg.c): read by content, written by the ending of the
+** name
 */
 
 /*
-** uint8 [h,w] for grey images, [h,w,3] for all others. Transparency is laid on white,
-** 16 bits are reduced to 8. Images of more than 100 megapixels are refused.
+** uint8 [h,w] or [h,w,c]. `channels` is 1 (grey), 3 (colour) or 4 (with alpha), or 0 for what the file
+** has: [h,w] if it is grey, else [h,w,3]. Unless alpha is wanted, transparency is laid on white. 16
+** bits are reduced to 8. A JPEG is turned as its EXIF data say, and may come smaller, by halves,
+** quarters or eighths, as long as its shorter side keeps `least` pixels; 0 asks for all. Images of more
+** than 100 megapixels are refused.
 */
-pl_tensor *pl_png_read(const char *path);
-/* Grey [h,w] or colour [h,w,3]: uint8, or real with 0 for black and 1 for full. */
-bool pl_png_write(const char *path, pl_tensor *image);
+pl_tensor *pl_image_read(const char *path, int channels, int least);
+/* The same of the bytes of a file, whose name stands in messages. */
+pl_tensor *pl_image_decode(const char *name, const void *file, size_t n, int channels, int least);
+/* Grey [h,w], colour [h,w,3] or, as PNG alone, with alpha [h,w,4]: uint8, or real with 0 for black and
+   1 for full. `quality` is that of JPEG, 1 to 100. */
+bool pl_image_write(const char *path, pl_tensor *image, int quality);
 
 /*
 ** Text (utf8.c)

@@ -23,7 +23,7 @@ static const row rows[] = {
     {MAGIC("PK\5\6"), {"npz", "an empty zip archive", LOADS}},
     {MAGIC("PK\6\6"), {"npz", "an empty zip archive", LOADS}},
     {MAGIC("\x89PNG\r\n\x1a\n"), {"png", "a PNG image", "pl.image.read reads it"}},
-    {MAGIC("\xff\xd8\xff"), {"jpeg", "a JPEG image", NULL}},
+    {MAGIC("\xff\xd8\xff"), {"jpeg", "a JPEG image", "pl.image.read reads it"}},
     {MAGIC("GIF8"), {"gif", "a GIF image", NULL}},
     {MAGIC("II*\0"), {"tiff", "a TIFF image", NULL}},
     {MAGIC("MM\0*"), {"tiff", "a TIFF image", NULL}},

@@ -378,9 +378,11 @@ static bytes png(png_header p, const void *rows, size_t n) {
 
 enum { GREY, RGB = 2, PALETTE, GREY_ALPHA, RGBA = 6 };
 
+static pl_tensor *read_image(const char *path) { return pl_image_read(path, 0, 0); }
+
 static void check_png(bytes b, int n, const unsigned char *want, int rank) {
   put(&b);
-  pl_tensor *t = pl_png_read(path);
+  pl_tensor *t = read_image(path);
   if (!t) fail_msg("refused: %s", pl_error());
   assert_int_equal(pl_rank(t), rank);
   assert_int_equal(pl_numel(t), n);
@@ -430,20 +432,20 @@ static void test_png_that_lie(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     b = png(cases[i].p, "\0\1", 2);
     put(&b);
-    assert_null(pl_png_read(path));
+    assert_null(read_image(path));
     check_refused(cases[i].want);
   }
   b = png((png_header){1, 1, 8, GREY, 0}, "\0\1", 2);
   b.n -= 12; /* without its end */
   put(&b);
-  assert_null(pl_png_read(path));
+  assert_null(read_image(path));
   check_refused("the PNG is cut off");
   static const unsigned char no_data[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   b = (bytes){0};
   add(&b, no_data, sizeof no_data);
   add_chunk(&b, "IEND", "", 0);
   put(&b);
-  assert_false(try_reading(pl_png_read));
+  assert_false(try_reading(read_image));
 }
 
 static void test_spoilt_png(void **state) {
@@ -451,12 +453,12 @@ static void test_spoilt_png(void **state) {
   static bytes b;
   b = png((png_header){3, 2, 8, RGB, 0}, "\0\1\2\3\4\5\6\7\10\11\0\1\2\3\4\5\6\7\10\11", 20);
   put(&b);
-  assert_true(try_reading(pl_png_read));
-  cut_off(&b, pl_png_read);
-  add_bytes(&b, pl_png_read);
-  assert_int_equal(flip_bits(&b, pl_png_read), 0);
-  scramble(&b, pl_png_read);
-  check_odd_places(pl_png_read);
+  assert_true(try_reading(read_image));
+  cut_off(&b, read_image);
+  add_bytes(&b, read_image);
+  assert_int_equal(flip_bits(&b, read_image), 0);
+  scramble(&b, read_image);
+  check_odd_places(read_image);
 }
 
 static void test_png_round_trips(void **state) {
@@ -466,8 +468,8 @@ static void test_png_round_trips(void **state) {
     for (int colour = 0; colour < 2; colour++) {
       pl_tensor *t = pl_empty(PL_UINT8, colour ? pl_list(5, w, 3) : pl_list(5, w));
       assert_true(pl_randint(t, 0, 255));
-      assert_true(pl_png_write(path, t));
-      pl_tensor *back = pl_png_read(path);
+      assert_true(pl_image_write(path, t, 90));
+      pl_tensor *back = read_image(path);
       assert_non_null(back);
       assert_int_equal(pl_rank(back), pl_rank(t));
       assert_memory_equal(pl_data(back), pl_data(t), (size_t)pl_numel(t));
@@ -820,7 +822,7 @@ static void test_full_disk(void **state) {
   pl_error_clear();
   bool listed = pl_csv_write(path, ',', 1, &(pl_csv_output){"t", t}, 1000, NULL, NULL);
   pl_error_clear();
-  bool drawn = pl_png_write(path, image);
+  bool drawn = pl_image_write(path, image, 90);
   limit_files(RLIM_INFINITY);
   assert_false(written || appended || saved || arrays || listed || drawn);
   check_refused("File too large");

@@ -97,7 +97,7 @@ READER_OF(safetensors, TWO *CONVERTED) {
 READER_OF(idx, DEFLATED) { use(pl_idx_read(path)); }
 
 #ifndef WITHOUT_PNG
-READER_OF(png, DEFLATED) { use(pl_png_read(path)); }
+READER_OF(png, DEFLATED) { use(pl_image_read(path, 0, 0)); }
 #endif
 
 /* Reads the rest in pieces of n rows; false on failure. */

@@ -647,7 +647,7 @@ function T.test_png_has_two_pixels_a_point()
   for scale, width in pairs {[2] = 160, [3] = 240} do
     local fig = plot.figure {width = 80, height = 60, scale = scale}
     lu.assertEquals(fig:save(path), true)
-    lu.assertEquals(core.read_png(path):size(2), width)
+    lu.assertEquals(core.read_image(path):size(2), width)
   end
   os.remove(path)
 end

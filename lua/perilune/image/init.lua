@@ -4,12 +4,13 @@
 -- values from 0 to 255, or real with values from 0 to 1.
 -- @module perilune.image
 
-local complain = require("perilune.internal.blame").complain
+local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
 local unknown = require "perilune.internal.unknown"
 
+local complain, blaming = blame.complain, blame.blaming
 local image = {}
 
 --- Reads a PNG file.
@@ -20,7 +21,7 @@ local image = {}
 -- @return a uint8 tensor, or nil and a message
 function image.read(path)
   check.path("read", path)
-  return core.read_png(path)
+  return core.read_image(path)
 end
 
 --- Writes a tensor as a PNG file, whole or not at all.
@@ -30,7 +31,7 @@ end
 function image.write(path, t)
   check.path("write", path)
   check.tensor("write", t)
-  return core.write_png(path, t)
+  return core.write_image(path, t)
 end
 
 -- Real values in [0, 1] as bytes.
@@ -80,5 +81,23 @@ function image.grid(images, options)
   end
   return grid
 end
+
+-- Calls a step of the table in src/image/steps.c.
+local function step(name, images, ...)
+  return blaming(core.image_step, name, images, ...)
+end
+
+--- Gives images another size.
+-- @param images
+-- @param size
+-- @param options
+-- @return
+function image.resize(images, size, options) return step("resize", images, size, options) end
+
+--- Mirrors.
+function image.flip(images, direction) return step("flip", images, direction) end
+
+--- Several steps.
+function image.transform(steps) return blaming(core.transform, steps) end
 
 return unknown.guard("pl.image", image)
