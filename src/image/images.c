@@ -146,16 +146,6 @@ static pl_tensor *run(job *j, pl_dtype dtype) {
   return ok && run_rest(j) ? y : NULL;
 }
 
-/* What the pictures of all threads may take at a time is asked of a limit before they are made. */
-static bool check_bound(const shape *s) {
-  enum { PICTURES = 4 };
-  const int64_t one = (int64_t)s->c * s->h * s->w * (int64_t)sizeof(float);
-  if (!PL_HERE->bound.bytes) return true;
-  void *room = pl_scratch((size_t)(one * PICTURES * PL_MIN(s->n, pl_threads(0))));
-  pl_scratch_free(room);
-  return room != NULL;
-}
-
 pl_tensor *pl_transform_images(const pl_transform *t, pl_tensor *images) {
   job j = {.t = t};
   char text[PL_TEXT];
@@ -166,12 +156,12 @@ pl_tensor *pl_transform_images(const pl_transform *t, pl_tensor *images) {
                "[n,c,h,w] with pixels expected",
                pl_describe(images, text, sizeof text)),
            NULL;
-  images = pl_contiguous(images);
-  if (!images || !check_bound(&j.from)) return NULL;
-  const pl_dtype dtype = pl_dtype_of(images);
+  pl_tensor *x = pl_contiguous(images);
+  if (!x) return NULL;
+  const pl_dtype dtype = pl_dtype_of(x);
   j.random = pl_random_take(j.from.n);
-  j.in = pl_data(images);
+  j.in = pl_data(x);
   j.read = layout_of(&j.from, dtype);
   j.in_bytes = (int64_t)j.from.c * j.from.h * j.from.w * (int64_t)pl_dtype_bytes(dtype);
-  return run(&j, pl_transform_leaves_range(t) ? PL_REAL : dtype);
+  return pl_cut(run(&j, pl_transform_leaves_range(t) ? PL_REAL : dtype), images, "transform");
 }

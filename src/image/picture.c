@@ -5,16 +5,32 @@
 #include <string.h>
 
 #include "../base/base.h"
-#include "image.h"
+#include "transform.h"
 
 void pl_picture_free(pl_picture *p) {
   free(p->v);
   *p = (pl_picture){0};
 }
 
+bool pl_picture_check(const char *who, int64_t h, int64_t w) {
+  return (h >= 1 && w >= 1 && h <= PL_MOST_PIXELS / w) ||
+         pl_fail("%s: %lld x %lld pixels asked for; 1 to %d expected", who, (long long)h, (long long)w,
+                 PL_MOST_PIXELS);
+}
+
+/* Pictures are no tensors and stay in no account, but a limit of the context's holds for each. */
+static bool within_bound(size_t bytes) {
+  if (!pl_here || !pl_here->bound.bytes) return true;
+  void *room = pl_scratch(bytes);
+  pl_scratch_free(room);
+  return room != NULL;
+}
+
 bool pl_picture_new(pl_picture *p, int c, int h, int w) {
-  const size_t n = (size_t)c * (size_t)h * (size_t)w;
-  *p = (pl_picture){c, h, w, malloc(PL_MAX(n, 1) * sizeof(float))};
+  const size_t bytes = (size_t)c * (size_t)h * (size_t)w * sizeof(float);
+  *p = (pl_picture){0};
+  if (!pl_picture_check("image", h, w) || !within_bound(bytes)) return false;
+  *p = (pl_picture){c, h, w, malloc(bytes)};
   if (p->v) return true;
   *p = (pl_picture){0};
   return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for an image of %d x %d pixels", w, h);

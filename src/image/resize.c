@@ -157,17 +157,17 @@ static bool heights(pl_picture *p, int h, pl_resize how) {
   return ok && pl_picture_replace(p, q);
 }
 
-bool pl_picture_resize(pl_picture *p, int h, int w, pl_resize how) {
-  return widths(p, w, how) && heights(p, h, how);
+bool pl_picture_resize(pl_picture *p, int64_t h, int64_t w, pl_resize how) {
+  return pl_picture_check("resize", h, w) && widths(p, (int)w, how) && heights(p, (int)h, how);
 }
 
 bool pl_step_resize(const pl_numbers *a, pl_picture *p, pl_dice *dice) {
   (void)dice;
-  int h = (int)a[0].v[0], w = (int)a[0].v[1];
-  if (a[0].n == 1) {
+  int64_t h = (int64_t)a[0].v[0], w = (int64_t)a[0].v[1];
+  if (a[0].n == 1) { /* of the shorter side */
     const int64_t side = h, shorter = PL_MIN(p->h, p->w);
-    h = (int)(side * p->h / shorter);
-    w = (int)(side * p->w / shorter);
+    h = side * p->h / shorter;
+    w = side * p->w / shorter;
   }
   return pl_picture_resize(p, h, w, (pl_resize){(pl_resize_mode)a[1].v[0], a[2].v[0] != 0});
 }

@@ -20,6 +20,6 @@ typedef struct {
   bool antialias;
 } pl_resize;
 
-bool pl_picture_resize(pl_picture *p, int h, int w, pl_resize how);
+bool pl_picture_resize(pl_picture *p, int64_t h, int64_t w, pl_resize how);
 
 #endif

@@ -89,6 +89,13 @@ static bool set_choice(const char *who, const pl_parameter *p, const pl_argument
   return true;
 }
 
+static bool fail_count(const char *who, const pl_parameter *p, int n) {
+  char most[16] = "";
+  if (p->most > p->least) snprintf(most, sizeof most, " to %d", p->most);
+  return pl_fail("%s: %s has %d number%s; %d%s expected", who, p->name, n, n == 1 ? "" : "s",
+                 p->least, most);
+}
+
 static bool set_numbers(const char *who, const pl_parameter *p, const pl_argument *a,
                         pl_numbers *to) {
   const char *what = p->kind == PL_BOOLEAN ? "true or false" : "a number";
@@ -99,15 +106,15 @@ static bool set_numbers(const char *who, const pl_parameter *p, const pl_argumen
                    : a->v[0] != 0 ? "true"
                                   : "false",
                    what);
-  if (a->n < p->least || a->n > p->most)
-    return pl_fail("%s: %s has %d numbers; %d to %d expected", who, p->name, a->n, p->least,
-                   p->most);
+  if (a->n < p->least || a->n > p->most) return fail_count(who, p, a->n);
   *to = (pl_numbers){.n = a->n};
   for (int i = 0; i < a->n; i++) {
     if (!check_number(who, p, a->v[i])) return false;
     to->v[i] = a->v[i];
   }
-  return true;
+  return p->kind != PL_RANGE || a->n < 2 || a->v[0] <= a->v[1] ||
+         pl_fail("%s: %s is {%g, %g}; the smaller number first expected", who, p->name, a->v[0],
+                 a->v[1]);
 }
 
 static bool set(step *s, const pl_argument *a, int *next, unsigned *given) {

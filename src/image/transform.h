@@ -29,7 +29,8 @@ typedef struct {
 
 typedef bool pl_step_run(const pl_numbers *a, pl_picture *p, pl_dice *dice);
 
-typedef enum { PL_ANY, PL_WHOLE, PL_BOOLEAN, PL_CHOICE } pl_number_kind;
+/* A range: where there are two numbers, the smaller first. */
+typedef enum { PL_ANY, PL_WHOLE, PL_RANGE, PL_BOOLEAN, PL_CHOICE } pl_number_kind;
 
 typedef struct {
   const char *name;
@@ -54,6 +55,9 @@ extern const int pl_step_row_count;
 
 /* The i-th word of such a list, its length in *n; NULL past the end. */
 const char *pl_choice(const char *choices, int i, int *n);
+
+/* Whether a picture may be so large; a message begins with `who`. */
+bool pl_picture_check(const char *who, int64_t h, int64_t w);
 
 /* Puts another picture in its place. */
 static inline bool pl_picture_replace(pl_picture *p, pl_picture by) {

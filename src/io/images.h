@@ -6,8 +6,6 @@
 
 #include "io.h"
 
-enum { PL_MOST_PIXELS = 100000000 };
-
 /* False if there are none, or too many. */
 bool pl_image_check_size(const char *path, int64_t h, int64_t w);
 

@@ -80,6 +80,8 @@ pl_tensor *pl_idx_read(const char *path);
 ** name
 */
 
+enum { PL_MOST_PIXELS = 100000000 };
+
 /*
 ** uint8 [h,w] or [h,w,c]. `channels` is 1 (grey), 3 (colour) or 4 (with alpha), or 0 for what the file
 ** has: [h,w] if it is grey, else [h,w,3]. Unless alpha is wanted, transparency is laid on white. 16

@@ -1,37 +1,76 @@
---- Images: PNG files and grids of tensors.
+--- Images: files, transforms and grids.
 --
--- An image is a tensor [h, w] (grey) or [h, w, 3] (red, green, blue), either uint8 with
--- values from 0 to 255, or real with values from 0 to 1.
+-- An image is a tensor [h, w] (grey), [h, w, 3] (red, green, blue) or [h, w, 4] (with alpha), either
+-- uint8 with values from 0 to 255, or real with values from 0 to 1. What changes images takes one,
+-- or a batch [n, h, w], [n, h, w, c] or [n, c, h, w], and gives the same layout and dtype:
+--
+-- - a tensor of three sizes is one image if the last is 3 or 4, else a batch of grey ones;
+-- - of four sizes real ones have the channels first if the second size is 1, 3 or 4, as networks take
+--   them, else last; uint8 ones have them last if the last size is 1, 3 or 4, else first.
+--
+-- Options are from 0 to 1 for uint8 images too: `fill = 1` is white. Results of uint8 images are
+-- rounded; `normalise` makes real ones of them. The random functions draw a number for each image from
+-- the common stream, which `manual_seed` sets: an image of a batch has its own chance. No gradient
+-- passes through.
+--
+--     local image = pl.image
+--     local photo = assert(image.read "photo.jpg")
+--     assert(image.write("small.png", image.resize(photo, 64)))
+--     local t = image.transform {{"random_resized_crop", 64}, {"random_flip"}}
+--     image.write("grid.png", image.grid(pl.stack {t(photo), t(photo), t(photo), t(photo)}))
 -- @module perilune.image
 
 local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local core = require "perilune.core"
+local mix = require "perilune.image.mix"
+local steps = require "perilune.image.steps"
 local unknown = require "perilune.internal.unknown"
 
-local complain, blaming = blame.complain, blame.blaming
-local image = {}
+local complain = blame.complain
+local image = {mixup = mix.mixup, cutmix = mix.cutmix}
+for name, f in pairs(steps) do image[name] = f end
 
---- Reads a PNG file.
+local MODES <const> = {gray = 1, rgb = 3, rgba = 4}
+
+--- Reads a PNG or JPEG file, told apart by its content.
 --
--- Grey files give [h, w], all others [h, w, 3]. Transparency is laid on white, 16 bits a
--- channel are reduced to 8.
+-- Grey files give [h, w], all others [h, w, 3]. Transparency is laid on white, 16 bits a channel are
+-- reduced to 8, a photograph is turned as its EXIF data say.
+--
+--     local photo = assert(pl.image.read "photo.jpg")                -- uint8 [h, w, 3]
+--     local grey = assert(pl.image.read("photo.jpg", {mode = "gray"}))  -- uint8 [h, w]
 -- @param path the file
+-- @param options `mode`: "gray" for [h, w], "rgb" for [h, w, 3], "rgba" for [h, w, 4], whatever the
+--   file has
 -- @return a uint8 tensor, or nil and a message
-function image.read(path)
+function image.read(path, options)
   check.path("read", path)
-  return core.read_image(path)
+  local mode = option.read("read", options, {mode = option.absent}).mode
+  if mode ~= nil and not MODES[mode] then
+    complain("read: mode is %s; 'gray', 'rgb' or 'rgba' expected", check.shown(mode))
+  end
+  return core.read_image(path, MODES[mode])
 end
 
---- Writes a tensor as a PNG file, whole or not at all.
+--- Writes an image as a JPEG file if the name ends so (.jpg, .jpeg), else as a PNG file, whole or not
+-- at all.
+--
+--     assert(pl.image.write("small.jpg", pl.rand(48, 64, 3), {quality = 80}))
 -- @param path the file
--- @param t [h, w] or [h, w, 3], uint8, or real where values outside [0, 1] are cut
+-- @param t [h, w], [h, w, 3], or [h, w, 4] of PNG files; uint8, or real where values outside [0, 1]
+--   are cut
+-- @param options `quality` (90) of a JPEG file, from 1 to 100
 -- @return true, or nil and a message
-function image.write(path, t)
+function image.write(path, t, options)
   check.path("write", path)
   check.tensor("write", t)
-  return core.write_image(path, t)
+  local quality = option.read("write", options, {quality = 90}).quality
+  if not math.type(quality) or not math.tointeger(quality) or quality < 1 or quality > 100 then
+    complain("write: quality is %s; 1 to 100 expected", check.shown(quality))
+  end
+  return core.write_image(path, t, quality)
 end
 
 -- Real values in [0, 1] as bytes.
@@ -81,23 +120,5 @@ function image.grid(images, options)
   end
   return grid
 end
-
--- Calls a step of the table in src/image/steps.c.
-local function step(name, images, ...)
-  return blaming(core.image_step, name, images, ...)
-end
-
---- Gives images another size.
--- @param images
--- @param size
--- @param options
--- @return
-function image.resize(images, size, options) return step("resize", images, size, options) end
-
---- Mirrors.
-function image.flip(images, direction) return step("flip", images, direction) end
-
---- Several steps.
-function image.transform(steps) return blaming(core.transform, steps) end
 
 return unknown.guard("pl.image", image)
