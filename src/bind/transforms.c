@@ -26,8 +26,14 @@ static int raise_step(lua_State *L) {
   return luaL_error(L, "%s", message);
 }
 
-static double number_of(lua_State *L, const char *who, int i) {
-  if (!plb_as_number(L, i)) luaL_error(L, "%s: number expected, got %s", who, plb_shown(L, i));
+/* "resize: mode: " or, of what has no name, "resize: ". */
+static const char *push_place(lua_State *L, const char *who, const char *name) {
+  return lua_pushfstring(L, name ? "%s: %s: " : "%s: ", who, name);
+}
+
+static double number_of(lua_State *L, const char *who, const char *name, int i) {
+  if (!plb_as_number(L, i))
+    luaL_error(L, "%snumber expected, got %s", push_place(L, who, name), plb_shown(L, i));
   return lua_tonumber(L, i);
 }
 
@@ -35,12 +41,13 @@ static double number_of(lua_State *L, const char *who, int i) {
 static void take_list(lua_State *L, const char *who, pl_argument *a, store *s) {
   const lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   if (n < 1 || n > PL_STEP_NUMBERS)
-    luaL_error(L, "%s: a list of 1 to %d numbers expected, got %d", who, PL_STEP_NUMBERS, (int)n);
+    luaL_error(L, "%sa list of 1 to %d numbers expected, got %d", push_place(L, who, a->name),
+               PL_STEP_NUMBERS, (int)n);
   a->v = s->number;
   a->n = (int)n;
   for (lua_Integer k = 1; k <= n; k++) {
     lua_rawgeti(L, -1, k);
-    *s->number++ = number_of(L, who, lua_gettop(L));
+    *s->number++ = number_of(L, who, a->name, lua_gettop(L));
     lua_pop(L, 1);
   }
 }
@@ -56,7 +63,7 @@ static void take_value(lua_State *L, const char *who, const char *name, store *s
     a->boolean = type == LUA_TBOOLEAN;
     a->v = s->number;
     a->n = 1;
-    *s->number++ = a->boolean ? lua_toboolean(L, -1) : number_of(L, who, lua_gettop(L));
+    *s->number++ = a->boolean ? lua_toboolean(L, -1) : number_of(L, who, a->name, lua_gettop(L));
   }
 }
 

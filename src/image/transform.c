@@ -4,6 +4,7 @@
 */
 #include "transform.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -74,7 +75,8 @@ static int place_of(const pl_step_row *row, const pl_argument *a, int *next) {
 
 static bool check_number(const char *who, const pl_parameter *p, double v) {
   if (!(v >= p->low && v <= p->high))
-    return pl_fail("%s: %s is %g; %g to %g expected", who, p->name, v, p->low, p->high);
+    return pl_fail("%s: %s is %g; %g to %g expected", who, p->name, fabs(v) >= 0 ? v : (double)NAN,
+                   p->low, p->high); /* a NaN without a sign */
   return p->kind != PL_WHOLE || v == (double)(int64_t)v ||
          pl_fail("%s: %s is %g; a whole number expected", who, p->name, v);
 }

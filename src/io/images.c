@@ -89,13 +89,14 @@ static pl_tensor *to_bytes(pl_tensor *image) {
 }
 
 static bool check_image(const char *path, const pl_tensor *image, bool jpeg) {
-  const char *format = jpeg ? "JPEG" : "PNG", *alpha = jpeg ? "" : ", [h,w,4]";
+  const char *format = jpeg ? "JPEG" : "PNG",
+             *shapes = jpeg ? "[h,w] or [h,w,3]" : "[h,w], [h,w,3] or [h,w,4]";
   const pl_ints size = pl_size(image);
   const bool shape = size.n == 2 || (size.n == 3 && (size.v[2] == 3 || (size.v[2] == 4 && !jpeg)));
   char text[128];
   if (!shape || pl_dtype_of(image) == PL_INT32)
-    return pl_fail("%s: cannot write %s as a %s; uint8 or real [h,w]%s or [h,w,3] expected", path,
-                   pl_describe(image, text, sizeof text), format, alpha);
+    return pl_fail("%s: cannot write %s as a %s; uint8 or real %s expected", path,
+                   pl_describe(image, text, sizeof text), format, shapes);
   if (size.v[0] < 1 || size.v[1] < 1 || size.v[0] > PL_MOST_PIXELS / size.v[1])
     return pl_fail("%s: cannot write %s as a %s; 1 to %d pixels expected", path,
                    pl_describe(image, text, sizeof text), format, PL_MOST_PIXELS);

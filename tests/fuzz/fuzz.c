@@ -100,6 +100,15 @@ READER_OF(idx, DEFLATED) { use(pl_idx_read(path)); }
 READER_OF(png, DEFLATED) { use(pl_image_read(path, 0, 0)); }
 #endif
 
+#ifndef WITHOUT_JPEG
+/* A line of blocks is at least a byte long, three times as many pixels come of it, and upright ones
+   are others. */
+READER_OF(jpeg, 512 * 3 * 2) {
+  use(pl_image_read(path, 0, 0));
+  use(pl_image_read(path, 1, 3));
+}
+#endif
+
 /* Reads the rest in pieces of n rows; false on failure. */
 static bool read_pieces(pl_csv *c, int64_t n) {
   static pl_tensor *columns[100001];

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets again: tests/fuzz/seeds.py (needs NumPy).
+"""Writes the seeds of the fuzz targets again: tests/fuzz/seeds.py (needs NumPy and Pillow).
 
 corpus/npy and corpus/npz are what NumPy writes; tests/lua/test_numpy.lua reads them too and knows
 their values: VALUES, or what the name says.
@@ -15,6 +15,7 @@ import zlib
 
 import numpy as np
 from numpy.lib import format as npy
+from PIL import Image
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 VALUES = [[0, 1, 2], [100, 4, 5]]
@@ -105,6 +106,20 @@ def images():
     write("idx", "uint8.idx.gz", gzip.compress(plain, mtime=0))
 
 
+def photographs():
+    """As Pillow writes them, progressive and not, with EXIF data, grey, in four inks."""
+    image = Image.fromarray(np.arange(17 * 9 * 3, dtype=np.uint8).reshape(9, 17, 3))
+    turned = Image.Exif()
+    turned[0x112] = 6
+    for name, picture, options in (("baseline", image, {"subsampling": 2}), ("progressive", image, {"progressive": True}),
+                                   ("444", image, {"subsampling": 0}), ("turned", image, {"exif": turned}),
+                                   ("restarts", image, {"restart_marker_blocks": 1}),
+                                   ("grey", image.convert("L"), {}), ("ink", image.convert("CMYK"), {})):
+        f = io.BytesIO()
+        picture.save(f, "JPEG", quality=30, optimize=True, **options)
+        write("jpeg", name + ".jpg", f.getvalue())
+
+
 def tables():
     for name, text in {
         "plain.csv": "a,b\n1,2.5\n3,-4e-3\n",
@@ -126,6 +141,7 @@ def main():
     archives()
     safetensors()
     images()
+    photographs()
     tables()
 
 

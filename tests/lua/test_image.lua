@@ -1,4 +1,4 @@
---- Images: PNG files, and grids of tensors.
+--- Images: PNG files, channels, and grids of tensors.
 
 local lu = require "luaunit"
 local pl = require "perilune"
@@ -82,7 +82,7 @@ end
 function T.test_refused_tensors()
   for _, t in ipairs {pl.ones(3), pl.ones(2, 2, 2), pl.ones({2, 2}, "int32"),
                       pl.ones(2, 2, 3, 1)} do
-    expect_nil("uint8 or real [h,w] or [h,w,3] expected", image.write(path, t))
+    expect_nil("uint8 or real [h,w], [h,w,3] or [h,w,4] expected", image.write(path, t))
   end
   expect_nil("1 to 100000000 pixels expected", image.write(path, pl.zeros({0, 4}, "uint8")))
   expect_nil("1 to 100000000 pixels expected",
@@ -103,9 +103,9 @@ function T.test_files_that_cannot_be_read()
   expect_nil("No such file or directory", image.read(path))
   expect_nil("not a regular file", image.read(folder))
   write_bytes(path, "")
-  expect_nil("not a PNG file", image.read(path))
+  expect_nil("not a PNG or JPEG file", image.read(path))
   write_bytes(path, ("x"):rep(100))
-  expect_nil("not a PNG file", image.read(path))
+  expect_nil("not a PNG or JPEG file", image.read(path))
 end
 
 function T.test_every_shorter_file_and_every_flipped_bit()
@@ -123,6 +123,39 @@ function T.test_every_shorter_file_and_every_flipped_bit()
   end
   write_bytes(path, whole .. "\0")
   expect_nil("1 bytes follow the end of the PNG", image.read(path))
+end
+
+--
+-- Channels
+--
+
+function T.test_alpha()
+  local t = pl.tensor({{{255, 0, 0, 255}, {0, 0, 255, 0}}}, "uint8")
+  assert(image.write(path, t))
+  eq(image.read(path, {mode = "rgba"}):totable(), t:totable())
+  eq(image.read(path):totable(), {{{255, 0, 0}, {255, 255, 255}}}) -- on white
+  eq(image.read(path, {mode = "gray"}):totable(), {{76, 255}})
+end
+
+function T.test_modes()
+  local grey, colour = noise(3, 4), pl.tensor({{{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {9, 9, 9}}}, "uint8")
+  assert(image.write(path, grey))
+  eq(image.read(path, {mode = "gray"}):totable(), grey:totable())
+  eq(image.read(path, {mode = "rgb"}):totable(), pl.stack({grey, grey, grey}, 3):totable())
+  eq(image.read(path, {mode = "rgba"}):select(3, 4):totable(), pl.full({3, 4}, 255, "uint8"):totable())
+  assert(image.write(path, colour))
+  eq(image.read(path, {mode = "gray"}):totable(), {{76, 150, 29, 9}}) -- as Pillow converts to L
+end
+
+function T.test_options_are_checked()
+  assert(image.write(path, noise(2, 2)))
+  for _, mode in ipairs {"RGB", "grey", 3, true} do
+    fails("read: mode is " .. tostring(mode) .. "; 'gray', 'rgb' or 'rgba' expected", image.read, path, {mode = mode})
+  end
+  fails("moda", image.read, path, {moda = "rgb"})
+  for _, quality in ipairs {0, 101, 50.5, "high"} do
+    fails("write: quality is " .. quality .. "; 1 to 100 expected", image.write, path, noise(2, 2), {quality = quality})
+  end
 end
 
 --
