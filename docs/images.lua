@@ -50,8 +50,16 @@ local function tile(t)
   return image.pad(t, {x // 2, y // 2, x - x // 2, y - y // 2}, {fill = 1})
 end
 
-local batch = image.resize(pl.stack {photo, image.flip(photo, "vertical")}:to("real") / 255, {HIGH, WIDE})
+local batch = pl.stack {photo, image.flip(photo, "vertical")}:to("real") / 255
 local labels = pl.tensor({1, 2}, "int32")
+
+-- The first of two images, mixed with the second one.
+local function mixed(how)
+  local y, own, other
+  repeat y, own, other = how(batch, labels, {alpha = 20}) until own[1] ~= other[1]
+  return (y[1] * 255 + 0.5):to("uint8")
+end
+
 local standard = image.normalise(photo, 0.5, 0.5)
 
 local sheet = {
@@ -74,8 +82,7 @@ local sheet = {
   image.random_rotate(photo, 30), image.random_affine(photo, 20, {translate = {.1, .1}, scale = {.7, 1.1}}),
   image.random_blur(photo, 9), image.random_erase(photo, {p = 1, value = .5}),
   image.random_gray(photo, {p = 1}),
-  (image.mixup(batch, labels, {alpha = 20})[1] * 255 + 0.5):to("uint8"),
-  (image.cutmix(batch, labels, {alpha = 20})[1] * 255 + 0.5):to("uint8"),
+  mixed(image.mixup), mixed(image.cutmix),
 }
 
 for i, t in ipairs(sheet) do sheet[i] = tile(t) end

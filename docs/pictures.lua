@@ -75,7 +75,7 @@ end
 
 local function floors()
   local what = texts()
-  local c, width, gap = pl.canvas(760, 560), 730, 8
+  local c, width, gap = pl.canvas(760, 584), 730, 8
   local y = 14
   local function row(names, height, fill)
     local w = (width - gap * (#names - 1)) / #names
@@ -101,12 +101,12 @@ local function floors()
   y = y + 48
   row({"host"}, 46, SAND)
   row({"bind"}, 46, SAND)
-  row({"io", "canvas", "learn", "optim"}, 82, SKY)
+  row({"io", "image", "canvas", "learn", "optim"}, 106, SKY)
   row({"ops"}, 46, SKY)
   row({"autograd", "kernels"}, 62, SKY)
   row({"tensor"}, 46, SKY)
   row({"base"}, 46, SKY)
-  say(c, "each knows only what lies below (canvas also io); kernels and tensor do not know one another",
+  say(c, "each knows only what lies below (image and canvas also io); kernels and tensor do not know one another",
     380, y + 6, 9, GREY, false, "center")
   return c
 end

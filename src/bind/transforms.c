@@ -224,7 +224,34 @@ static int core_image_step(lua_State *L) {
   return 1;
 }
 
+static void push_parameter(lua_State *L, const pl_parameter *p) {
+  char text[128];
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, p->name);
+  lua_setfield(L, -2, "name");
+  if (!p->fallback.n) return;
+  pl_parameter_text(p, &p->fallback, text, sizeof text);
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, "default");
+}
+
+static int core_image_steps(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; i < pl_step_row_count; i++) {
+    const pl_step_row *row = &pl_step_rows[i];
+    lua_newtable(L);
+    for (int k = 0; k < PL_STEP_PARAMETERS && row->parameter[k].name; k++) {
+      push_parameter(L, &row->parameter[k]);
+      lua_rawseti(L, -2, k + 1);
+    }
+    lua_setfield(L, -2, row->name);
+  }
+  return 1;
+}
+
 static const plb_function functions[] = {
+    {"image_steps", core_image_steps,
+     "()\nThe steps of images: name -> list of parameters, {name =, default =}."},
     {"transform", core_transform,
      "(steps)\nA transform of images; perilune.image.transform calls it."},
     {"image_step", core_image_step,

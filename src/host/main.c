@@ -288,7 +288,9 @@ static void print_version(bool details) {
   printf("real         %s\n", sizeof(pl_real) == sizeof(double) ? "double" : "float");
   printf("threads      %d\n", pl_threads(0));
 #ifdef PL_MINIMAL
-  puts("without      plots, PNG files, inductive SVMs, line editing (-Dminimal=true)");
+  puts("without      plots, PNG and JPEG files, inductive SVMs, line editing (-Dminimal=true)");
+#elif !defined PL_HAVE_JPEG
+  puts("without      JPEG files (libjpeg)");
 #endif
 }
 

@@ -14,8 +14,8 @@ void pl_picture_free(pl_picture *p) {
 
 bool pl_picture_check(const char *who, int64_t h, int64_t w) {
   return (h >= 1 && w >= 1 && h <= PL_MOST_PIXELS / w) ||
-         pl_fail("%s: %lld x %lld pixels asked for; 1 to %d expected", who, (long long)h, (long long)w,
-                 PL_MOST_PIXELS);
+         pl_fail("%s: %lld x %lld pixels asked for; 1 to %d expected", who, (long long)h,
+                 (long long)w, PL_MOST_PIXELS);
 }
 
 /* Pictures are no tensors and stay in no account, but a limit of the context's holds for each. */

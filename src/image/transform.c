@@ -195,6 +195,12 @@ static void say_numbers(writer *w, const pl_parameter *p, const pl_numbers *a) {
       say(w, "%s%g%s", i ? ", " : "{", a->v[i], i + 1 < a->n ? "" : "}");
 }
 
+int pl_parameter_text(const pl_parameter *p, const pl_numbers *a, char *text, size_t room) {
+  writer w = {text, room, 0};
+  say_numbers(&w, p, a);
+  return w.n;
+}
+
 static void say_step(writer *w, const step *s) {
   const char *between = "";
   say(w, "%s(", s->row->name);

@@ -53,6 +53,8 @@ typedef struct {
 extern const pl_step_row pl_step_rows[];
 extern const int pl_step_row_count;
 
+/* "0.5", "{1, 2}", "\"bicubic\"": as snprintf does it. */
+int pl_parameter_text(const pl_parameter *p, const pl_numbers *a, char *text, size_t room);
 /* The i-th word of such a list, its length in *n; NULL past the end. */
 const char *pl_choice(const char *choices, int i, int *n);
 

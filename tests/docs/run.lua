@@ -118,6 +118,15 @@ function docs.test_the_gallery_runs()
   lu.assertTrue(#png > 100000, #png)
 end
 
+function docs.test_the_images_run()
+  local folder = program.folder()
+  runs("cp docs/images.lua '%s' && @perilune '%s/images.lua'", folder, folder)
+  local png = program.bytes(folder .. "/images.png")
+  program.remove(folder)
+  lu.assertEquals(png:sub(2, 4), "PNG")
+  lu.assertTrue(#png > 30000, #png)
+end
+
 function bench.test_run()
   lu.assertStrContains(runs "@perilune bench/run.lua --seconds 0 lenet lstm vae",
                        "steps/s")

@@ -37,10 +37,13 @@ PKG_CONFIG_PATH=$root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root LD_LIBRARY_
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
 # loads LIBRARY: whether what was installed loads it
 loads() { ldd "$root/usr/lib/libperilune.so" "$root/usr/bin/perilune" | grep -q "$1"; }
-for library in cairo png svm edit; do check "nothing loads $library" eval "! loads lib$library"; done
+for library in cairo png jpeg svm edit; do check "nothing loads $library" eval "! loads lib$library"; done
 check "the program says what is missing" eval "'$root/usr/bin/perilune' --version | grep -q minimal=true"
 check "plots say so" says "pl.plot.figure():pixels()" "without Cairo (-Dminimal=true)"
+printf '\211PNG\r\n\032\n' >x.png
+printf '\377\330\377' >x.jpg
 check "PNG files too" says "assert(pl.image.read 'x.png')" "x.png: this library was built without libpng"
+check "JPEG files too" says "assert(pl.image.read 'x.jpg')" "x.jpg: this library was built without libjpeg"
 check "support vector machines too" \
   says "pl.learn.svm.fit(pl.randn(2, 2), pl.tensor {1, 2, dtype = 'int32'})" "without LIBSVM"
 check "all else works" "$root/usr/bin/perilune" tests/lua/run.lua test_conv.lua test_nn.lua test_optim.lua \

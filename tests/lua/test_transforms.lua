@@ -26,6 +26,32 @@ function T.test_what_torchvision_has()
   end
 end
 
+-- The comments of the functions say what the table has: each parameter, with its default.
+function T.test_comments_say_what_the_table_has()
+  local said = {}
+  for _, entry in ipairs(require("perilune.help.doc").module "perilune.image.steps") do
+    local text, named = {entry.text}, {}
+    for _, param in ipairs(entry.params) do
+      text[#text + 1], named[param.name] = param.text, param
+    end
+    said[entry.name] = {text = table.concat(text, " "), named = named}
+  end
+  for name, parameters in pairs(require("perilune.core").image_steps()) do
+    for _, p in ipairs(parameters) do
+      local own, text = said[name].named[p.name], said[name].text
+      if own then
+        eq(own.default, p.default)
+      elseif not text:find "as of `" then
+        lu.assertStrContains(text, "`" .. p.name .. "`", false, false, name)
+        local default = p.default and p.default:gsub("0%.75, 1%.33333", "3/4, 4/3")
+        if default and not default:find '^"' then
+          lu.assertStrContains(text, "`" .. p.name .. "` (" .. default .. ")", false, false, name)
+        end
+      end
+    end
+  end
+end
+
 --
 -- Layouts
 --

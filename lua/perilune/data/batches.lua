@@ -52,6 +52,12 @@ local function something(what, x, ...)
   return x, ...
 end
 
+-- What is of the library itself names the script's line where it fails; a function has lines of its own.
+local function own_lines(transform)
+  if type(transform) == "function" then return transform end
+  return function(...) return blaming(transform, ...) end
+end
+
 local function pixel_set(list)
   local images = entries.are_images(list) and list[1].value
   return check.is_tensor(images) and images:dtype() == "uint8"
@@ -168,13 +174,13 @@ function batches.batches(set, options)
   local order = order_of(list, o)
   local size, batch, n = o.batch_size, o.skip, #order
   local count = count_of(n, size, o.drop_last)
-  local pick = picker(list, o)
+  local pick, transform = picker(list, o), own_lines(o.transform)
   return function()
     if batch >= count then return nil end
     local first = batch * size + 1
     batch = batch + 1
     local rows = order:slice(1, first, math.min(size, n - first + 1))
-    if o.transform then return something("transform", o.transform(pick(rows))) end
+    if o.transform then return something("transform", transform(pick(rows))) end
     return pick(rows)
   end
 end

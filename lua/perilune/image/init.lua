@@ -11,7 +11,7 @@
 -- Options are from 0 to 1 for uint8 images too: `fill = 1` is white. Results of uint8 images are
 -- rounded; `normalise` makes real ones of them. The random functions draw a number for each image from
 -- the common stream, which `manual_seed` sets: an image of a batch has its own chance. No gradient
--- passes through.
+-- passes through. docs/images.lua shows what each of them does.
 --
 --     local image = pl.image
 --     local photo = assert(image.read "photo.jpg")
