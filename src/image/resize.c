@@ -158,7 +158,9 @@ static bool heights(pl_picture *p, int h, pl_resize how) {
 }
 
 bool pl_picture_resize(pl_picture *p, int64_t h, int64_t w, pl_resize how) {
-  return pl_picture_check("resize", h, w) && widths(p, (int)w, how) && heights(p, (int)h, how);
+  if (!pl_picture_check("resize", h, w)) return false;
+  if (h < p->h) return heights(p, (int)h, how) && widths(p, (int)w, how); /* the fewest lines */
+  return widths(p, (int)w, how) && heights(p, (int)h, how);
 }
 
 bool pl_step_resize(const pl_numbers *a, pl_picture *p, pl_dice *dice) {

@@ -335,7 +335,8 @@ function T.test_lists_of_steps()
     ["transform: a list of steps expected, got an empty table"] = {},
     ["transform: step 2 is a string; {name, ...} expected"] = {{"flip"}, "flip"},
     ["transform: step 1 begins with a number; the name of a step expected"] = {{3}},
-    ["transform: there is no step 'rotat'"] = {{"rotat", 3}},
+    ["transform: there is no step 'rotat'; did you mean 'rotate'?"] = {{"rotat", 3}},
+    ["transform: there is no step 'ColorJitter'; write image.jitter"] = {{"flip"}, {"ColorJitter", 3}},
     ["rotate: angle is missing"] = {{"rotate"}},
     ["resize: unknown option 'sigma'"] = {{"resize", 3, sigma = 2}},
   } do

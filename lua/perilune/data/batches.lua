@@ -52,7 +52,8 @@ local function something(what, x, ...)
   return x, ...
 end
 
--- What is of the library itself names the script's line where it fails; a function has lines of its own.
+-- What is of the library itself names the script's line where it fails; a function has lines of
+-- its own.
 local function own_lines(transform)
   if type(transform) == "function" then return transform end
   return function(...) return blaming(transform, ...) end

@@ -364,6 +364,40 @@ Subset  data.subset(set, rows)
 random_split  data.split(set, ...)
 ]]
 
+-- torchvision.transforms, and its functions.
+texts.image = [[
+Compose  image.transform {{"resize", 64}, {"flip"}}
+ToTensor, PILToTensor, to_tensor, pil_to_tensor, ToPILImage, to_pil_image  - images are tensors:
+    image.read gives uint8, x:to("real") / 255 makes real ones
+read_image, decode_image, decode_jpeg, decode_png, imread  image.read(path)
+write_png, write_jpeg, save_image, imwrite  image.write(path, x)
+make_grid  image.grid(x)
+Resize  image.resize(x, size)
+Crop  image.crop(x, top, left, height, width)
+CenterCrop  image.center_crop(x, size)
+resized_crop  image.resize(image.crop(x, top, left, height, width), size)
+Pad  image.pad(x, padding, {mode = "reflect"})
+hflip, horizontal_flip  image.flip(x)
+vflip, vertical_flip  image.flip(x, "vertical")
+Grayscale, RandomGrayscale, to_grayscale, rgb_to_grayscale  image.to_gray(x), image.random_gray(x)
+Normalize, normalize  image.normalise(x, mean, std)
+gaussian_blur, GaussianBlur  image.blur(x, kernel_size, {sigma = 1}), image.random_blur
+ColorJitter, color_jitter  image.jitter(x, {brightness = 0.2, hue = 0.1})
+adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue  image.jitter(x, {brightness = {f,
+    f}}), or contrast, saturation, hue
+RandomCrop  image.random_crop(x, size, {padding = 4})
+RandomResizedCrop  image.random_resized_crop(x, size)
+RandomHorizontalFlip, random_horizontal_flip  image.random_flip(x)
+RandomVerticalFlip, random_vertical_flip  image.random_flip(x, {direction = "vertical"})
+RandomRotation, random_rotation  image.random_rotate(x, degrees)
+RandomAffine  image.random_affine(x, degrees)
+RandomErasing, random_erasing  image.random_erase(x)
+MixUp, Mixup  image.mixup(x, y)
+CutMix  image.cutmix(x, y)
+RandomPerspective, perspective, ElasticTransform, elastic, FiveCrop, five_crop, TenCrop, ten_crop,
+    AutoAugment, RandAugment, TrivialAugmentWide, AugMix  - write a function of images
+]]
+
 -- Methods of modules.
 texts.module = [[
 evaluate  net:eval()
@@ -396,10 +430,11 @@ torch.sections = {
   {key = "nn", title = "`pl.nn`"},
   {key = "module", title = "Methods of modules"}, {key = "optim", title = "`pl.optim`"},
   {key = "optimizer", title = "Methods of optimisers"}, {key = "data", title = "`pl.data`"},
+  {key = "image", title = "`pl.image`, from torchvision"},
 }
 
 --- The rows of a section.
--- @param section "tensor", "linalg", "nn", "optim", "data", "module" or "optimizer"
+-- @param section "tensor", "linalg", "nn", "optim", "data", "image", "module" or "optimizer"
 -- @return list of {names = list, write = what to write} or {names = list, why = why it is absent}
 function torch.rows(section)
   read[section] = read[section] or rows(texts[section])

@@ -1,17 +1,18 @@
 --- Images: files, transforms and grids.
 --
--- An image is a tensor [h, w] (grey), [h, w, 3] (red, green, blue) or [h, w, 4] (with alpha), either
--- uint8 with values from 0 to 255, or real with values from 0 to 1. What changes images takes one,
--- or a batch [n, h, w], [n, h, w, c] or [n, c, h, w], and gives the same layout and dtype:
+-- An image is a tensor [h, w] (grey), [h, w, 3] (red, green, blue) or [h, w, 4] (with alpha),
+-- either uint8 with values from 0 to 255, or real with values from 0 to 1. What changes images
+-- takes one, or a batch [n, h, w], [n, h, w, c] or [n, c, h, w], and gives the same layout and
+-- dtype:
 --
 -- - a tensor of three sizes is one image if the last is 3 or 4, else a batch of grey ones;
--- - of four sizes real ones have the channels first if the second size is 1, 3 or 4, as networks take
---   them, else last; uint8 ones have them last if the last size is 1, 3 or 4, else first.
+-- - of four sizes real ones have the channels first if the second size is 1, 3 or 4, as networks
+--   take them, else last; uint8 ones have them last if the last size is 1, 3 or 4, else first.
 --
 -- Options are from 0 to 1 for uint8 images too: `fill = 1` is white. Results of uint8 images are
--- rounded; `normalise` makes real ones of them. The random functions draw a number for each image from
--- the common stream, which `manual_seed` sets: an image of a batch has its own chance. No gradient
--- passes through. docs/images.lua shows what each of them does.
+-- rounded; `normalise` makes real ones of them. The random functions draw a number for each image
+-- from the common stream, which `manual_seed` sets: an image of a batch has its own chance. No
+-- gradient passes through. docs/images.lua shows what each of them does.
 --
 --     local image = pl.image
 --     local photo = assert(image.read "photo.jpg")
@@ -36,8 +37,8 @@ local MODES <const> = {gray = 1, rgb = 3, rgba = 4}
 
 --- Reads a PNG or JPEG file, told apart by its content.
 --
--- Grey files give [h, w], all others [h, w, 3]. Transparency is laid on white, 16 bits a channel are
--- reduced to 8, a photograph is turned as its EXIF data say.
+-- Grey files give [h, w], all others [h, w, 3]. Transparency is laid on white, 16 bits a channel
+-- are reduced to 8, a photograph is turned as its EXIF data say.
 --
 --     local photo = assert(pl.image.read "photo.jpg")                -- uint8 [h, w, 3]
 --     local grey = assert(pl.image.read("photo.jpg", {mode = "gray"}))  -- uint8 [h, w]
@@ -54,8 +55,8 @@ function image.read(path, options)
   return core.read_image(path, MODES[mode])
 end
 
---- Writes an image as a JPEG file if the name ends so (.jpg, .jpeg), else as a PNG file, whole or not
--- at all.
+--- Writes an image as a JPEG file if the name ends so (.jpg, .jpeg), else as a PNG file, whole or
+-- not at all.
 --
 --     assert(pl.image.write("small.jpg", pl.rand(48, 64, 3), {quality = 80}))
 -- @param path the file

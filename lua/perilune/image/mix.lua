@@ -12,8 +12,8 @@ local OPTIONS <const> = {alpha = 1}
 
 local function uniform() return 1 - core.rand(1):item() end -- above 0
 
--- Of shape a: Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26(3),
--- 2000. Those of a shape below 1 come from one above.
+-- Of shape a: Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS
+-- 26(3), 2000. Those of a shape below 1 come from one above.
 local function gamma(a)
   if a < 1 then return gamma(a + 1) * uniform() ^ (1 / a) end
   local d = a - 1 / 3
@@ -46,10 +46,12 @@ local function check_batch(who, x, y)
   check.tensor(who, x)
   check.tensor(who, y)
   if x:dim() < 3 or x:size(1) < 1 then
-    complain("%s: images are %s; a batch [n,h,w], [n,h,w,c] or [n,c,h,w] expected", who, describe(x))
+    complain("%s: images are %s; a batch [n,h,w], [n,h,w,c] or [n,c,h,w] expected", who,
+      describe(x))
   end
   if y:size(1) ~= x:size(1) then
-    complain("%s: images are %s, labels %s; as many of both expected", who, describe(x), describe(y))
+    complain("%s: images are %s, labels %s; as many of both expected", who, describe(x),
+      describe(y))
   end
 end
 
@@ -63,8 +65,8 @@ end
 -- (Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018).
 --
 --     local mixed, a, b, weight = pl.image.mixup(x, y, {alpha = 0.2})
---     local logits = net(mixed)
---     local loss = weight * nn.cross_entropy(logits, a) + (1 - weight) * nn.cross_entropy(logits, b)
+--     local z = net(mixed)
+--     local loss = weight * pl.cross_entropy(z, a) + (1 - weight) * pl.cross_entropy(z, b)
 -- @param x a real batch, in any layout
 -- @param y its labels: int32 [n], or real ones [n, ...], such as probabilities of classes
 -- @param options `alpha` (1): the weight is drawn from the distribution Beta(alpha, alpha)
@@ -102,11 +104,12 @@ end
 -- regularization strategy to train strong classifiers with localizable features", ICCV 2019).
 --
 --     local mixed, a, b, weight = pl.image.cutmix(x, y)
---     local logits = net(mixed)
---     local loss = weight * nn.cross_entropy(logits, a) + (1 - weight) * nn.cross_entropy(logits, b)
+--     local z = net(mixed)
+--     local loss = weight * pl.cross_entropy(z, a) + (1 - weight) * pl.cross_entropy(z, b)
 -- @param x a batch [n,h,w], [n,h,w,c] or [n,c,h,w]
 -- @param y its labels: int32 [n], or real ones [n, ...], such as probabilities of classes
--- @param options `alpha` (1): the share of the part is drawn from the distribution Beta(alpha, alpha)
+-- @param options `alpha` (1): the share of the part is drawn from the distribution Beta(alpha,
+--   alpha)
 -- @return the mixed batch; and of int32 labels y, the labels of the other images, and the weight of
 --   the first, which is the share of the pixels that stayed; of real ones the mixed labels
 function mix.cutmix(x, y, options)

@@ -1,10 +1,12 @@
---- What is done to images (internal; use `perilune.image`). Parameters, bounds and defaults stand in
--- one table, in src/image/steps.c, which the functions, transforms and messages read.
+--- What is done to images (internal; use `perilune.image`). Parameters, bounds and defaults stand
+-- in one table, in src/image/steps.c, which the functions, transforms and messages read.
 -- @module perilune.image.steps
 
-local blaming = require("perilune.internal.blame").blaming
+local blame = require "perilune.internal.blame"
 local core = require "perilune.core"
+local unknown = require "perilune.internal.unknown"
 
+local blaming, complain = blame.blaming, blame.complain
 local steps = {}
 
 local function step(name, images, ...)
@@ -24,7 +26,16 @@ end
 --     for x, labels in pl.data.batches(set, {transform = t}) do ... end
 -- @param list of steps: `{name, ..., option = value}`
 -- @return the transform
-function steps.transform(list) return blaming(core.transform, list) end
+function steps.transform(list)
+  local known = core.image_steps()
+  for _, entry in ipairs(type(list) == "table" and list or {}) do
+    local name = type(entry) == "table" and entry[1]
+    if type(name) == "string" and not known[name] then
+      complain("transform: there is no step '%s'%s", name, unknown.advice("pl.image", name, known))
+    end
+  end
+  return blaming(core.transform, list)
+end
 
 --- Gives images another size.
 --
@@ -67,8 +78,8 @@ function steps.center_crop(images, size) return step("center_crop", images, size
 -- @param padding pixels: for all sides, or `{left and right, top and bottom}`, or
 --   `{left, top, right, bottom}`
 -- @param options `mode`: "constant" (the default), "edge" (the outermost pixels again) or "reflect"
---   (mirrored, without the outermost pixels); `fill` (0): what constant borders are, from 0 to 1, one
---   number or one for each channel
+--   (mirrored, without the outermost pixels); `fill` (0): what constant borders are, from 0 to 1,
+--   one number or one for each channel
 -- @return the images
 function steps.pad(images, padding, options) return step("pad", images, padding, options) end
 
@@ -147,18 +158,19 @@ function steps.to_gray(images, channels) return step("to_gray", images, channels
 -- @return the images, real
 function steps.normalise(images, mean, std) return step("normalise", images, mean, std) end
 
---- Changes brightness, contrast, saturation and hue by random factors, in a random order. Grey images
--- have no saturation and no hue. Each image of a batch has its own factors.
+--- Changes brightness, contrast, saturation and hue by random factors, in a random order. Grey
+-- images have no saturation and no hue. Each image of a batch has its own factors.
 --
 --     pl.image.jitter(pl.rand(8, 3, 32, 32), {brightness = 0.2, saturation = {0.5, 1.5}})
 -- @param images
 -- @param options `brightness`, `contrast`, `saturation`: a number x stands for a factor between
---   1 - x, or 0, and 1 + x, a list for its bounds; `hue`: x at most 0.5 stands for a shift between -x
---   and x, where 1 is once around all colours. What is not given does not change
+--   1 - x, or 0, and 1 + x, a list for its bounds; `hue`: x at most 0.5 stands for a shift between
+--   -x and x, where 1 is once around all colours. What is not given does not change
 -- @return the images
 function steps.jitter(images, options) return step("jitter", images, options) end
 
---- Cuts a random part out, perhaps after putting a border around. Each image of a batch has its own.
+--- Cuts a random part out, perhaps after putting a border around. Each image of a batch has its
+-- own.
 --
 --     pl.image.random_crop(pl.rand(8, 3, 32, 32), 32, {padding = 4})
 -- @param images
@@ -203,7 +215,7 @@ end
 
 --- Slants, turns, scales and moves each image at random.
 --
---     pl.image.random_affine(pl.rand(8, 3, 32, 32), 10, {translate = {0.1, 0.1}, scale = {0.9, 1.1}})
+--     pl.image.random_affine(pl.rand(8, 3, 32, 32), 10, {translate = {0.1, 0}, scale = {0.9, 1.1}})
 -- @param images
 -- @param degrees the largest angle either way, or `{from, to}`, clockwise
 -- @param options `translate` ({0, 0}): at most which share of width and height; `scale` ({1, 1}):

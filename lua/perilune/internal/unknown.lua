@@ -60,6 +60,7 @@ local SECTIONS <const> = {
   pl = {"tensor", "nn", "optim"}, ["pl.nn"] = {"nn", "tensor", "optim"},
   ["pl.nn.functional"] = {"tensor"}, ["pl.optim"] = {"optim"},
   ["pl.linalg"] = {"linalg", "tensor"}, ["pl.data"] = {"data"},
+  ["pl.image"] = {"image"},
   ["a tensor"] = {"tensor"}, ["an optimiser"] = {"optimizer"}, ["a module"] = {"module"},
 }
 
