@@ -34,6 +34,10 @@ static int io_write_image(lua_State *L) {
   return plb_result(L, ok);
 }
 
+/* Their names in 0.1, each a function of its own, for messages say what was called. */
+static int io_read_png(lua_State *L) { return io_read_image(L); }
+static int io_write_png(lua_State *L) { return io_write_image(L); }
+
 /* Bytes of the batch; 0 where the engine will refuse the tensors anyway. */
 static size_t batch_bytes(const pl_tensor *images, const pl_tensor *rows) {
   const pl_ints size = pl_size(images);
@@ -67,6 +71,8 @@ static const plb_function functions[] = {
     {"write_image", io_write_image,
      "(path, image, quality?)\nWrites an image as a PNG or JPEG file; true, or nil and a message; "
      "perilune.image.write calls it."},
+    {"read_png", io_read_png, "(path)\nThe name of perilune.image.read in 0.1."},
+    {"write_png", io_write_png, "(path, image)\nThe name of perilune.image.write in 0.1."},
     {"image_batch", io_image_batch,
      "(images, rows, options?)\nRows of uint8 images [n,h,w] or [n,h,w,3] as a real batch "
      "[b,c,h,w], (pixel / 255 - mean) / std. Options: mean, std, flip, shift. "

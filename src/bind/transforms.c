@@ -202,8 +202,9 @@ static bool are_options(lua_State *L, int i) { return lua_istable(L, i) && lua_r
 
 /* (name, images, ..., options?) */
 static int core_image_step(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = plb_text(L, 1, NULL);
   const int top = lua_gettop(L);
+  if (!pl_step_find(name)) return plb_error(L, "there is no step '%s'", name);
   if (!plb_test(L, 2))
     return luaL_error(L, "%s: images expected, got %s", name, plb_typename(L, 2));
   int n = 0;

@@ -101,6 +101,7 @@ static bool place(const job *j, int64_t i, const pl_picture *p) {
 static void note_failure(job *j) {
 #pragma omp critical(pl_images_failure)
   if (!j->failed) {
+#pragma omp atomic write
     j->failed = true;
     j->status = pl_error_code();
     snprintf(j->message, sizeof j->message, "%s", pl_error());

@@ -55,7 +55,7 @@ static void get_reals(float *to, int n, const pl_real *from, int64_t apart) {
 static void put_bytes(const float *from, int n, uint8_t *to, int64_t apart) {
   for (int x = 0; x < n; x++) {
     const float v = from[x];
-    to[x * apart] = !(v > 0) ? 0 : v >= 1 ? 255 : (uint8_t)(v * 255 + 0.5f);
+    to[x * apart] = !(v > 0) ? 0 : v >= 1 ? 255 : (uint8_t)(v * 255 + (float)0.5);
   }
 }
 

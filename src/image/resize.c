@@ -37,7 +37,7 @@ static bool new_taps(taps *t, int n, int width) {
               calloc((size_t)n * (size_t)width, sizeof(float))};
   if (t->first && t->count && t->weight) return true;
   free_taps(t);
-  return pl_fail_as(PL_ERROR_MEMORY, "resize: not enough memory for the weights");
+  return pl_fail_as(PL_ERROR_MEMORY, "resize: not enough memory for the weights"), false;
 }
 
 static double triangle(double x) { return x < 1 ? 1 - x : 0; }

@@ -53,7 +53,7 @@ static int count_parameters(const pl_step_row *row) {
   return n;
 }
 
-static const pl_step_row *find_row(const char *name) {
+const pl_step_row *pl_step_find(const char *name) {
   for (int i = 0; i < pl_step_row_count; i++)
     if (strcmp(pl_step_rows[i].name, name) == 0) return &pl_step_rows[i];
   return NULL;
@@ -131,7 +131,7 @@ static bool set(step *s, const pl_argument *a, int *next, unsigned *given) {
 }
 
 static bool make_step(step *s, const pl_step_call *call) {
-  s->row = find_row(call->name);
+  s->row = pl_step_find(call->name);
   if (!s->row) return pl_fail("transform: there is no step '%s'", call->name);
   int next = 0;
   unsigned given = 0;

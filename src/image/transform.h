@@ -50,6 +50,8 @@ typedef struct {
   pl_parameter parameter[PL_STEP_PARAMETERS];          /* up to one without a name */
 } pl_step_row;
 
+/* NULL if there is none. */
+const pl_step_row *pl_step_find(const char *name);
 extern const pl_step_row pl_step_rows[];
 extern const int pl_step_row_count;
 

@@ -253,7 +253,10 @@ bool pl_jpeg_write(const char *path, pl_tensor *image, int quality) {
     return pl_fail("%s: %lld x %lld pixels; a JPEG has at most %ld each way", path,
                    (long long)size.v[1], (long long)size.v[0], JPEG_MAX_DIMENSION);
   w.j.err = begin_guard(&w.guard, path, "cannot write the JPEG");
-  const bool ok = guarded(&w.guard, write_lines, &w) && pl_file_write(path, w.file, w.n);
+  const bool whole = guarded(&w.guard, write_lines, &w);
+  if (!whole && w.file)
+    w.j.dest->term_destination(&w.j); /* which says where the bytes are by now */
+  const bool ok = whole && pl_file_write(path, w.file, w.n);
   jpeg_destroy_compress(&w.j);
   free(w.file);
   return ok;

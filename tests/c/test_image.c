@@ -150,6 +150,30 @@ static void test_interrupted(void **state) {
   remove(path);
 }
 
+static void *interrupt_soon(void *context) {
+  usleep(10000);
+  pl_context_interrupt(context);
+  return NULL;
+}
+
+/* Far into a large picture, whose bytes have moved in memory several times. */
+static void test_writing_is_interrupted(void **state) {
+  (void)state;
+  pthread_t thread;
+  char path[80];
+  snprintf(path, sizeof path, "%s/a.jpg", folder);
+  pl_tensor *t = pl_empty(PL_UINT8, pl_list(3000, 3000, 3));
+  uint8_t *v = pl_data(t);
+  for (int64_t i = 0; i < pl_numel(t); i++) v[i] = (uint8_t)(i * i >> 7);
+  assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, pl_context_now()), 0);
+  const bool ok = pl_image_write(path, t, 100);
+  pthread_join(thread, NULL);
+  pl_interrupt_clear();
+  pl_error_clear();
+  assert_int_equal(access(path, F_OK) == 0, ok);
+  remove(path);
+}
+
 static void test_files_that_are_none(void **state) {
   (void)state;
   pl_picture p;
@@ -259,6 +283,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_channels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_smaller_jpegs, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_interrupted, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_writing_is_interrupted, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_files_that_are_none, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_text, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),

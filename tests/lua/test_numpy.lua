@@ -275,7 +275,7 @@ function T.test_a_file_says_what_it_is()
     expect_nil(path .. ": not a safetensors file, " .. text, pl.load(path))
   end
   local npy = corpus .. "npy/f4-little.npy"
-  expect_nil("not a PNG file, but a NumPy array; pl.load reads it", pl.image.read(npy))
+  expect_nil("not a PNG or JPEG file, but a NumPy array; pl.load reads it", pl.image.read(npy))
   expect_nil("not an IDX file, but a NumPy array; pl.load reads it", pl.data.idx(npy))
   eq({pl.file_kind(npy), pl.file_kind(write_bytes(folder .. "/x", "a,b\n")), pl.file_kind(write_bytes(folder .. "/y", "\1"))},
      {"npy", "text", ""})

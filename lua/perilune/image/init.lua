@@ -5,7 +5,8 @@
 -- takes one, or a batch [n, h, w], [n, h, w, c] or [n, c, h, w], and gives the same layout and
 -- dtype:
 --
--- - a tensor of three sizes is one image if the last is 3 or 4, else a batch of grey ones;
+-- - a tensor of three sizes is one image if the last is 3 or 4, else a batch of grey ones: a single
+--   image with the channels first is `x:unsqueeze(1)`;
 -- - of four sizes real ones have the channels first if the second size is 1, 3 or 4, as networks
 --   take them, else last; uint8 ones have them last if the last size is 1, 3 or 4, else first.
 --
@@ -96,6 +97,8 @@ local function channels_last(t)
 end
 
 --- Lays images out in rows and columns.
+--
+--     pl.image.grid(pl.rand(8, 3, 32, 32), {columns = 4})  -- uint8 [70, 138, 3]
 -- @param images [n, h, w], [n, h, w, 3], [n, 1, h, w] or [n, 3, h, w]; uint8, or real in [0, 1]
 -- @param options `columns` (as many as make the grid about square), `padding` between the
 --   images and around them, in pixels (2), `background` grey value from 0 to 255 (255)
