@@ -93,6 +93,7 @@ function docs.test_the_book_runs()
       local file <close> = assert(io.open(folder .. "/" .. file_name, "w"))
       file:write(text)
     end
+    runs("cp tests/torch/*.safetensors '%s'", folder) -- what Python wrote
     local output = runs("p=$(realpath @perilune) && cd '%s' && \"$p\" script.lua", folder)
     program.remove(folder)
     lu.assertEquals(book.differences(page, output), {}, name)

@@ -20,7 +20,7 @@ local nn = {
   Sequential = require "perilune.nn.sequential",
 }
 
-for _, part in ipairs {"module", "layers", "recurrent", "activations", "losses"} do
+for _, part in ipairs {"module", "layers", "recurrent", "activations", "losses", "torch"} do
   for name, value in next, (require("perilune.nn." .. part)) do nn[name] = value end
 end
 

@@ -227,6 +227,7 @@ AvgPool2d.extra = pool_extra
 local BatchNorm = class "BatchNorm"
 BatchNorm.fuses = {"activation"}
 BatchNorm.normalizes = true
+BatchNorm.counts_batches = true -- in PyTorch
 
 function BatchNorm:init(n, options)
   local who = getmetatable(self).class_name

@@ -17,6 +17,7 @@ local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 local classes = require "perilune.nn.classes"
 local fields = require "perilune.nn.fields"
+local state = require "perilune.nn.state"
 
 local complain = blame.complain
 local is_tensor = pl.is_tensor
@@ -272,56 +273,27 @@ end
 -- that a script makes; `perilune.save("net.safetensors", net)` writes how it is made too.
 -- @return table
 function Module:state_dict()
-  local state = {}
+  local tensors = {}
   for _, entry in ipairs(collect(self, is_tensor)) do
-    state[entry.name] = entry.value:detach()
+    tensors[entry.name] = entry.value:detach()
   end
-  return state
-end
-
-local function same_shape(a, b)
-  return words.shape(a) == words.shape(b)
-end
-
--- What is wrong with a state for these tensors: a text, or nil.
-local function misfit(own, state)
-  local missing, wrong, unexpected, known = {}, {}, {}, {}
-  for _, entry in ipairs(own) do
-    local name, there = entry.name, state[entry.name]
-    known[name] = true
-    if not is_tensor(there) then
-      missing[#missing + 1] = name
-    elseif not same_shape(there, entry.value) then
-      wrong[#wrong + 1] = ("%s (%s here, %s there)"):format(
-        name, words.shape(entry.value), words.shape(there))
-    end
-  end
-  for _, name in ipairs(words.sorted_keys(state)) do
-    if not known[name] then unexpected[#unexpected + 1] = name end
-  end
-  local parts = {}
-  if #missing > 0 then parts[#parts + 1] = "missing " .. words.abbreviate(missing) end
-  if #unexpected > 0 then parts[#parts + 1] = "unexpected " .. words.abbreviate(unexpected) end
-  if #wrong > 0 then parts[#parts + 1] = "other shapes: " .. words.abbreviate(wrong) end
-  return #parts > 0 and table.concat(parts, "; ") or nil
+  return tensors
 end
 
 --- Copies the values of a state into the parameters and buffers. Every name and shape must
 -- fit, or an error names those that do not and nothing is changed.
--- @param state what `state_dict` gave, or a loaded file
+-- @param given what `state_dict` gave, or a loaded file; `nn.from_torch` takes PyTorch's
 -- @return the module
-function Module:load_state_dict(state)
-  if type(state) ~= "table" then
-    complain("load_state_dict: table of tensors expected, got %s", check.type(state))
+function Module:load_state_dict(given)
+  if type(given) ~= "table" then
+    complain("load_state_dict: table of tensors expected, got %s", check.type(given))
   end
   local own = collect(self, is_tensor)
-  local problem = misfit(own, state)
+  local problem = state.text(state.compare(own, given), words.abbreviate)
   if problem then
     complain("load_state_dict: the state is not one of this %s: %s", name_of(self), problem)
   end
-  pl.no_grad(function()
-    for _, entry in ipairs(own) do entry.value:copy_(state[entry.name]) end
-  end)
+  state.copy(own, given)
   return self
 end
 

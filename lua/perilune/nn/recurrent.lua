@@ -209,6 +209,7 @@ local LAYER_OPTIONS <const> = {
 
 -- What LSTM and GRU share: cells one above the other, each over the whole sequence.
 local Recurrent = class "Recurrent"
+Recurrent.is_recurrent = true
 
 function Recurrent:init(n_in, n_hidden, options)
   local who = self.class_name
