@@ -69,15 +69,27 @@ static pl_named_text *check_texts(lua_State *L, int i, int *n) {
   return list;
 }
 
+/* What the options at i say of reals; the dtype's text stays on the stack. */
+static pl_archive_reals check_reals(lua_State *L, int i) {
+  static const char *const known[] = {"convert", "dtype", NULL};
+  plb_check_options(L, i, "save_tensors", known);
+  pl_archive_reals reals = {.convert = plb_bool_option(L, i, "convert", false)};
+  if (lua_istable(L, i) && lua_getfield(L, i, "dtype") != LUA_TNIL)
+    reals.dtype = plb_text(L, lua_gettop(L), &(size_t){0});
+  if (reals.dtype && !pl_archive_writes(reals.dtype)) plb_raise(L);
+  return reals;
+}
+
 static int io_save_tensors(lua_State *L) {
   int n, n_texts;
   const char *path = plb_path(L, 1);
-  lua_settop(L, 3);
-  pl_named_tensor *tensors = check_tensors(L, 2, &n); /* the copy is at 4 */
+  lua_settop(L, 4);
+  pl_named_tensor *tensors = check_tensors(L, 2, &n); /* the copy is at 5 */
   const pl_named_text *texts = check_texts(L, 3, &n_texts);
+  const pl_archive_reals reals = check_reals(L, 4);
   pl_scope_begin();
-  hold_tensors(L, 4, tensors);
-  const bool ok = pl_archive_save(path, n, tensors, n_texts, texts);
+  hold_tensors(L, 5, tensors);
+  const bool ok = pl_archive_save(path, n, tensors, n_texts, texts, &reals);
   pl_scope_end();
   return plb_result(L, ok);
 }
@@ -85,11 +97,12 @@ static int io_save_tensors(lua_State *L) {
 static int io_save_npz(lua_State *L) {
   int n;
   const char *path = plb_path(L, 1);
-  lua_settop(L, 2);
-  pl_named_tensor *tensors = check_tensors(L, 2, &n); /* the copy is at 3 */
+  lua_settop(L, 3);
+  const bool compress = lua_toboolean(L, 3);
+  pl_named_tensor *tensors = check_tensors(L, 2, &n); /* the copy is at 4 */
   pl_scope_begin();
-  hold_tensors(L, 3, tensors);
-  const bool ok = pl_npz_save(path, n, tensors);
+  hold_tensors(L, 4, tensors);
+  const bool ok = pl_npz_save(path, n, tensors, compress);
   pl_scope_end();
   return plb_result(L, ok);
 }
@@ -169,11 +182,14 @@ static int io_load_tensors(lua_State *L) {
 
 static const plb_function functions[] = {
     {"save_tensors", io_save_tensors,
-     "(path, tensors, texts?)\nWrites a safetensors archive of named tensors, and of texts for its "
-     "metadata; true, or nil and a message. perilune.save does it for any plain table."},
+     "(path, tensors, texts?, options?)\nWrites a safetensors archive of named tensors, and of "
+     "texts "
+     "for its metadata; true, or nil and a message. perilune.save does it for any plain table, and "
+     "has "
+     "the same options."},
     {"save_npz", io_save_npz,
-     "(path, tensors)\nWrites named tensors as numpy.savez does; true, or nil and a message. "
-     "perilune.save calls it."},
+     "(path, tensors, compress?)\nWrites named tensors as numpy.savez does, or "
+     "numpy.savez_compressed; true, or nil and a message. perilune.save calls it."},
     {"load_tensors", io_load_tensors,
      "(path, options?)\nThe named tensors of a safetensors archive or one of NumPy arrays, the "
      "table "

@@ -20,7 +20,7 @@ static bool take(void *from, void *out, size_t n) {
 
 static const pl_stored_dtype *find_dtype(const char *name) {
   for (int k = PL_REAL; k <= PL_UINT8; k++)
-    if (strcmp(name, pl_dtype_name((pl_dtype)k)) == 0) name = pl_stored_name((pl_dtype)k);
+    if (strcmp(name, pl_dtype_name((pl_dtype)k)) == 0) name = pl_stored_own((pl_dtype)k)->name;
   return pl_stored_find(name);
 }
 

@@ -115,7 +115,7 @@ uint32_t pl_crc32(uint32_t crc, const void *data, size_t n);
 
 /*
 ** Archives (archive.c): named tensors in one file, and in a safetensors file (safetensors.c) named
-** texts. Real tensors are F32 or F64 in the file. Files of others may have more dtypes: stored.h says
+** texts. Real tensors are F32 or F64 in the file, unless fewer bits are asked for. Files of others may have more dtypes: stored.h says
 ** what becomes of them. What is written has a checksum of header and data among its texts, which
 ** is compared when the archive is opened; one that others wrote has none. Zip archives of NumPy
 ** arrays (npz.c) are read as they are.
@@ -130,11 +130,20 @@ typedef struct {
   const char *name, *text;
 } pl_named_text;
 
-/* Writes the tensors in the order of their names; the same values give the same bytes. */
+/* How reals are written. */
+typedef struct {
+  const char *dtype; /* "F32", "F64", "F16", "BF16", rounded to the nearest; NULL: as here */
+  bool convert;      /* what is beyond it becomes infinite, and is no failure */
+} pl_archive_reals;
+
+/* Whether reals can be written as that dtype; the message if not. */
+bool pl_archive_writes(const char *dtype);
+/* Writes the tensors in the order of their names; the same values give the same bytes. `reals` may be
+   NULL. */
 bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, int n_texts,
-                     const pl_named_text *texts);
-/* The same without texts, as numpy.savez does it. */
-bool pl_npz_save(const char *path, int n, const pl_named_tensor *tensors);
+                     const pl_named_text *texts, const pl_archive_reals *reals);
+/* The same without texts, as numpy.savez does it, or numpy.savez_compressed. */
+bool pl_npz_save(const char *path, int n, const pl_named_tensor *tensors, bool compress);
 
 typedef struct pl_archive pl_archive;
 /* Reads and checks the header; the tensors follow one at a time. */

@@ -105,36 +105,51 @@ pl_archive *pl_npz_open(const char *path) {
 ** Writing
 */
 
-/* Gives header and values to f or, without one, adds them to a checksum. */
-static bool pour(pl_newfile *f, pl_tensor *t, uint32_t *crc, int64_t *size) {
+static bool write_bytes(void *file, const void *data, size_t n) {
+  return pl_newfile_write(file, data, n);
+}
+
+static bool add_bytes(void *entry, const void *data, size_t n) {
+  pl_zip_entry *e = entry;
+  e->crc = pl_crc32(e->crc, data, n);
+  e->size += (int64_t)n;
+  e->packed = e->size;
+  return true;
+}
+
+/* Gives the bytes of a .npy file to a file, a packer or a checksum. */
+static bool pour(pl_give *give, void *to, pl_tensor *t) {
   char header[PL_NPY_HEADER];
   pl_scope_begin(); /* one packed copy at a time */
   t = pl_contiguous(t);
   const size_t n = t ? pl_npy_header_of(t, header) : 0;
-  const size_t bytes = t ? (size_t)pl_numel(t) * pl_dtype_bytes(pl_dtype_of(t)) : 0;
-  bool ok = t && pl_check_interrupt();
-  if (ok && f) {
-    ok = pl_newfile_write(f, header, n) && pl_newfile_write(f, pl_data(t), bytes);
-  } else if (ok) {
-    *crc = pl_crc32(pl_crc32(0, header, n), pl_data(t), bytes);
-    *size = (int64_t)(n + bytes);
-  }
+  const bool ok = t && pl_check_interrupt() && give(to, header, n) &&
+                  give(to, pl_data(t), (size_t)pl_numel(t) * pl_dtype_bytes(pl_dtype_of(t)));
   pl_scope_end();
+  return ok;
+}
+
+static bool pack(pl_newfile *f, pl_tensor *t, pl_zip_entry *e) {
+  pl_zip_packer *p = pl_zip_pack_open(f, e);
+  const bool ok = p && pour(pl_zip_pack, p, t) && pl_zip_pack_end(p);
+  pl_zip_pack_close(p);
   return ok;
 }
 
 static bool write_all(pl_newfile *f, int n, const pl_named_tensor *t, pl_zip_entry *e) {
   int64_t offset = 0;
   for (int i = 0; i < n; i++) {
-    if (!pl_zip_write_member(f, &e[i], offset) || !pour(f, t[i].tensor, NULL, NULL)) return false;
-    offset += pl_zip_overhead(&e[i]) + e[i].size;
+    if (!pl_zip_write_member(f, &e[i], offset)) return false;
+    if (!(e[i].deflated ? pack(f, t[i].tensor, &e[i]) : pour(write_bytes, f, t[i].tensor)))
+      return false;
+    offset += pl_zip_overhead(&e[i]) + e[i].packed;
   }
   return pl_zip_write_directory(f, n, e, offset);
 }
 
 static bool save(const char *path, int n, const pl_named_tensor *t, pl_zip_entry *e) {
   for (int i = 0; i < n; i++)
-    if (!pour(NULL, t[i].tensor, &e[i].crc, &e[i].size)) return false;
+    if (!e[i].deflated && !pour(add_bytes, &e[i], t[i].tensor)) return false;
   pl_newfile *f = pl_newfile_open(path);
   if (!f) return false;
   if (write_all(f, n, t, e)) return pl_newfile_commit(f);
@@ -162,10 +177,11 @@ static bool save_sorted(const char *path, int n, const pl_named_tensor *t, pl_zi
   return ok;
 }
 
-bool pl_npz_save(const char *path, int n, const pl_named_tensor *tensors) {
+bool pl_npz_save(const char *path, int n, const pl_named_tensor *tensors, bool compress) {
   pl_named_tensor *t = pl_sorted_by_name(tensors, n, sizeof *t);
   pl_zip_entry *e = calloc((size_t)n + 1, sizeof *e);
   if (!e) pl_fail_as(PL_ERROR_MEMORY, "not enough memory for %d names", n);
+  for (int i = 0; e && i < n; i++) e[i].deflated = compress;
   const bool ok = t && e && save_sorted(path, n, t, e);
   free(e);
   free(t);

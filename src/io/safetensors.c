@@ -55,30 +55,46 @@ static bool describe_texts(cJSON *header, int n, const pl_named_text *texts) {
   return object && cJSON_AddStringToObject(object, CHECKSUM, "00000000");
 }
 
+/* What is written, sorted by name. */
+typedef struct {
+  const char *path;
+  int n, n_texts;
+  const pl_named_tensor *tensors;
+  const pl_named_text *texts;
+  const pl_stored_dtype *reals;
+  bool convert;
+} contents;
+
+static const pl_stored_dtype *type_of(const contents *c, int i) {
+  const pl_dtype dtype = pl_dtype_of(c->tensors[i].tensor);
+  return dtype == PL_REAL ? c->reals : pl_stored_own(dtype);
+}
+
 /* Adds one tensor to the header and moves the offset behind its data. */
-static bool describe_tensor(cJSON *header, const pl_named_tensor *t, double *offset) {
+static bool describe_tensor(cJSON *header, const contents *c, int i, double *offset) {
+  const pl_named_tensor *t = &c->tensors[i];
   const pl_ints size = pl_size(t->tensor);
-  const pl_dtype dtype = pl_dtype_of(t->tensor);
+  const pl_stored_dtype *type = type_of(c, i);
   cJSON *entry = cJSON_AddObjectToObject(header, t->name);
-  if (!entry || !cJSON_AddStringToObject(entry, "dtype", pl_stored_name(dtype))) return false;
+  if (!entry || !cJSON_AddStringToObject(entry, "dtype", type->name)) return false;
   cJSON *shape = cJSON_AddArrayToObject(entry, "shape");
   for (int d = 0; d < size.n; d++)
     if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size.v[d]))) return false;
-  const double end = *offset + (double)pl_numel(t->tensor) * (double)pl_dtype_bytes(dtype);
+  const double end = *offset + (double)pl_numel(t->tensor) * type->width;
   cJSON *offsets = cJSON_CreateDoubleArray((const double[]){*offset, end}, 2);
   *offset = end;
   return shape && cJSON_AddItemToObject(entry, "data_offsets", offsets);
 }
 
 /* The header's text, freed with cJSON_free; the message if memory ends. */
-static char *make_header(int n, const pl_named_tensor *t, int n_texts, const pl_named_text *texts) {
+static char *make_header(const contents *c) {
   cJSON *header = cJSON_CreateObject();
-  bool ok = header && describe_texts(header, n_texts, texts);
+  bool ok = header && describe_texts(header, c->n_texts, c->texts);
   double offset = 0;
-  for (int i = 0; ok && i < n; i++) ok = describe_tensor(header, &t[i], &offset);
+  for (int i = 0; ok && i < c->n; i++) ok = describe_tensor(header, c, i, &offset);
   char *text = ok ? cJSON_PrintUnformatted(header) : NULL;
   cJSON_Delete(header);
-  if (!text) pl_fail_as(PL_ERROR_MEMORY, "not enough memory for the header of %d tensors", n);
+  if (!text) pl_fail_as(PL_ERROR_MEMORY, "not enough memory for the header of %d tensors", c->n);
   return text;
 }
 
@@ -88,9 +104,6 @@ static char *find_checksum(char *header, size_t n) {
   char *at = memmem(header, n, key, sizeof key - 1);
   return at && (size_t)(header + n - at) >= sizeof key - 1 + DIGITS ? at + sizeof key - 1 : NULL;
 }
-
-/* Takes some bytes of the file: writes them, or adds them to a checksum. */
-typedef bool sink(void *to, const void *data, size_t n);
 
 static bool write_bytes(void *to, const void *data, size_t n) {
   return pl_newfile_write(to, data, n);
@@ -102,49 +115,76 @@ static bool add_bytes(void *to, const void *data, size_t n) {
   return true;
 }
 
-/* Gives the header and the data to a sink, with spaces between that make the data start at a
- * multiple of 8. */
-static bool pour(sink *take, void *to, const char *header, int n, const pl_named_tensor *t) {
+static bool pour_tensor(pl_give *give, void *to, const contents *c, int i) {
+  const pl_stored_layout layout = {.type = type_of(c, i), .size = pl_size(c->tensors[i].tensor)};
+  pl_misfit bad;
+  pl_tensor *packed = pl_contiguous(c->tensors[i].tensor);
+  if (!packed) return false;
+  if (pl_stored_write(&layout, packed, c->convert, give, to, &bad)) return true;
+  if (!bad.found) return false;
+  return pl_fail("%s: tensor '%s' has the value %s at [%s], beyond %s; 'convert' makes it infinite",
+                 c->path, c->tensors[i].name, bad.value, bad.place, layout.type->name);
+}
+
+/* Gives the header and the data to a file or a checksum, with spaces between that make the data start
+ * at a multiple of 8. */
+static bool pour(pl_give *give, void *to, const char *header, const contents *c) {
   const size_t length = strlen(header);
-  bool ok = take(to, header, length) && take(to, "       ", -length & 7);
-  for (int i = 0; ok && i < n; i++) {
+  bool ok = give(to, header, length) && give(to, "       ", -length & 7);
+  for (int i = 0; ok && i < c->n; i++) {
     pl_scope_begin(); /* one packed copy at a time */
-    pl_tensor *packed = pl_contiguous(t[i].tensor);
-    ok = packed &&
-         take(to, pl_data(packed), (size_t)pl_numel(packed) * pl_dtype_bytes(pl_dtype_of(packed)));
+    ok = pour_tensor(give, to, c, i);
     pl_scope_end();
   }
   return ok;
 }
 
-static bool seal(char *header, int n, const pl_named_tensor *t) {
+static bool seal(char *header, const contents *c) {
   uint32_t crc = 0;
   char digits[DIGITS + 1];
-  if (!pour(add_bytes, &crc, header, n, t)) return false;
+  if (!pour(add_bytes, &crc, header, c)) return false;
   snprintf(digits, sizeof digits, "%08x", (unsigned)crc);
   memcpy(find_checksum(header, strlen(header)), digits, DIGITS);
   return true;
 }
 
-static bool save(const char *path, char *header, int n, const pl_named_tensor *t) {
+static bool save(char *header, const contents *c) {
   const uint64_t length = (strlen(header) + 7) & ~(uint64_t)7;
-  if (!seal(header, n, t)) return false;
-  pl_newfile *f = pl_newfile_open(path);
+  if (!seal(header, c)) return false;
+  pl_newfile *f = pl_newfile_open(c->path);
   if (!f) return false;
-  if (pl_newfile_write(f, &length, sizeof length) && pour(write_bytes, f, header, n, t))
+  if (pl_newfile_write(f, &length, sizeof length) && pour(write_bytes, f, header, c))
     return pl_newfile_commit(f);
   pl_newfile_discard(f);
   return false;
 }
 
+static bool save_sorted(const contents *c) {
+  if (!c->reals || !check_names(c->path, c->n, c->tensors) ||
+      !check_texts(c->path, c->n_texts, c->texts))
+    return false;
+  char *header = make_header(c);
+  const bool ok = header && save(header, c);
+  cJSON_free(header);
+  return ok;
+}
+
+bool pl_archive_writes(const char *dtype) { return pl_stored_for_reals(dtype); }
+
 bool pl_archive_save(const char *path, int n, const pl_named_tensor *tensors, int n_texts,
-                     const pl_named_text *texts) {
+                     const pl_named_text *texts, const pl_archive_reals *reals) {
   pl_named_tensor *t = pl_sorted_by_name(tensors, n, sizeof *t);
   pl_named_text *m = pl_sorted_by_name(texts, n_texts, sizeof *m);
-  const bool good = t && m && check_names(path, n, t) && check_texts(path, n_texts, m);
-  char *header = good ? make_header(n, t, n_texts, m) : NULL;
-  const bool ok = header && save(path, header, n, t);
-  cJSON_free(header);
+  const contents c = {
+      .path = path,
+      .n = n,
+      .n_texts = n_texts,
+      .tensors = t,
+      .texts = m,
+      .reals = reals && reals->dtype ? pl_stored_for_reals(reals->dtype) : pl_stored_own(PL_REAL),
+      .convert = reals && reals->convert,
+  };
+  const bool ok = t && m && save_sorted(&c);
   free(m);
   free(t);
   return ok;

@@ -6,6 +6,8 @@
 **   I32 I16 I8 U16          int32
 **   I64 U64 U32             int32, where all values fit
 **   U8 BOOL                 uint8
+**
+** Reals are written as F32, F64, F16 or BF16, rounded to the nearest, of two the even one.
 */
 #ifndef PERILUNE_STORED_H
 #define PERILUNE_STORED_H
@@ -22,21 +24,28 @@ typedef struct {
   pl_unpack *unpack;   /* NULL: the bytes are those of the dtype here */
   pl_unpack *convert;  /* to real, whatever the values are; NULL: all fit, or none may */
   const char *problem; /* of a value that does not fit, and the way out */
+  pl_unpack *pack;     /* from real; NULL: the bytes are those here, or it is not written */
+  pl_unpack *pack_any; /* the same, with infinity for what is beyond it; NULL: nothing is */
 } pl_stored_dtype;
 
 /* The one of that name; NULL if it cannot be read. */
 const pl_stored_dtype *pl_stored_find(const char *name);
-/* The name under which a dtype of ours is written. */
-const char *pl_stored_name(pl_dtype dtype);
+/* The one whose bytes are those of a dtype of ours. */
+const pl_stored_dtype *pl_stored_own(pl_dtype dtype);
+/* The one as which reals are written; NULL, with a message, if there is none of that name. */
+const pl_stored_dtype *pl_stored_for_reals(const char *name);
 /* The value at `in` as text, as snprintf does; for those dtypes that have a `problem`. */
 void pl_stored_print(const pl_stored_dtype *type, const void *in, char *text, size_t n);
 
 /*
-** Reading the values of a tensor (values.c)
+** Reading and writing the values of a tensor (values.c)
 */
 
 /* Gives the next n bytes; false with a message if they are not there. */
 typedef bool pl_take(void *from, void *out, size_t n);
+
+/* Takes n bytes; false with a message if it cannot. */
+typedef bool pl_give(void *to, const void *data, size_t n);
 
 /* How they lie there. */
 typedef struct {
@@ -60,5 +69,10 @@ pl_tensor *pl_stored_read(const pl_stored_layout *layout, bool convert, pl_take 
    tensor among others, that 'skip' leaves it out. */
 void pl_stored_refuse(const char *path, const char *what, const char *dtype,
                       const pl_stored_layout *layout, const pl_misfit *bad, bool among_others);
+
+/* Gives the values of a contiguous tensor in the layout's dtype, in row-major order. With `convert`
+   those beyond the dtype are infinite; otherwise false without a message for one, which is in *bad. */
+bool pl_stored_write(const pl_stored_layout *layout, pl_tensor *t, bool convert, pl_give *give,
+                     void *to, pl_misfit *bad);
 
 #endif

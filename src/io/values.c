@@ -1,6 +1,6 @@
 /*
 ** values.c: reads the values of a tensor from a file, in whatever dtype, byte order and order of
-** elements they lie there; see stored.h.
+** elements they lie there, and writes them in another dtype; see stored.h.
 */
 #include "stored.h"
 
@@ -46,7 +46,7 @@ static pl_tensor *as_real(pl_tensor *t, int64_t n) {
 }
 
 /* "2,1": the indices of the element that lies at a place, from 0, in the file. */
-static void note(const pl_stored_layout *l, int64_t at, const void *value, pl_misfit *bad) {
+static void note(const pl_stored_layout *l, int64_t at, pl_misfit *bad) {
   const int rank = l->size.n;
   int64_t index[PL_MAX_RANK];
   for (int i = 0; i < rank; i++) {
@@ -61,7 +61,6 @@ static void note(const pl_stored_layout *l, int64_t at, const void *value, pl_mi
     snprintf(bad->place + used, sizeof bad->place - used, "%s%lld", d ? "," : "",
              (long long)index[d]);
   }
-  pl_stored_print(l->type, value, bad->value, sizeof bad->value);
 }
 
 /* From the first value on that does not fit, `convert` takes the place of the dtype's own. */
@@ -81,7 +80,11 @@ static pl_tensor *read_unpacked(const pl_stored_layout *l, pl_tensor *t, bool co
       if (!t) return NULL;
       good = unpack(in, element(t, done), n);
     }
-    if (good < n) return note(l, done + good, (char *)in + good * l->type->width, bad), NULL;
+    if (good < n) {
+      note(l, done + good, bad);
+      pl_stored_print(l->type, (char *)in + good * l->type->width, bad->value, sizeof bad->value);
+      return NULL;
+    }
   }
   return t;
 }
@@ -113,4 +116,24 @@ void pl_stored_refuse(const char *path, const char *what, const char *dtype,
                       const pl_stored_layout *layout, const pl_misfit *bad, bool among_others) {
   pl_file_fail("%s: %s has the %s value %s at [%s], %s%s", path, what, dtype, bad->value,
                bad->place, layout->type->problem, among_others ? ", 'skip' leaves it out" : "");
+}
+
+bool pl_stored_write(const pl_stored_layout *layout, pl_tensor *t, bool convert, pl_give *give,
+                     void *to, pl_misfit *bad) {
+  uint64_t out[CHUNK];
+  const pl_stored_dtype *type = layout->type;
+  const int64_t all = pl_numel(t);
+  pl_unpack *pack = convert && type->pack_any ? type->pack_any : type->pack;
+  bad->found = false;
+  if (!pack) return give(to, pl_data(t), (size_t)(all * type->width));
+  for (int64_t done = 0; done < all; done += CHUNK) {
+    const int64_t n = PL_MIN(CHUNK, all - done), good = pack(element(t, done), out, n);
+    if (good < n) {
+      note(layout, done + good, bad);
+      snprintf(bad->value, sizeof bad->value, "%.9g", (double)pl_reals(t)[done + good]);
+      return false;
+    }
+    if (!pl_check_interrupt() || !give(to, out, (size_t)(n * type->width))) return false;
+  }
+  return true;
 }

@@ -1,7 +1,8 @@
 /*
 ** zip.c: zip archives, as the specification of PKWARE (APPNOTE) has them.
 **
-**   for each member    PK\3\4 header, name, extra fields; its bytes, as they are or deflated
+**   for each member    PK\3\4 header, name, extra fields; its bytes, as they are or deflated; PK\7\8 its
+**                      checksum and sizes, where the header could not have them yet
 **   the directory      for each member PK\1\2: sizes, checksum, where it is; name, extra fields
 **   zip64              PK\6\6 record, PK\6\7 where that is: numbers that need more than 32 bits
 **   the end            PK\5\6: how many members, where the directory is; a comment
@@ -25,6 +26,7 @@ enum {
   STORED = 0,   /* methods */
   DEFLATED = 8,
   ENCRYPTED = 1, /* flags */
+  DESCRIBED = 1 << 3,
   UTF8 = 1 << 11,
   DEFLATE_RATIO = 1032, /* no byte of deflate can become more bytes than this */
   MAX_DIRECTORY = 100000000,
@@ -363,14 +365,14 @@ static void put_signature(block *k, const char *signature) {
   k->n += 4;
 }
 
-enum { LOCAL_EXTRA = 20, CENTRAL_EXTRA = 28, VERSION = 45 };
+enum { LOCAL_EXTRA = 20, CENTRAL_EXTRA = 28, DESCRIPTOR = 24, VERSION = 45 };
 
 /* What header and directory have in common: from the version that can read it to the name's length. */
 static void put_member(block *k, const pl_zip_entry *e, int extra) {
   const int midnight = 0, new_year_1980 = 1 << 5 | 1;
   put(k, VERSION, 2);
-  put(k, UTF8, 2);
-  put(k, STORED, 2);
+  put(k, UTF8 | (e->deflated ? DESCRIBED : 0), 2);
+  put(k, e->deflated ? DEFLATED : STORED, 2);
   put(k, (uint64_t)midnight, 2);
   put(k, (uint64_t)new_year_1980, 2);
   put(k, e->crc, 4);
@@ -384,11 +386,11 @@ static void put_zip64(block *k, const pl_zip_entry *e, int extra) {
   put(k, ZIP64, 2);
   put(k, (uint64_t)extra - 4, 2);
   put(k, (uint64_t)e->size, 8);
-  put(k, (uint64_t)e->size, 8);
+  put(k, (uint64_t)e->packed, 8);
 }
 
 int64_t pl_zip_overhead(const pl_zip_entry *e) {
-  return LOCAL + (int64_t)strlen(e->name) + LOCAL_EXTRA;
+  return LOCAL + (int64_t)strlen(e->name) + LOCAL_EXTRA + (e->deflated ? DESCRIPTOR : 0);
 }
 
 bool pl_zip_write_member(pl_newfile *f, pl_zip_entry *e, int64_t offset) {
@@ -399,6 +401,69 @@ bool pl_zip_write_member(pl_newfile *f, pl_zip_entry *e, int64_t offset) {
   put_zip64(&extra, e, LOCAL_EXTRA);
   return pl_newfile_write(f, head.b, head.n) && pl_newfile_write(f, e->name, strlen(e->name)) &&
          pl_newfile_write(f, extra.b, extra.n);
+}
+
+struct pl_zip_packer {
+  pl_newfile *file;
+  pl_zip_entry *entry;
+  z_stream stream;
+  unsigned char out[PIECE];
+};
+
+pl_zip_packer *pl_zip_pack_open(pl_newfile *f, pl_zip_entry *e) {
+  pl_zip_packer *p = calloc(1, sizeof *p);
+  const bool ok = p && deflateInit2(&p->stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS,
+                                    MAX_MEM_LEVEL - 1, Z_DEFAULT_STRATEGY) == Z_OK;
+  if (ok) {
+    p->file = f;
+    p->entry = e;
+    return p;
+  }
+  free(p);
+  return pl_fail_as(PL_ERROR_MEMORY, "not enough memory to pack '%s'", e->name), NULL;
+}
+
+void pl_zip_pack_close(pl_zip_packer *p) {
+  if (!p) return;
+  deflateEnd(&p->stream);
+  free(p);
+}
+
+/* Packs what the stream has, all of it, or with Z_FINISH to the end. */
+static bool deflate_all(pl_zip_packer *p, int flush) {
+  do {
+    p->stream.next_out = p->out;
+    p->stream.avail_out = PIECE;
+    deflate(&p->stream, flush); /* cannot fail: the stream is in order and there is room */
+    const size_t n = PIECE - p->stream.avail_out;
+    p->entry->packed += (int64_t)n;
+    if (!pl_check_interrupt() || !pl_newfile_write(p->file, p->out, n)) return false;
+  } while (p->stream.avail_out == 0);
+  return true;
+}
+
+bool pl_zip_pack(void *packer, const void *data, size_t n) {
+  pl_zip_packer *p = packer;
+  p->entry->crc = pl_crc32(p->entry->crc, data, n);
+  p->entry->size += (int64_t)n;
+  for (size_t done = 0; done < n;) {
+    const size_t piece = n - done < PIECE ? n - done : PIECE;
+    p->stream.next_in = (unsigned char *)data + done; /* which zlib only reads */
+    p->stream.avail_in = (uInt)piece;
+    if (!deflate_all(p, Z_NO_FLUSH)) return false;
+    done += piece;
+  }
+  return true;
+}
+
+bool pl_zip_pack_end(pl_zip_packer *p) {
+  block k = {0};
+  if (!deflate_all(p, Z_FINISH)) return false;
+  put_signature(&k, "PK\7\10");
+  put(&k, p->entry->crc, 4);
+  put(&k, (uint64_t)p->entry->packed, 8);
+  put(&k, (uint64_t)p->entry->size, 8);
+  return pl_newfile_write(p->file, k.b, k.n);
 }
 
 static bool write_entry(pl_newfile *f, const pl_zip_entry *e) {

@@ -1,5 +1,5 @@
 /*
-** zip.h: zip archives, read one member at a time, and written without compression.
+** zip.h: zip archives, read and written one member at a time, as it is or deflated.
 */
 #ifndef PERILUNE_ZIP_H
 #define PERILUNE_ZIP_H
@@ -35,14 +35,25 @@ bool pl_zip_end(pl_zip *z);
 
 typedef struct {
   const char *name;
+  bool deflated; /* its sizes and checksum stand behind it, and are known when it has been packed */
   uint32_t crc;
-  int64_t size, offset;
+  int64_t size, packed, offset;
 } pl_zip_entry;
 
-/* Begins a member of known size and checksum; notes where it is. */
+/* Begins a member; of one that is not deflated, sizes and checksum are known. Notes where it is. */
 bool pl_zip_write_member(pl_newfile *f, pl_zip_entry *e, int64_t offset);
 /* The bytes that it takes without its content. */
 int64_t pl_zip_overhead(const pl_zip_entry *e);
+
+typedef struct pl_zip_packer pl_zip_packer;
+/* Begins the content of a member that is deflated. */
+pl_zip_packer *pl_zip_pack_open(pl_newfile *f, pl_zip_entry *e);
+/* The next n bytes of it, a pl_give. */
+bool pl_zip_pack(void *packer, const void *data, size_t n);
+/* Ends the content, and notes and writes its sizes and checksum. */
+bool pl_zip_pack_end(pl_zip_packer *p);
+/* Accepts NULL. */
+void pl_zip_pack_close(pl_zip_packer *p);
 /* The directory, behind the last member. */
 bool pl_zip_write_directory(pl_newfile *f, int n, const pl_zip_entry *entries, int64_t offset);
 

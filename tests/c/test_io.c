@@ -510,7 +510,7 @@ static void test_archives(void **state) {
                                      {"a \"name\"\n", pl_full(PL_UINT8, PL_ALL_DIMS, 200)},
                                      {"none", pl_empty(PL_REAL, pl_list(0, 3))}};
   const pl_named_text texts[] = {{"z", "last"}, {"note", "a \"text\" with ä"}};
-  assert_true(pl_archive_save(path, 4, tensors, 2, texts));
+  assert_true(pl_archive_save(path, 4, tensors, 2, texts, NULL));
   pl_archive *a = pl_archive_open(path);
   assert_int_equal(pl_archive_count(a), 4);
   assert_string_equal(pl_archive_name(a, 0), "a \"name\"\n");
@@ -531,11 +531,11 @@ static void test_archives_refused(void **state) {
   pl_tensor *t = pl_full(PL_REAL, pl_list(1), 1);
   const pl_named_tensor twice[] = {{"a", t}, {"b", t}, {"a", t}}, missing[] = {{"a", NULL}};
   const pl_named_tensor reserved[] = {{"__metadata__", t}};
-  assert_false(pl_archive_save(path, 3, twice, 0, NULL));
+  assert_false(pl_archive_save(path, 3, twice, 0, NULL, NULL));
   check_refused("two tensors are named 'a'");
-  assert_false(pl_archive_save(path, 1, missing, 0, NULL));
+  assert_false(pl_archive_save(path, 1, missing, 0, NULL, NULL));
   check_refused("tensor 'a' is missing");
-  assert_false(pl_archive_save(path, 1, reserved, 0, NULL));
+  assert_false(pl_archive_save(path, 1, reserved, 0, NULL, NULL));
   check_refused("no tensor may be named __metadata__");
   assert_int_equal(count_files(false), 0);
   check_odd_places(read_archive);
@@ -546,7 +546,7 @@ static void test_spoilt_archives(void **state) {
   static bytes b;
   const pl_named_tensor tensors[] = {{"w", pl_full(PL_REAL, pl_list(2, 2), 1)},
                                      {"b", pl_full(PL_INT32, pl_list(3), 1)}};
-  assert_true(pl_archive_save(path, 2, tensors, 1, (pl_named_text[]){{"n", "t"}}));
+  assert_true(pl_archive_save(path, 2, tensors, 1, (pl_named_text[]){{"n", "t"}}, NULL));
   get(&b);
   cut_off(&b, read_archive);
   add_bytes(&b, read_archive);
@@ -814,11 +814,14 @@ static void test_full_disk(void **state) {
   pl_error_clear();
   bool appended = pl_file_append(path, much, sizeof much, true, &n);
   pl_error_clear();
-  bool saved = pl_archive_save(path, 1, (pl_named_tensor[]){{"t", t}}, 0, NULL);
+  bool saved = pl_archive_save(path, 1, (pl_named_tensor[]){{"t", t}}, 0, NULL, NULL);
   pl_error_clear();
   bool arrays = pl_npy_write(path, t);
   pl_error_clear();
-  arrays = pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}) || arrays;
+  arrays = pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}, false) || arrays;
+  pl_error_clear();
+  pl_normal(t, 0, 1); /* which cannot be packed into 100 bytes */
+  arrays = pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}, true) || arrays;
   pl_error_clear();
   bool listed = pl_csv_write(path, ',', 1, &(pl_csv_output){"t", t}, 1000, NULL, NULL);
   pl_error_clear();
@@ -938,7 +941,7 @@ static void test_reading_is_interrupted(void **state) {
   bool unfit;
   pl_tensor *t = pl_full(PL_REAL, pl_list(10), 1);
   pl_csv *c = open_numbers(9);
-  assert_true(pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}));
+  assert_true(pl_npz_save(path, 1, (pl_named_tensor[]){{"t", t}}, false));
   pl_archive *a = pl_archive_open(path);
   pl_interrupt();
   assert_false(pl_csv_survey(c, -1));
@@ -949,6 +952,13 @@ static void test_reading_is_interrupted(void **state) {
   pl_error_clear();
   assert_false(pl_csv_write(path, ',', 1, &(pl_csv_output){"t", t}, 10, NULL, NULL));
   assert_true(strstr(pl_error(), "interrupted"));
+  pl_error_clear();
+  const pl_named_tensor named = {"t", t};
+  assert_false(pl_npz_save(path, 1, &named, true));
+  assert_string_equal(pl_error(), "interrupted");
+  pl_error_clear();
+  assert_false(pl_archive_save(path, 1, &named, 0, NULL, &(pl_archive_reals){.dtype = "F16"}));
+  assert_string_equal(pl_error(), "interrupted");
   pl_error_clear();
   assert_int_equal(count_files(false), 1);
   pl_interrupt_clear();

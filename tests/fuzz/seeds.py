@@ -22,6 +22,19 @@ VALUES = [[0, 1, 2], [100, 4, 5]]
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 
 
+class Stream(io.BytesIO):
+    """A file in which nobody can go back: sizes stand behind the members of an archive."""
+
+    def seekable(self):
+        return False
+
+    def tell(self):
+        raise OSError
+
+    def seek(self, *_):
+        raise OSError
+
+
 def write(folder, name, data):
     os.makedirs(os.path.join(HERE, folder), exist_ok=True)
     with open(os.path.join(HERE, folder, name), "wb") as f:
@@ -75,6 +88,11 @@ def archives():
         z.writestr("notes.txt", "none")
         z.comment = b"with a comment"
     write("npz", "others.npz", f.getvalue())
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as z:
+        with z.open("x.npy", "w", force_zip64=True) as member:
+            member.write(array(x))
+    write("npz", "described.npz", stream.getvalue())
 
 
 def safetensors():

@@ -81,6 +81,7 @@ function T.test_archives_of_numpy()
   end
   eq(pl.load(corpus .. "npz/deflated.npz").z:size(), {3000})
   eq(pl.load(corpus .. "npz/none.npz"), {})
+  eq(pl.load(corpus .. "npz/described.npz").x:totable(), VALUES) -- sizes stand behind it
   local path = corpus .. "npz/others.npz"
   expect_nil(path .. ": 'b.npy' is packed by method 12 of zip; 0 and 8 can be read", pl.load(path))
   local t, left_out = pl.load(path, {skip = true})
@@ -92,6 +93,42 @@ function T.test_archives_of_numpy()
   t, left_out = pl.load(path, {skip = true})
   eq({t.o, t.x:totable()}, {nil, VALUES})
   lu.assertStrContains(left_out.o, "'skip' leaves it out")
+end
+
+function T.test_compressed_archives()
+  local path = folder .. "/x.npz"
+  local set = {x = pl.arange(1, 100000), ["y/ä"] = pl.randn(5, 3):t(), none = pl.zeros(0, 3),
+               one = pl.tensor(3, "int32"), noise = pl.randint(0, 255, 70000)}
+  assert(pl.save(path, set))
+  local stored = #read_bytes(path)
+  assert(pl.save(path, set, {compress = true}))
+  local bytes = read_bytes(path)
+  lu.assertTrue(#bytes < 0.6 * stored, #bytes)
+  local back = assert(pl.load(path))
+  for name, t in pairs(set) do
+    eq({back[name]:dtype(), back[name]:size()}, {t:dtype(), t:size()})
+    eq(pl.to_bytes(back[name]) == pl.to_bytes(t), true, name)
+  end
+  assert(pl.save(path, set, {compress = true}))
+  eq(read_bytes(path) == bytes, true)
+  assert(pl.save(path, {}, {compress = true}))
+  eq(pl.load(path), {})
+end
+
+-- By a reader that is not ours.
+function T.test_python_reads_compressed_archives()
+  local path = folder .. "/x.npz"
+  assert(pl.save(path, {x = pl.arange(1, 3000), y = pl.ones(2)}, {compress = true}))
+  local pipe = io.popen(([[python3 -c "
+import zipfile
+z = zipfile.ZipFile('%s')
+print(z.testzip(), [(i.filename, i.compress_type, i.file_size) for i in z.infolist()])
+" 2>&1]]):format(path))
+  local said = pipe:read "a"
+  pipe:close()
+  if said:find "not found" then lu.skip "python3 is not there" end
+  eq(said, ("None [('x.npy', 8, %d), ('y.npy', 8, %d)]\n"):format(
+    128 + 3000 * #pl.to_bytes(pl.ones(1)), 128 + 2 * #pl.to_bytes(pl.ones(1))))
 end
 
 function T.test_round_trips()

@@ -317,6 +317,118 @@ function T.test_doubles_and_floats()
   eq({t.d[2], t.f[1]}, {-3, 0.5})
 end
 
+--
+-- Reals of 16 bits
+--
+
+-- The bytes of one tensor in a file of a dtype.
+local function written(tensor, dtype, options)
+  local o = {dtype = dtype}
+  for name, value in pairs(options or {}) do o[name] = value end
+  assert(pl.save(path, {t = tensor}, o))
+  local bytes = read_bytes(path)
+  local text = bytes:sub(9, 8 + ("<I8"):unpack(bytes))
+  lu.assertStrContains(text, ('"dtype":"%s"'):format(dtype))
+  return bytes:sub(9 + #text)
+end
+
+local function bits_of(bytes)
+  local list = {}
+  for i = 1, #bytes, 2 do list[#list + 1] = ("<I2"):unpack(bytes, i) end
+  return list
+end
+
+local function all_patterns(first, last)
+  local list = {}
+  for i = first, last do list[#list + 1] = ("<I2"):pack(i) end
+  return table.concat(list)
+end
+
+-- The first pattern of an infinity, and the bits of both ends of what is finite.
+local INFINITY <const> = {F16 = 0x7c00, BF16 = 0x7f80}
+
+function T.test_reals_are_written_as_pytorch_writes_them()
+  local torch = dofile((debug.getinfo(1, "S").source:match "^@(.*/)" or "./") .. "../torch/expected.lua")
+  for dtype in pairs(INFINITY) do eq(bits_of(written(pl.tensor(torch.values), dtype)), torch[dtype]) end
+end
+
+function T.test_all_reals_of_16_bits_come_back()
+  for dtype, inf in pairs(INFINITY) do
+    for _, sign in ipairs {0, 0x8000} do
+      local patterns = all_patterns(sign, sign + inf)
+      eq(written(pl.from_bytes(patterns, dtype), dtype) == patterns, true, dtype)
+    end
+    local nans = pl.from_bytes(all_patterns(inf + 1, 0x7fff) .. all_patterns(0x8000 + inf + 1, 0xffff), dtype)
+    eq(pl.from_bytes(written(nans, dtype), dtype):isnan():all():item(), 1)
+  end
+end
+
+-- Between two neighbours lies a middle, which goes to the even one.
+function T.test_reals_are_rounded_to_the_nearest()
+  local step = 2.0 ^ (pl.real == "double" and -50 or -23)
+  for dtype, inf in pairs(INFINITY) do
+    local values = pl.from_bytes(all_patterns(0, inf - 1), dtype):totable()
+    local middle, below, above, even = {}, {}, {}, {}
+    for i = 200, #values - 1 do -- the first ones of BF16 are no normal floats
+      local m, k = (values[i] + values[i + 1]) / 2, #middle + 1
+      middle[k], below[k], above[k] = m, m * (1 - step), m * (1 + step)
+      even[k] = i - 1 + (i - 1) % 2
+    end
+    eq(bits_of(written(pl.tensor(middle), dtype)), even)
+    eq(written(pl.tensor(below), dtype) == all_patterns(199, inf - 2), true, dtype)
+    eq(written(pl.tensor(above), dtype) == all_patterns(200, inf - 1), true, dtype)
+    eq(written(-pl.tensor(above), dtype) == all_patterns(0x8000 + 200, 0x8000 + inf - 1), true, dtype)
+  end
+end
+
+function T.test_nothing_becomes_infinite_in_silence()
+  for dtype, beyond in pairs {F16 = 65520, BF16 = 0x1.ffp127} do
+    local least = beyond * (1 - 2.0 ^ -23)
+    eq(bits_of(written(pl.tensor {least, -least}, dtype)), {INFINITY[dtype] - 1, INFINITY[dtype] + 0x7fff})
+    local before = read_bytes(path)
+    local t = pl.tensor {{1, 2}, {-beyond, 3}}
+    expect_nil(("%s: tensor 'deep.1' has the value %.9g at [2,1], beyond %s; 'convert' makes it infinite"):format(
+      path, -beyond, dtype), pl.save(path, {deep = {t}}, {dtype = dtype}))
+    eq(read_bytes(path), before)
+    eq(bits_of(written(t, dtype, {convert = true}))[3], INFINITY[dtype] + 0x8000)
+    local ends = pl.tensor {1 / 0, -1 / 0}
+    eq(bits_of(written(ends, dtype)), {INFINITY[dtype], INFINITY[dtype] + 0x8000})
+  end
+  if pl.real == "double" then
+    expect_nil("has the value 1e+300 at [1], beyond F32", pl.save(path, {pl.tensor {1e300}}, {dtype = "F32"}))
+    eq(written(pl.tensor {1e300}, "F32", {convert = true}), ("<f"):pack(1 / 0))
+  end
+end
+
+function T.test_dtypes_of_networks_and_integers()
+  local net = pl.nn.Sequential {pl.nn.Linear(2, 3), pl.nn.BatchNorm1d(3)}
+  local value = {net = net, ids = pl.tensor({70000, -1}, "int32"), mask = pl.tensor({0, 1}, "uint8"),
+                 none = pl.zeros(0, 2), one = pl.tensor(0.1), view = pl.tensor {{1, 2}, {3, 4}}:t()}
+  for dtype, digits in pairs {F16 = 1e-3, BF16 = 1e-2, F32 = 1e-7, F64 = 1e-7} do
+    assert(pl.save(path, value, {dtype = dtype}))
+    local back = assert(pl.load(path))
+    eq({back.ids:totable(), back.mask:totable(), back.none:size()}, {{70000, -1}, {0, 1}, {0, 2}})
+    eq(back.view:totable(), {{1, 3}, {2, 4}})
+    lu.assertAlmostEquals(back.one:item(), 0.1, digits)
+    local w = net[1].weight
+    lu.assertTrue(((back.net[1].weight - w):abs():max() / w:abs():max()):item() < digits)
+  end
+end
+
+function T.test_options_of_save()
+  local x = {x = pl.ones(1)}
+  fails("dtype: F32, F64, F16 or BF16 expected, got 'I16'", pl.save, path, x, {dtype = "I16"})
+  fails("save: dtype: string expected, got 3", pl.save, path, x, {dtype = 3})
+  fails("save: unknown option 'type'; known: compress, convert, dtype", pl.save, path, x, {type = "F16"})
+  fails(path .. " is a .safetensors file; option 'compress' is one of .npz files", pl.save, path, x,
+    {compress = true})
+  fails("x.npy is a .npy file; option 'dtype' is one of .safetensors files", pl.save, "x.npy", x.x,
+    {dtype = "F16"})
+  fails("x.npz is a .npz file; option 'convert' is one of .safetensors files", pl.save, "x.npz", x,
+    {convert = true})
+  eq(core.file_size(path), nil)
+end
+
 --- As PyTorch writes a network with batch norm, half precision and a mask, and one dtype of its own.
 function T.test_a_file_of_many_dtypes()
   local parts, entries, at = {}, {}, 0

@@ -6,7 +6,7 @@
 -- networks in it are made.
 -- @module perilune.store
 
-local complain = require("perilune.internal.blame").complain
+local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local option = require "perilune.internal.option"
@@ -15,6 +15,7 @@ local describe = require "perilune.store.describe"
 local pack = require "perilune.store.pack"
 local rebuild = require "perilune.store.rebuild"
 
+local blaming, complain = blame.blaming, blame.complain
 local store = {}
 
 -- The metadata entries that hold the structure, and the description of the networks.
@@ -58,7 +59,7 @@ local function save_array(path, value)
   return core.write_npy(path, value)
 end
 
-local function save_arrays(path, value)
+local function save_arrays(path, value, compress)
   if type(value) ~= "table" or getmetatable(value) then
     complain("save: %s has NumPy arrays by name; a plain table of tensors expected, got %s", path,
       type(value) == "table" and "an object" or check.type(value))
@@ -69,7 +70,26 @@ local function save_arrays(path, value)
         check.type(tensor))
     end
   end
-  return core.save_npz(path, value)
+  return core.save_npz(path, value, compress)
+end
+
+-- The options of save, which are of one kind of file each.
+local OPTIONS <const> = {dtype = option.absent, convert = false, compress = false}
+local OF <const> = {dtype = "safetensors", convert = "safetensors", compress = "npz"}
+
+-- The options for a file of a kind.
+local function read_options(path, options, kind)
+  local o = option.read("save", options, OPTIONS)
+  for _, name in ipairs {"dtype", "convert", "compress"} do
+    if o[name] and OF[name] ~= kind then
+      complain("save: %s is a .%s file; option '%s' is one of .%s files", path, kind, name,
+        OF[name])
+    end
+  end
+  if o.dtype and type(o.dtype) ~= "string" then
+    complain("save: dtype: string expected, got %s", check.shown(o.dtype))
+  end
+  return o
 end
 
 --- Saves a network, or a plain table: networks, tensors, numbers, strings, booleans and tables of
@@ -92,22 +112,32 @@ end
 -- tensors by name, as numpy.savez does.
 --
 --     pl.save("x.npy", x)
---     pl.save("set.npz", {x = x, y = y})
+--     pl.save("set.npz", {x = x, y = y}, {compress = true})
+--
+-- Reals have all their bits in the file, or with `dtype` fewer: "F16" has eleven bits, and numbers
+-- up to 65504, "BF16" has eight. They are rounded to the nearest, of two the even one. One beyond
+-- the dtype is an error that names it, unless with `convert` it becomes infinite. Integers stay as
+-- they are.
+--
+--     pl.save("small.safetensors", net, {dtype = "F16"})
 -- @param path file name
 -- @param value module, or table whose keys are 1..n or strings; a tensor for .npy
+-- @param[opt] options of safetensors files `dtype`, "F32", "F64", "F16" or "BF16", and `convert`
+--   (false); of .npz `compress` (false), as numpy.savez_compressed
 -- @return true, or nil and a message if the file cannot be written
-function store.save(path, value)
+function store.save(path, value, options)
   local tensors = {}
   check.path("save", path)
+  local o = read_options(path, options, path:match "%.(np[yz])$" or "safetensors")
   if path:find "%.npy$" then return save_array(path, value) end
-  if path:find "%.npz$" then return save_arrays(path, value) end
+  if path:find "%.npz$" then return save_arrays(path, value, o.compress) end
   if type(value) ~= "table" then
     complain("save: table expected, got %s%s", check.type(value),
       check.is_tensor(value) and "; a tensor alone goes into a .npy file" or "")
   end
   local ok, texts = pcall(pack_all, value, tensors)
   if not ok then complain("save: %s", texts) end
-  return core.save_tensors(path, tensors, texts)
+  return blaming(core.save_tensors, path, tensors, texts, {dtype = o.dtype, convert = o.convert})
 end
 
 -- What was packed; networks are made by module(path).
