@@ -4,7 +4,8 @@
 **
 ** Beyond the RFC: lines end with LF, CR LF or CR; blank lines are left out; a quote within a field
 ** that does not begin with one is a quote; the first bytes may be UTF-8's mark (BOM). Blanks belong to
-** their field, but do not count around numbers and around what stands for a missing value.
+** their field, but do not count around numbers and around what stands for a missing value. The file may
+** be in gzip.
 **
 ** The file is read twice, once to learn what it has and once for the values, in pieces, so it may be
 ** larger than memory; a third time if a column has words behind numbers. A field that lies within one
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "decimal.h"
+#include "source.h"
 #include "words.h"
 
 #include "../tensor/tensor.h"
@@ -51,7 +53,7 @@ typedef struct {
 
 struct pl_csv {
   char *path;
-  FILE *file;
+  pl_source *file;
   locale_t plain; /* numbers have points */
   pl_csv_options o;
   bool special[256]; /* ends a field without quotes */
@@ -59,7 +61,7 @@ struct pl_csv {
   char buffer[PIECE + 1], *at, *end; /* a zero stands at the end */
   char *kept;                        /* a field that does not lie in the buffer as it is */
   size_t kept_n, kept_room;
-  long begin;   /* where the text begins in the file */
+  size_t begin; /* where the text begins in the file */
   int64_t line; /* from 1 */
   int64_t from; /* the line in which the field begins that is read */
 
@@ -97,14 +99,22 @@ static bool fail_field(const pl_csv *c, field f, const char *what) {
 ** Fields and rows
 */
 
+/* Nothing more can be read: a message, unless that is the end of the file. */
+static void check_end(pl_csv *c) {
+  const bool more = pl_source_has_more(c->file);
+  const char *damage = pl_source_damage(c->file);
+  if (damage) pl_file_fail("%s: %s", c->path, damage);
+  else if (more) pl_file_fail("%s: more bytes follow those in gzip", c->path);
+}
+
 /* False at the end of the file, or with a message. */
 static bool refill(pl_csv *c) {
   if (!pl_check_interrupt()) return false;
-  const size_t n = fread(c->buffer, 1, PIECE, c->file);
+  const size_t n = pl_source_read(c->file, c->buffer, PIECE);
   c->at = c->buffer;
   c->end = c->buffer + n;
   *c->end = 0;
-  if (n == 0 && ferror(c->file)) return pl_file_fail("%s: cannot be read on", c->path);
+  if (n == 0) check_end(c);
   return n > 0;
 }
 
@@ -343,8 +353,10 @@ static bool rewind_table(pl_csv *c) {
   *c->end = 0;
   c->line = 1;
   c->done = 0;
-  if (fseek(c->file, c->begin, SEEK_SET) != 0)
-    return pl_file_fail("%s: it cannot be read twice", c->path);
+  char mark[3];
+  if (!pl_source_rewind(c->file)) return false;
+  if (pl_source_read(c->file, mark, c->begin) < c->begin)
+    return pl_file_fail("%s: was changed while it was read", c->path);
   return !c->o.header || read_row(c, ignore_field, NULL) ||
          pl_file_fail("%s: was changed while it was read", c->path);
 }
@@ -484,13 +496,22 @@ static bool add_column(pl_csv *c, field f, void *to) {
   return pl_utf8_check(name) < 0 || fail_field(c, f, "is not UTF-8");
 }
 
+/* Text that looks like a table, and is what came in the place of one. */
+static bool is_instead(const pl_csv *c) {
+  const pl_file_kind *kind = pl_file_kind_of(c->path);
+  return kind && (strcmp(kind->name, "html") == 0 || strcmp(kind->name, "lfs") == 0);
+}
+
 /* What the file begins with: passes UTF-8's mark, refuses what is no text. */
 static bool begin(pl_csv *c) {
   if (!more(c)) return pl_error() ? false : pl_file_fail("%s: is empty", c->path);
   const size_t n = (size_t)(c->end - c->at);
   if (n >= 2 && (memcmp(c->at, "\xff\xfe", 2) == 0 || memcmp(c->at, "\xfe\xff", 2) == 0))
     return pl_file_fail("%s: is text in UTF-16; UTF-8 expected", c->path);
-  if (memchr(c->at, 0, PL_MIN(n, 512))) return pl_file_fail_kind(c->path, "a table as text (CSV)");
+  if (memchr(c->at, 0, PL_MIN(n, 512)) || is_instead(c)) {
+    if (!pl_source_is_packed(c->file)) return pl_file_fail_kind(c->path, "a table as text (CSV)");
+    return pl_file_fail("%s: not a table as text (CSV) in gzip", c->path);
+  }
   if (n >= 3 && memcmp(c->at, "\xef\xbb\xbf", 3) == 0) c->at += c->begin = 3;
   return true;
 }
@@ -510,14 +531,14 @@ static bool check_separator(char s) {
 }
 
 pl_csv *pl_csv_open(const char *path, const pl_csv_options *o) {
-  int64_t size;
   if (!check_separator(o->separator)) return NULL;
-  FILE *file = pl_file_open(path, &size);
+  pl_source *file = pl_source_open(path);
   if (!file) return NULL;
   pl_csv *c = calloc(1, sizeof *c);
-  if (!c)
-    return fclose(file), pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path),
-           NULL;
+  if (!c) {
+    pl_source_close(file);
+    return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path), NULL;
+  }
   c->file = file;
   c->o = *o;
   c->line = 1;
@@ -537,7 +558,7 @@ void pl_csv_close(pl_csv *c) {
     pl_words_free(&c->columns[i].words);
   }
   if (c->plain) freelocale(c->plain);
-  fclose(c->file);
+  pl_source_close(c->file);
   free(c->columns);
   free(c->kept);
   free(c->path);

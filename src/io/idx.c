@@ -1,84 +1,32 @@
 /*
-** idx.c: reads IDX files, plain or in gzip (told apart by their first two bytes).
+** idx.c: reads IDX files, plain or in gzip.
 **
 ** An IDX file is: two zero bytes, the kind of the elements, the number of dimensions,
 ** each size as a big-endian 32-bit number, the elements in row-major order, big-endian.
 ** The header is compared with the length of the file before memory is taken, and
 ** nothing may follow the last element.
 */
-#include "io.h"
+#include "source.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <zlib.h>
-
-enum {
-  IDX_UINT8 = 0x08,
-  IDX_INT32 = 0x0c,
-  DEFLATE_RATIO = 1032, /* no byte of deflate can become more bytes than this */
-};
+enum { IDX_UINT8 = 0x08, IDX_INT32 = 0x0c };
 
 typedef struct {
   const char *path;
-  FILE *file;
-  int64_t length; /* of the file */
-  bool gz, ended; /* ended: the gzip stream is complete */
-  const char *damage;
-  z_stream z;
-  unsigned char in[1 << 16];
+  pl_source *bytes;
 } source;
 
-static bool source_open(source *s, const char *path) {
-  memset(s, 0, sizeof *s);
-  s->path = path;
-  s->file = pl_file_open(path, &s->length);
-  if (!s->file) return false;
-  unsigned char head[2] = {0, 0};
-  s->gz = fread(head, 1, 2, s->file) == 2 && head[0] == 0x1f && head[1] == 0x8b;
-  if (fseek(s->file, 0, SEEK_SET) != 0) pl_file_fail("%s: it cannot be read twice", path);
-  else if (!s->gz || inflateInit2(&s->z, 15 + 16) == Z_OK) return true;
-  else pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to decompress", path);
-  fclose(s->file);
-  return false;
+static size_t take(source *s, void *out, size_t n) { return pl_source_read(s->bytes, out, n); }
+
+/* What is wrong with the packed bytes, or `otherwise`. */
+static const char *damage(const source *s, const char *otherwise) {
+  const char *how = pl_source_damage(s->bytes);
+  return how ? how : otherwise;
 }
 
-static void source_close(source *s) {
-  if (s->gz) inflateEnd(&s->z);
-  fclose(s->file);
-}
-
-static bool refill(source *s) {
-  s->z.next_in = s->in;
-  s->z.avail_in = (uInt)fread(s->in, 1, sizeof s->in, s->file);
-  return s->z.avail_in > 0;
-}
-
-/* Reads up to n bytes; fewer at the end or at damage, which is then noted. */
-static size_t take(source *s, void *out, size_t n) {
-  if (!s->gz) return fread(out, 1, n, s->file);
-  size_t done = 0;
-  while (done < n && !s->ended && !s->damage) {
-    if (s->z.avail_in == 0 && !refill(s)) {
-      s->damage = "the compressed data are cut off";
-      break;
-    }
-    const size_t left = n - done, room = left < (1u << 30) ? left : 1u << 30;
-    s->z.next_out = (unsigned char *)out + done;
-    s->z.avail_out = (uInt)room;
-    const int r = inflate(&s->z, Z_NO_FLUSH);
-    done += room - s->z.avail_out;
-    if (r == Z_STREAM_END) s->ended = true;
-    else if (r != Z_OK && r != Z_BUF_ERROR) s->damage = "the compressed data are damaged";
-  }
-  return done;
-}
-
-/* Nothing may be left; asking for more also makes zlib check the gzip checksum. */
+/* Nothing may be left. */
 static bool at_end(source *s) {
-  unsigned char extra;
-  bool more = take(s, &extra, 1) > 0;
-  if (s->damage) return pl_file_fail("%s: %s", s->path, s->damage);
-  if (s->gz) more = more || s->z.avail_in > 0 || refill(s);
+  const bool more = pl_source_has_more(s->bytes);
+  if (pl_source_damage(s->bytes)) return pl_file_fail("%s: %s", s->path, damage(s, ""));
   return !more || pl_file_fail("%s: more bytes than its IDX header promises", s->path);
 }
 
@@ -86,7 +34,7 @@ static bool at_end(source *s) {
 static bool read_sizes(source *s, int rank, int64_t width, pl_ints *size, int64_t *bytes) {
   unsigned char raw[4 * PL_MAX_RANK];
   if (take(s, raw, 4 * (size_t)rank) < 4 * (size_t)rank)
-    return pl_file_fail("%s: %s", s->path, s->damage ? s->damage : "ends within its IDX header");
+    return pl_file_fail("%s: %s", s->path, damage(s, "ends within its IDX header"));
   size->n = rank;
   *bytes = width;
   for (int d = 0; d < rank; d++) {
@@ -101,15 +49,16 @@ static bool read_sizes(source *s, int rank, int64_t width, pl_ints *size, int64_
 
 /* Can the file hold so many bytes behind its header? */
 static bool plausible(const source *s, int64_t header, int64_t bytes) {
-  const int64_t held = s->length - header;
-  if (!s->gz && bytes != held)
+  const int64_t length = pl_source_length(s->bytes), held = length - header;
+  const bool packed = pl_source_is_packed(s->bytes);
+  if (!packed && bytes != held)
     return pl_file_fail("%s: its IDX header promises %lld bytes of elements, the file has %lld",
                         s->path, (long long)bytes, (long long)held);
-  if (s->gz && bytes / DEFLATE_RATIO > s->length)
+  if (packed && bytes / PL_DEFLATE_RATIO > length)
     return pl_file_fail(
         "%s: its IDX header promises %lld bytes, more than %lld compressed bytes can "
         "hold",
-        s->path, (long long)bytes, (long long)s->length);
+        s->path, (long long)bytes, (long long)length);
   return true;
 }
 
@@ -118,8 +67,8 @@ static pl_tensor *read_elements(source *s, pl_dtype dtype, pl_ints size, int64_t
   if (!t) return NULL;
   const size_t got = take(s, pl_data(t), (size_t)bytes);
   if (got < (size_t)bytes)
-    return pl_file_fail("%s: %s (%zu of %lld bytes of elements)", s->path,
-                        s->damage ? s->damage : "ends early", got, (long long)bytes),
+    return pl_file_fail("%s: %s (%zu of %lld bytes of elements)", s->path, damage(s, "ends early"),
+                        got, (long long)bytes),
            NULL;
   if (!at_end(s)) return NULL;
   if (dtype == PL_INT32) {
@@ -130,8 +79,8 @@ static pl_tensor *read_elements(source *s, pl_dtype dtype, pl_ints size, int64_t
 }
 
 static bool refuse_other(const source *s) {
-  if (s->damage) return pl_file_fail("%s: %s", s->path, s->damage);
-  if (s->gz) return pl_file_fail("%s: not an IDX file in gzip", s->path);
+  if (pl_source_damage(s->bytes)) return pl_file_fail("%s: %s", s->path, damage(s, ""));
+  if (pl_source_is_packed(s->bytes)) return pl_file_fail("%s: not an IDX file in gzip", s->path);
   return pl_file_fail_kind(s->path, "an IDX file");
 }
 
@@ -155,13 +104,8 @@ static pl_tensor *read_idx(source *s) {
 }
 
 pl_tensor *pl_idx_read(const char *path) {
-  source *s = malloc(sizeof *s);
-  if (!s) return pl_fail_as(PL_ERROR_MEMORY, "not enough memory to read %s", path), NULL;
-  pl_tensor *t = NULL;
-  if (source_open(s, path)) {
-    t = read_idx(s);
-    source_close(s);
-  }
-  free(s);
+  source s = {path, pl_source_open(path)};
+  pl_tensor *t = s.bytes ? read_idx(&s) : NULL;
+  pl_source_close(s.bytes);
   return t;
 }

@@ -360,8 +360,10 @@ static bool parse_header(safetensors *a, const char *text, size_t n) {
 
 /* The first 8 bytes are no length of a header: they may say what the file is. */
 static bool refuse_other(const safetensors *a, uint64_t n, int64_t file_length) {
+  const int next = fgetc(a->file);
   const pl_file_kind *kind = pl_file_kind_of(a->path);
-  if (kind && kind->what) return pl_file_fail_kind(a->path, "a safetensors file");
+  if (kind && (kind->what || (next != '{' && next != EOF)))
+    return pl_file_fail_kind(a->path, "a safetensors file");
   return pl_file_fail("%s: not a whole safetensors file (a header of %llu bytes in a file of %lld)",
                       a->path, (unsigned long long)n, (long long)file_length);
 }

@@ -57,7 +57,7 @@ static bool failed(void) {
   enum { ratio_##name = bytes }; \
   static void name(void)
 
-enum { CONVERTED = 4, DEFLATED = 1032 * 4, TWO = 2 };
+enum { CONVERTED = 4, UNPACKED = 1032, DEFLATED = UNPACKED * 4, TWO = 2 };
 
 static void use(pl_tensor *t) {
   if (!t == !pl_error()) fail(t ? pl_error() : "neither a tensor nor a message");
@@ -138,12 +138,16 @@ static void read_table(bool header, char separator, pl_csv_type type, int64_t pi
   pl_csv_close(c);
 }
 
-READER_OF(csv, 16) {
+static void read_tables(void) {
   read_table(true, ',', PL_CSV_GUESS, INT64_MAX);
   read_table(false, ',', PL_CSV_CATEGORY, 2);
   read_table(false, ';', PL_CSV_REAL, 3);
   read_table(true, ',', PL_CSV_INT32, 1);
 }
+
+READER_OF(csv, 16) { read_tables(); }
+
+READER_OF(csv_gz, 16 * UNPACKED) { read_tables(); }
 
 /*
 ** One input
@@ -353,6 +357,8 @@ int main(int argc, char **argv) {
   for (int64_t i = 0; i < count; i++) {
     change();
     LLVMFuzzerTestOneInput(work, size);
+    if ((i + 1) % 1000000 == 0)
+      fprintf(stderr, STRING(READER) ": %lld of %lld\n", (long long)i + 1, (long long)count);
   }
   printf(STRING(READER) ": %d seeds, %lld changed\n1 passed, 0 failed\n", n_seeds,
          (long long)count);

@@ -152,6 +152,10 @@ def tables():
         "semicolons.csv": "1;2\n3;4\n",
     }.items():
         write("csv", name, text.encode())
+    packed = [gzip.compress(part, mtime=0) for part in (b"a,b\n1,2\n", b"3,4\n" * 300)]
+    write("csv_gz", "one.csv.gz", packed[0])
+    write("csv_gz", "two.csv.gz", b"".join(packed))
+    write("csv_gz", "damaged.csv.gz", packed[1] + b"x")
 
 
 def main():

@@ -48,6 +48,63 @@ local HOUSES <const> = "id,city,area,price\n1,Bonn,80.5,100\n2,Ulm,,200\n3,Bonn,
 -- Reading
 --
 
+-- Text in gzip, in a block that is stored.
+local function packed(text)
+  return "\x1f\x8b\8\0\0\0\0\0\0\3\1" .. ("<I2I2"):pack(#text, 0xffff ~ #text) .. text .. ("<I4I4"):pack(core.crc32(text), #text)
+end
+
+function T.test_tables_in_gzip()
+  local want, about = columns(HOUSES)
+  for _, bytes in ipairs {packed(HOUSES), packed(HOUSES:sub(1, 20)) .. packed(HOUSES:sub(21)),
+                          packed("\xef\xbb\xbf" .. HOUSES)} do
+    local set, its = columns(bytes)
+    eq(its, about)
+    set.area[2], want.area[2] = nil, nil
+    eq(set, want)
+  end
+  local lines = {"n"}
+  for i = 1, 20000 do lines[#lines + 1] = ("%d"):format(i) end
+  local text, parts = table.concat(lines, "\n"), {}
+  for from = 1, #text, 60000 do parts[#parts + 1] = packed(text:sub(from, from + 59999)) end
+  local file <close> = assert(io.popen("gzip -c > " .. path, "w"))
+  file:write(text)
+  file:close()
+  for _, bytes in ipairs {read_bytes(), table.concat(parts)} do
+    write(bytes)
+    local sum, rows = 0, 0
+    for part in data.csv_rows(path, {chunk_size = 7000}) do
+      sum, rows = sum + part.n:sum():item(), rows + part.n:size(1)
+    end
+    eq({rows, sum}, {20000, 200010000})
+  end
+end
+
+function T.test_damaged_gzip()
+  local good = packed(HOUSES)
+  for _, case in ipairs {
+    {good:sub(1, -9), "the compressed data are cut off"}, {good:sub(1, 30), "the compressed data are cut off"},
+    {good:sub(1, -9) .. "abcd" .. good:sub(-4), "the compressed data are damaged"},
+    {good .. "x", "more bytes follow those in gzip"}, {good .. good:sub(1, 20), "the compressed data are cut off"},
+    {packed "PNG\0\1", "not a table as text (CSV) in gzip"}, {packed "", "is empty"},
+    {packed "a,b\n1\n", "line 2: 1 field; 2 expected, as in the first row"},
+  } do
+    expect_nil(case[2], data.csv(write(case[1])))
+  end
+end
+
+-- What is downloaded in the place of a table.
+function T.test_text_that_is_no_table()
+  for text, why in pairs {
+    ["<!DOCTYPE html>\n<html>,</html>\n"] = "an HTML page",
+    ["version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"] =
+      "a pointer of Git LFS; git lfs pull fetches the file",
+  } do
+    expect_nil("not a table as text (CSV), but " .. why, data.csv(write(text)))
+  end
+  eq(columns("BMI,age\n20,3\n"), {BMI = {20}, age = {3}})
+  eq(columns("PAR1,PAR2\n20,3\n"), {PAR1 = {20}, PAR2 = {3}})
+end
+
 function T.test_types_are_guessed()
   local set, about = columns(HOUSES)
   eq(set.id, {1, 2, 3})

@@ -301,8 +301,17 @@ function T.test_a_file_says_what_it_is()
     return "PK\3\4" .. ("\0"):rep(22) .. ("<I2I2"):pack(#name, 0) .. name
   end
   for bytes, text in pairs {
-    [zip_of "archive/data.pkl" .. "x"] = "but a PyTorch file, of torch.save; safetensors.torch.save_file writes what pl.load reads",
+    [zip_of "archive/data.pkl" .. "x"] = "but a PyTorch file, of torch.save; "
+      .. 'in Python: safetensors.torch.save_file(torch.load("net.pt"), "net.safetensors")',
+    ["\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\2M\xe9\3."] = "but a PyTorch file, of torch.save; in Python",
+    [zip_of "net/data/0" .. "x"] = "but a TorchScript file; in Python: "
+      .. 'safetensors.torch.save_file(torch.jit.load("net.pt").state_dict(), "net.safetensors")',
     [zip_of "word/document.xml"] = "but a zip archive",
+    [zip_of "[Content_Types].xml"] = "but an Office document; saved as CSV, a table is read by pl.data.csv",
+    ["BM\x46\0\0\0\0\0\0\0\x36\0\0\0"] = "but a BMP image", ["RIFF\x24\0\0\0WEBPVP8 "] = "but a RIFF file",
+    ["<!DOCTYPE html>\n<html>"] = "but an HTML page", ["SQLite format 3\0"] = "but an SQLite database",
+    ["version https://git-lfs.github.com/spec/v1\n"] = "but a pointer of Git LFS; git lfs pull fetches the file",
+    [("a"):rep(100, "\0") .. ("\0"):rep(58) .. "ustar"] = "but a tar archive", ["BMI,age\n20,3\n"] = "but text; if",
     ["\x89PNG\r\n\x1a\n"] = "but a PNG image; pl.image.read reads it",
     ["\xff\xd8\xff\xe0....."] = "but a JPEG image", ["\x89HDF\r\n\x1a\n"] = "but an HDF5 file",
     ["\x1f\x8b......."] = "but a gzip file; gunzip unpacks it", ["a,b\n1,2\n3,4"] = "but text; if it is a table, pl.data.csv reads it",

@@ -307,7 +307,7 @@ local function start(who, path, options, defaults)
   return plan, about, o
 end
 
---- Reads a table as text (CSV, RFC 4180) as a set.
+--- Reads a table as text (CSV, RFC 4180), plain or compressed with gzip, as a set.
 --
 --     local set, about = assert(data.csv("houses.csv", {target = "price"}))
 --     local train, test = data.split(set, 0.8, {seed = 1})

@@ -130,7 +130,8 @@ end
 -- The network is made like PyTorch's: modules in fields of the same names, or in a Sequential in
 -- the same order, with those that have no parameters. Every name and shape must fit, or an error
 -- names those that do not and nothing is changed; with `strict = false` what fits is copied.
--- Indices count from 1 here: row 1 of an embedding is its row 0, and so with classes.
+-- Indices count from 1 here: row 1 of an embedding is its row 0, and so with classes. Options, such
+-- as padding or eps, are no part of a state, nor is batch_first: sequences are [steps, batch, n].
 -- @param net module
 -- @param given table of tensors by PyTorch's names, as `pl.load` reads it
 -- @param[opt={prefix="", strict=true}] options `prefix`: only names that begin so, such as
