@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 
 tree=$work/tree
 mkdir "$tree"
-cp -r examples include lua scripts src meson.build meson_options.txt subprojects tests "$tree"
+cp -r bench examples include lua scripts src meson.build meson_options.txt subprojects tests "$tree"
 run() { "$tree/build/perilune" -e "$1"; }
 
 # An elementwise op: one line.
