@@ -65,6 +65,22 @@ function T.test_errors_that_are_not_the_librarys()
   lu.assertStrMatches(select(2, pcall(net)), "mine %(in .*%)")
 end
 
+-- Whose places are looked for in as many calls as the stack holds; without an end to that it took
+-- minutes.
+function T.test_recursion_without_end()
+  local Loop = pl.nn.class "BlameLoop"
+  function Loop:forward(x) local y = self.other(x) return y end
+  local a, b, began = Loop(), Loop(), os.clock()
+  a.other, b.other = b, a
+  local _, message = pcall(a, pl.ones(1))
+  lu.assertStrMatches(message, ".*test_blame.lua:%d+: stack overflow %(in .*%)")
+  lu.assertTrue(#message < 5000 and os.clock() - began < 5)
+  local nested = pl.nn.Linear(2, 2)
+  for _ = 1, 20000 do nested = pl.nn.Sequential {nested} end
+  lu.assertStrMatches(select(2, pcall(nested, pl.ones(3))), "linear: x is .* %(in Sequential%.1.*")
+  lu.assertTrue(os.clock() - began < 10)
+end
+
 function T.test_files_of_a_script_in_a_folder_with_the_librarys_name()
   for _, chunk in ipairs {"@perilune/mine.lua", "@/home/me/perilune/nn/init.lua", "@perilune.lua"} do
     local f = load("local nn = ...\nlocal a = nn.Linear(-1, 2)", chunk)

@@ -8,7 +8,7 @@
 local sources = require "perilune.sources"
 
 local getinfo = debug and debug.getinfo
-local error, huge, type, xpcall = error, math.huge, type, xpcall
+local error, type, xpcall = error, type, xpcall
 local find, format, gsub = string.find, string.format, string.gsub
 local match, sub = string.match, string.sub
 local source_of = sources.find
@@ -35,10 +35,14 @@ local function place_of(frame)
   return format("%s:%d: ", frame.short_src, frame.currentline)
 end
 
+-- Beyond so many, in a recursion without end, nothing is looked for: to each Lua walks from the
+-- first.
+local MOST_LEVELS <const> = 1000
+
 -- Calls visit(frame) for the functions that are running, the innermost first, until it gives
 -- something, and gives that. Functions of C have no lines and are left out.
 local function each_frame(visit)
-  for level = 2, getinfo and huge or 0 do
+  for level = 2, getinfo and MOST_LEVELS or 0 do
     local frame = getinfo(level, "Sl")
     if not frame then return nil end
     local result = frame.currentline > 0 and visit(frame)

@@ -69,11 +69,14 @@ local function described(self)
   return able and text or name_of(self)
 end
 
+-- Modules that call each other without end are as many as the stack holds.
+local MOST_STEPS <const> = 100
+
 -- A module that failed inside of a pcall is still on the stack, and contains none of those above.
 local function place_of_error(modules)
   local last, path = modules[#modules], ""
   local outer = last
-  for i = #modules - 1, 1, -1 do
+  for i = #modules - 1, math.max(1, #modules - MOST_STEPS), -1 do
     local step = path_of(modules[i], outer)
     if step then path, outer = "." .. step .. path, modules[i] end
   end
