@@ -542,17 +542,21 @@ static int tensor_split(lua_State *L) {
 ** Comparing as a whole
 */
 
+static int push_close(lua_State *L, bool close) {
+  if (!close && pl_error()) return plb_raise(L);
+  lua_pushboolean(L, close);
+  return 1;
+}
+
 static int tensor_equals(lua_State *L) {
   const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
-  lua_pushboolean(L, pl_dtype_of(a) == pl_dtype_of(b) && pl_allclose(a, b, 0, 0, false));
-  return 1;
+  return push_close(L, pl_dtype_of(a) == pl_dtype_of(b) && pl_allclose(a, b, 0, 0, false));
 }
 
 static int tensor_allclose(lua_State *L) {
   const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
   const double rtol = plb_opt_number(L, 3, 1e-5), atol = plb_opt_number(L, 4, 1e-8);
-  lua_pushboolean(L, pl_allclose(a, b, rtol, atol, lua_toboolean(L, 5)));
-  return 1;
+  return push_close(L, pl_allclose(a, b, rtol, atol, lua_toboolean(L, 5)));
 }
 
 /*

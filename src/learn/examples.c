@@ -12,6 +12,7 @@ static bool check_values(const char *who, const pl_tensor *x) {
   for (long long i = 0; i < n; i++) {
     const double v = pl_is_contiguous(x) ? pl_reals(x)[i] : pl_at(x, i);
     const long long row = i / d + 1, column = i % d + 1;
+    if (!pl_goes_on(i)) return false;
     if (!isfinite(v))
       return pl_fail("%s: row %lld, column %lld is %s; finite numbers expected", who, row, column,
                      isnan(v) ? "nan" : "infinite");
@@ -36,6 +37,7 @@ bool pl_labels_check(const char *who, const pl_tensor *labels, int64_t n) {
                    (long long)n);
   for (int64_t i = 0; i < n; i++) {
     const double v = pl_at(labels, i);
+    if (!pl_goes_on(i)) return false;
     if (v < 1 || v > PL_MAX_LABEL)
       return pl_fail("%s: label %lld is %.0f; 1 to %d expected", who, (long long)i + 1, v,
                      PL_MAX_LABEL);
@@ -48,12 +50,12 @@ pl_tensor *pl_labels_list(pl_tensor *labels) {
   if (!seen)
     return pl_fail_as(PL_ERROR_MEMORY, "svm: not enough memory for a list of labels"), NULL;
   int64_t k = 0;
-  for (int64_t i = 0; i < pl_numel(labels); i++) {
+  for (int64_t i = 0; i < pl_numel(labels) && pl_goes_on(i); i++) {
     const int v = (int)pl_at(labels, i);
     k += !seen[v];
     seen[v] = 1;
   }
-  pl_tensor *list = pl_empty(PL_INT32, pl_list(k));
+  pl_tensor *list = pl_error() ? NULL : pl_empty(PL_INT32, pl_list(k));
   for (int v = 1, at = 0; list && v <= PL_MAX_LABEL; v++)
     if (seen[v]) pl_int32s(list)[at++] = v;
   free(seen);

@@ -165,6 +165,7 @@ static const double LEAST_LOG = -100, LEAST_VARIANCE = 1e-12;
 static bool check_probabilities(const pl_args *c) {
   for (int64_t i = 0; i < pl_numel(c->in[0]); i++) {
     const double v = pl_at(c->in[0], i);
+    if (!pl_goes_on(i)) return false;
     if (v < 0 || v > 1)
       return pl_op_fail(c, "x has %g at position %lld, which is not within 0 and 1", v,
                         (long long)i + 1);

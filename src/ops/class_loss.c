@@ -28,6 +28,7 @@ static bool check_labels(const pl_args *c, int64_t ignore) {
   const int64_t n = pl_numel(labels), classes = c->in[0]->size[1];
   for (int64_t i = 0; i < n; i++) {
     const double v = pl_at(labels, i);
+    if (!pl_goes_on(i)) return false;
     if (v != (double)ignore && !check_label(c, v, i, classes)) return false;
   }
   return true;

@@ -118,9 +118,9 @@ static bool some_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
   bool any = *(const bool *)c->op->data, found = false;
   int64_t n = pl_numel(x);
-  for (int64_t i = 0; i < n && !found; i++) found = (pl_at(x, i) != 0) == any;
+  for (int64_t i = 0; i < n && !found && pl_goes_on(i); i++) found = (pl_at(x, i) != 0) == any;
   *pl_uint8s(c->out[0]) = found == any;
-  return true;
+  return !pl_error();
 }
 
 #define TEST_ROW(name_, doc_, ...)                                                               \

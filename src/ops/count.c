@@ -16,7 +16,8 @@ static bool bincount_decompose(pl_args *c) {
                       PL_DESCRIBE(weights));
   int64_t n = c->attr[0].i;
   if (n < 0) return pl_op_fail(c, "a minlength of %lld is negative", (long long)n);
-  for (int64_t i = 0; i < pl_numel(x); i++) n = PL_MAX(n, (int64_t)pl_at(x, i));
+  for (int64_t i = 0; i < pl_numel(x) && pl_goes_on(i); i++) n = PL_MAX(n, (int64_t)pl_at(x, i));
+  if (pl_error()) return false;
   pl_tensor *ones = weights ? weights : pl_full(PL_INT32, pl_size(x), 1);
   return (c->out[0] = pl_scatter_add(ones, pl_to(x, PL_INT32), 0, n)) != NULL;
 }
@@ -113,11 +114,11 @@ static bool search_shape(pl_args *c) {
     return pl_op_fail(c, "sorted is %s, x %s; expected [n], or [...,n] and [...,m]",
                       PL_DESCRIBE(sorted), PL_DESCRIBE(x));
   const int64_t n = sorted->size[sorted->rank - 1];
-  for (int64_t i = 0; i + 1 < pl_numel(sorted); i++)
+  for (int64_t i = 0; i + 1 < pl_numel(sorted) && pl_goes_on(i); i++)
     if ((i + 1) % n && is_before(pl_at(sorted, i + 1), pl_at(sorted, i)))
       return pl_op_fail(c, "sorted is not in order: %g stands before %g at position %lld",
                         pl_at(sorted, i), pl_at(sorted, i + 1), (long long)i + 2);
-  return pl_out(c, 0, PL_INT32, pl_size(x));
+  return !pl_error() && pl_out(c, 0, PL_INT32, pl_size(x));
 }
 
 static bool search_forward(pl_args *c) {

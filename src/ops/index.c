@@ -420,8 +420,8 @@ PL_OP(sort, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
 static bool nonzero_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
   int64_t n = pl_numel(x), found = 0;
-  for (int64_t i = 0; i < n; i++) found += pl_at(x, i) != 0;
-  if (!pl_out(c, 0, PL_INT32, pl_list(found))) return false;
+  for (int64_t i = 0; i < n && pl_goes_on(i); i++) found += pl_at(x, i) != 0;
+  if (pl_error() || !pl_out(c, 0, PL_INT32, pl_list(found))) return false;
   int32_t *y = pl_int32s(c->out[0]);
   for (int64_t i = 0; i < n; i++)
     if (pl_at(x, i) != 0) *y++ = (int32_t)i + 1;

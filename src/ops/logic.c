@@ -75,11 +75,11 @@ static bool bitwise_not_decompose(pl_args *c) {
   if (x->dtype == PL_REAL) return bits_shape(c);
   if (x->dtype == PL_INT32)
     return (c->out[0] = pl_bitwise_xor(x, pl_full(PL_INT32, PL_ALL_DIMS, -1))) != NULL;
-  for (int64_t i = 0, n = pl_numel(x); i < n; i++)
+  for (int64_t i = 0, n = pl_numel(x); i < n && pl_goes_on(i); i++)
     if (pl_at(x, i) > 1)
       return pl_op_fail(c, "%.0f at position %lld is no mask's 0 or 1; expected a mask, or int32",
                         pl_at(x, i), (long long)i + 1);
-  return (c->out[0] = pl_bitwise_xor(x, one)) != NULL;
+  return !pl_error() && (c->out[0] = pl_bitwise_xor(x, one)) != NULL;
 }
 
 PL_OP(

@@ -104,6 +104,7 @@ static bool sum_weights(const pl_tensor *weights, double *sum) {
   double total = 0;
   for (int64_t i = 0; i < n; i++) {
     double w = pl_at(weights, i);
+    if (!pl_goes_on(i)) return false;
     if (!(w >= 0 && w < INFINITY))
       return pl_fail("multinomial: weight %lld is %g, expected 0 or more", (long long)i + 1, w);
     sum[i] = total += w;
@@ -116,7 +117,8 @@ pl_tensor *pl_multinomial(pl_tensor *weights, int64_t n, bool replacement) {
   int64_t classes = pl_numel(weights), positive = 0;
   if (weights->rank != 1)
     return pl_fail("multinomial: weights are %s; one dim expected", PL_DESCRIBE(weights)), NULL;
-  for (int64_t i = 0; i < classes; i++) positive += pl_at(weights, i) > 0;
+  for (int64_t i = 0; i < classes && pl_goes_on(i); i++) positive += pl_at(weights, i) > 0;
+  if (pl_error()) return NULL;
   if (n < 0 || (!replacement && n > positive))
     return pl_fail("multinomial: %lld draws from %s with %lld positive weights", (long long)n,
                    PL_DESCRIBE(weights), (long long)positive),

@@ -109,7 +109,7 @@ static bool close_to(double a, double b, double rtol, double atol, bool equal_na
 bool pl_allclose(const pl_tensor *a, const pl_tensor *b, double rtol, double atol, bool equal_nan) {
   if (!pl_same_size(a, b)) return false;
   for (int64_t i = 0; i < pl_numel(a); i++)
-    if (!close_to(pl_at(a, i), pl_at(b, i), rtol, atol, equal_nan)) return false;
+    if (!pl_goes_on(i) || !close_to(pl_at(a, i), pl_at(b, i), rtol, atol, equal_nan)) return false;
   return true;
 }
 
