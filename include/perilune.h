@@ -146,10 +146,12 @@ typedef enum {
   PL_ERROR_UNSUPPORTED, /* this library was built without it */
   PL_ERROR_SYNTAX,      /* of hosts: the text is no Lua */
   PL_ERROR_SCRIPT,      /* of hosts: any other error of a script */
-  PL_ERROR_BYTES,       /* of hosts: a limit of pl_limits was reached, as the next three */
+  PL_ERROR_BYTES,       /* of hosts: a limit of pl_limits was reached, as the next five */
   PL_ERROR_DEADLINE,
   PL_ERROR_INSTRUCTIONS,
-  PL_ERROR_OUTPUT
+  PL_ERROR_OUTPUT,
+  PL_ERROR_FILES,
+  PL_ERROR_DEPTH
 } pl_status;
 
 /* The message in the slot, or NULL. */

@@ -39,8 +39,9 @@ typedef void (*pl_host_writer)(void *user, int stream, const char *text, size_t 
 
 /*
 ** Limits of a host; each is off where it is 0. A run that reaches one ends with a code of its own
-** (PL_ERROR_BYTES, PL_ERROR_DEADLINE, PL_ERROR_INSTRUCTIONS, PL_ERROR_OUTPUT), whatever the script does
-** about errors, and the host can be used again. docs/embedding.md says how exact each is.
+** (PL_ERROR_BYTES, PL_ERROR_DEADLINE, PL_ERROR_INSTRUCTIONS, PL_ERROR_OUTPUT, PL_ERROR_FILES,
+** PL_ERROR_DEPTH), whatever the script does about errors, and the host can be used again.
+** docs/embedding.md says how exact each is.
 */
 typedef struct {
   size_t size;   /* sizeof(pl_limits) */
@@ -50,6 +51,11 @@ typedef struct {
   double seconds;
   int64_t instructions; /* of Lua, of a run; counting them makes Lua's own time 2.2 times as long */
   int64_t output;       /* bytes that a run writes to its streams */
+  int64_t
+      files; /* that scripts hold open at the same time: files and pipes of Lua's io, tables that
+                    are read in pieces, mapped arrays, locked folders */
+  int64_t depth; /* of calls within each other, of Lua and C, in all coroutines that wait for one
+                    another; makes calls slower. Lua's own limits hold without it too */
 } pl_limits;
 
 /*
@@ -186,7 +192,8 @@ PL_API bool pl_host_redirect(pl_host *host, pl_host_writer write, void *user);
 PL_API void pl_host_stop(pl_host *host);
 /* Installs a handler for a signal that the program does not use otherwise, say SIGURG, and that the
  * threads which run hosts do not block: pl_host_stop sends it to the thread that runs the host, and
- * so stops every loop of Lua. Before hosts run. False if there is no such signal. */
+ * so stops every loop of Lua; what waits in a call of the system there, for input, gets EINTR. Before
+ * hosts run. False if there is no such signal. */
 PL_API bool pl_host_stop_signal(int number);
 /* pl_host_stop for what this thread runs, hosts within hosts: for the signal handlers of a program
  * with one thread. */

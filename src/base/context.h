@@ -31,13 +31,14 @@ typedef struct {
 } pl_account;
 
 /*
-** A limit of all that the context's user has: tensors with their headers, scratch memory and cache,
-** and what somebody else counts here, as a Lua state does. Whoever reaches it is told, and fails.
+** Limits of all that the context's user has: tensors with their headers, scratch memory and cache,
+** and what somebody else counts here, as a Lua state does; files that are held open. Whoever reaches
+** one is told, and fails.
 */
 typedef struct {
-  int64_t bytes; /* 0: none */
-  int64_t others;
-  void (*reached)(struct pl_context *c);
+  int64_t bytes, files; /* 0: no limit */
+  int64_t others;       /* bytes */
+  void (*reached)(struct pl_context *c, pl_status why);
 } pl_bound;
 
 typedef struct {
@@ -73,6 +74,7 @@ struct pl_context {
   int64_t most_bytes; /* that may be live; 0: any number */
   int64_t scratch_bytes;
   pl_bound bound;
+  atomic_llong files; /* files.c: held open */
   void (*reclaim)(size_t bytes);
   struct pl_block *blocks[PL_BLOCK_CLASSES];
   struct {
@@ -111,6 +113,9 @@ extern PL_THREAD_LOCAL pl_context *pl_here;
 /* Enters the thread's own. */
 pl_context *pl_context_first(void);
 #define PL_HERE (__builtin_expect(pl_here != NULL, 1) ? pl_here : pl_context_first())
+
+/* Ends what belongs to the scopes of the context that is entered; of the floor of tensors. */
+extern void (*pl_scopes_end)(void);
 
 /* Memory of a higher floor, all zero, that lives as long as the context; NULL if there is none. */
 void *pl_context_hang(pl_context *c, size_t bytes);

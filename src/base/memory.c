@@ -98,7 +98,7 @@ static bool may_alloc(pl_context *c, size_t bytes) {
   if (pl_within_bound(c, more)) return true;
   if (c->reclaim) c->reclaim(bytes);
   if (pl_within_bound(c, more)) return true;
-  c->bound.reached(c);
+  c->bound.reached(c, PL_ERROR_BYTES);
   pl_fail_as(PL_ERROR_BYTES, "%zu bytes more are beyond the limit of %lld bytes", bytes,
              (long long)c->bound.bytes);
   return false;

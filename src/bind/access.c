@@ -39,9 +39,10 @@ static luaL_Stream *push_stream(lua_State *L) {
 static int open_file(lua_State *L) {
   const char *path = plb_path(L, 1), *mode = luaL_checkstring(L, 2);
   luaL_Stream *s = push_stream(L);
+  plb_may_hold_file(L);
   s->f = pl_file_stream(path, mode);
   if (!s->f) return plb_nil(L);
-  s->closef = close_stream;
+  plb_stream_opened(L, s);
   return 1;
 }
 

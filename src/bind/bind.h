@@ -13,6 +13,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 
 #include "../base/options.h"
 #include "perilune.h"
@@ -34,11 +35,12 @@ typedef struct plb_state {
   int64_t limit;             /* of live bytes, from which on garbage is collected */
   int64_t boxes, most_boxes; /* that are there, and from where on garbage is collected */
   struct plb_guard *innermost, *innermost_tidy;
-  int n_ops;                            /* ops that its scripts know */
-  bool watches;                         /* opens those that are new */
-  bool watches_modules;                 /* a profile looks at each module that is called */
-  struct pl_stop *stop;                 /* of the host floor */
-  void (*reached)(struct plb_state *s); /* the limit of bytes; of the host floor too */
+  int n_ops;                           /* ops that its scripts know */
+  bool watches;                        /* opens those that are new */
+  bool watches_modules;                /* a profile looks at each module that is called */
+  _Atomic(struct plb_call *) released; /* of custom.c: calls that ended elsewhere */
+  struct pl_stop *stop;                /* of the host floor */
+  void (*reached)(struct plb_state *s, pl_status why); /* a limit; of the host floor too */
 } plb_state;
 
 /* Begins it, in this context or, NULL, in one of its own; raises without memory. */
@@ -125,15 +127,44 @@ int plb_done(lua_State *L, pl_tensor **box);
 void plb_make_room(lua_State *L, size_t want);
 
 /*
-** limit.c: the bytes that a Lua state and its tensors may have together
+** custom.c
 */
 
-/* From now on; 0: any number. Lua has so many now. `reached` is called each time that the limit is. */
-void plb_limit_bytes(plb_state *s, int64_t bytes, int64_t lua, void (*reached)(plb_state *s));
+/* Lets go what the state keeps for calls that ended while another context was entered, perhaps on
+ * another thread; and all of that when the state ends. */
+void plb_end_calls(lua_State *L);
+void plb_close_calls(plb_state *s);
+
+/*
+** limit.c: the bytes that a Lua state and its tensors may have together, and its open files
+*/
+
+/* From now on; 0: any number. `reached` is called each time that a limit is. */
+typedef struct {
+  int64_t bytes, files;
+  int64_t lua; /* bytes that Lua has now */
+  void (*reached)(plb_state *s, pl_status why);
+} plb_bound;
+void plb_limit(plb_state *s, plb_bound bound);
 /* Whether Lua may have so many more. */
 bool plb_may_grow(const plb_state *s, int64_t bytes);
 /* Lua has so many more. */
-void plb_count_bytes(plb_state *s, int64_t change);
+void plb_count_bytes(const plb_state *s, int64_t change);
+/* Counts memory that somebody else will have; raises if it may not have it. */
+void plb_take_bytes(lua_State *L, int64_t bytes);
+/* Raises unless one more file may be held open; counts one that is; and does not any more. */
+void plb_may_hold_file(lua_State *L);
+void plb_hold_file(lua_State *L);
+void plb_let_file_go(lua_State *L);
+
+/*
+** streams.c: files of Lua's library io that are counted so
+*/
+
+/* Of one that is open and has room. */
+void plb_stream_opened(lua_State *L, luaL_Stream *s);
+/* Has the functions of the library on top count what they open. */
+void plb_count_streams(lua_State *L);
 
 /*
 ** arg.c: reading arguments

@@ -24,25 +24,38 @@ static const double max_exact = 9007199254740992.0; /* 2^53 */
 typedef struct {
   cJSON *root;
   char *text;
+  plb_state *state;
+  int64_t bytes, items; /* that are counted, of the state's limit, and for how many items */
 } guard;
 
 static int guard_free(lua_State *L) {
   guard *g = lua_touserdata(L, 1);
   cJSON_Delete(g->root);
   cJSON_free(g->text);
-  *g = (guard){NULL, NULL};
+  plb_count_bytes(g->state, -g->bytes);
+  *g = (guard){.state = g->state};
   return 0;
 }
 
 static guard *new_guard(lua_State *L) {
   guard *g = lua_newuserdatauv(L, sizeof *g, 0);
-  *g = (guard){NULL, NULL};
+  *g = (guard){.state = plb_enter(L)};
   if (luaL_newmetatable(L, "perilune.json")) {
     lua_pushcfunction(L, guard_free);
     lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, guard_free);
+    lua_setfield(L, -2, "__close");
   }
   lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
   return g;
+}
+
+/* Before cJSON has memory for so many items more, which it does not ask Lua for. */
+static void count_items(lua_State *L, guard *g, int64_t n) {
+  enum { ITEM_BYTES = sizeof(cJSON) + 32 };
+  plb_take_bytes(L, n * ITEM_BYTES);
+  g->bytes += n * ITEM_BYTES;
 }
 
 /*
@@ -60,6 +73,7 @@ typedef struct place {
 typedef struct {
   lua_State *L;
   bool nan_is_null;
+  guard *guard;
 } encoder;
 
 static void add_place(luaL_Buffer *b, const place *at) {
@@ -86,9 +100,12 @@ static void refuse(const encoder *e, const place *at, const char *what) {
 
 /* Hangs the item into its parent, under the place's key if it has one. */
 static void attach(const encoder *e, cJSON *parent, const place *at, cJSON *item) {
-  if (item &&
-      (at->key ? cJSON_AddItemToObject(parent, at->key, item) : cJSON_AddItemToArray(parent, item)))
+  enum { AT_ONCE = 256 };
+  if (item && (at->key ? cJSON_AddItemToObject(parent, at->key, item)
+                       : cJSON_AddItemToArray(parent, item))) {
+    if (++e->guard->items % AT_ONCE == 0) count_items(e->L, e->guard, AT_ONCE);
     return;
+  }
   cJSON_Delete(item);
   luaL_error(e->L, "json_encode: not enough memory");
 }
@@ -231,9 +248,10 @@ static bool nan_option(lua_State *L, int i) {
 */
 static int json_encode(lua_State *L) {
   plb_arg_check(L, !lua_isnone(L, 1), 1, "value expected, got no value");
-  const encoder e = {L, nan_option(L, 2)};
+  const bool nan_is_null = nan_option(L, 2);
   lua_settop(L, 1);
   guard *g = new_guard(L);
+  const encoder e = {L, nan_is_null, g};
   const place top = {NULL, NULL, 0, 0};
   g->root = cJSON_CreateArray(); /* holds the value, so that it is owned from the start */
   if (!g->root) return luaL_error(L, "json_encode: not enough memory");
@@ -281,6 +299,13 @@ static const char *find_zero(const char *text, const char *end) {
   return NULL;
 }
 
+/* At least as many as there are in the text. */
+static int64_t most_items(const char *text, size_t n) {
+  int64_t items = 1;
+  for (size_t i = 0; i < n; i++) items += text[i] == ',' || text[i] == '[' || text[i] == '{';
+  return items;
+}
+
 /* json_decode(text[, null]) -> value | nil, message. `null`, nil if absent, stands for null. */
 static int json_decode(lua_State *L) {
   size_t n;
@@ -293,6 +318,7 @@ static int json_decode(lua_State *L) {
     return plb_nil(L);
   }
   guard *g = new_guard(L);
+  count_items(L, g, most_items(text, n));
   g->root = cJSON_ParseWithLengthOpts(text, n + 1, &end, true);
   if (!g->root || end != text + n) {
     pl_fail("json_decode: not JSON at byte %lld of %zu", (long long)(end - text) + 1, n);

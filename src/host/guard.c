@@ -124,6 +124,7 @@ int pl_guard_limited(lua_State *L) {
   static const char done = 0;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &done) != LUA_TNIL) return 0;
   pl_long_install(L);
+  if (lua_getglobal(L, LUA_IOLIBNAME) == LUA_TTABLE) plb_count_streams(L);
   lua_register(L, "setmetatable", guarded_setmetatable);
   if (lua_getglobal(L, LUA_DBLIBNAME) == LUA_TTABLE) keep_looking(L);
   lua_pushboolean(L, true);

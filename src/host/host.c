@@ -19,6 +19,8 @@
 #include "guard.h"
 #include "host.h"
 #include "interrupt.h"
+#include "long/long.h"
+#include "long/work.h"
 #include "module.h"
 #include "policy.h"
 
@@ -149,6 +151,7 @@ static bool fail(pl_host *h, int status) {
 
 /* Ops that were registered since the last run are functions from now on. */
 static bool open_new_ops(pl_host *h) {
+  plb_end_calls(h->L);
   if (!plb_has_new_ops()) return true;
   lua_pushcfunction(h->L, plb_open_new_ops);
   const int status = lua_pcall(h->L, 0, 0, 0);
@@ -166,23 +169,33 @@ static bool stop(pl_host *h, pl_status why, int base, int status) {
   return false;
 }
 
+/* As lua_pcall of the function at `base`, with a traceback. */
+static int call_traced(lua_State *L, int base, int nresults) {
+  lua_pushcfunction(L, message_handler);
+  lua_insert(L, base);
+  const int status = lua_pcall(L, lua_gettop(L) - base - 1, nresults, base);
+  lua_remove(L, base);
+  return status;
+}
+
+/* The end of what pl_stop_enter began, which left its results from `base` on, or an error. */
+static bool leave(pl_host *h, lua_State *before, int base, int status) {
+  pl_context_enter(h->context); /* a function of C may have raised in another one */
+  const pl_status stopped = pl_stop_leave(h->stop, h->L, before);
+  h->status = PL_OK;
+  h->interrupted = stopped == PL_ERROR_INTERRUPTED;
+  const bool ok = status == LUA_OK || fail(h, status);
+  return stopped && (!ok || !h->interrupted) ? stop(h, stopped, base, status) : ok;
+}
+
 bool pl_host_call(pl_host *h, int nargs, int nresults) {
-  lua_State *L = h->L, *before;
+  lua_State *L = h->L;
   pl_context *outer = pl_context_enter(h->context);
-  int base = lua_gettop(L) - nargs, status;
+  const int base = lua_gettop(L) - nargs;
   bool ok = open_new_ops(h);
   if (ok) {
-    lua_pushcfunction(L, message_handler);
-    lua_insert(L, base);
-    before = pl_stop_enter(h->stop, L);
-    status = lua_pcall(L, nargs, nresults, base);
-    pl_context_enter(h->context); /* a function of C may have raised in another one */
-    const pl_status stopped = pl_stop_leave(h->stop, L, before);
-    lua_remove(L, base);
-    h->status = PL_OK;
-    h->interrupted = stopped == PL_ERROR_INTERRUPTED;
-    ok = status == LUA_OK || fail(h, status);
-    if (stopped && (!ok || !h->interrupted)) ok = stop(h, stopped, base, status);
+    lua_State *before = pl_stop_enter(h->stop, L);
+    ok = leave(h, before, base, call_traced(L, base, nresults));
   } else {
     lua_settop(L, base - 1);
   }
@@ -206,17 +219,34 @@ static int push_args(lua_State *L) {
   return n;
 }
 
-/* Makes files beside the script loadable: `require "model"` next to run.lua. */
+/* What stands first in package.path, whose value is on top, if the host has put it there; else "". */
+static const char *place_before(lua_State *L, const void *key) {
+  size_t n;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  const char *before = lua_tolstring(L, -1, &n), *path = lua_tostring(L, -2);
+  const bool there = before && path && strncmp(path, before, n) == 0;
+  lua_pop(L, 1); /* the registry has it */
+  return there ? before : "";
+}
+
+/* Makes files beside the script loadable: `require "model"` next to run.lua. Those beside the script
+ * that ran before are not any more, unless that has changed the path. */
 static void search_beside(lua_State *L, const char *path) {
+  static const char key = 0; /* registry: what was put there */
   const char *slash = strrchr(path, '/');
-  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE) return lua_pop(L, 1);
+  if (lua_getfield(L, -1, "path") != LUA_TSTRING) return lua_pop(L, 2);
+  const char *rest = lua_tostring(L, -1) + strlen(place_before(L, &key));
   if (slash != NULL) lua_pushlstring(L, path, (size_t)(slash - path) + 1);
   else lua_pushliteral(L, "./");
   lua_pushliteral(L, "?.lua;");
-  lua_getfield(L, -3, "path");
-  lua_concat(L, 3);
-  lua_setfield(L, -2, "path");
-  lua_pop(L, 1);
+  lua_concat(L, 2);
+  lua_pushvalue(L, -1);
+  lua_pushstring(L, rest);
+  lua_concat(L, 2);
+  lua_setfield(L, -4, "path");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  lua_pop(L, 2);
 }
 
 /* Returns the function and, for a file, its arguments; an error here needs no traceback. */
@@ -224,26 +254,37 @@ static int load(lua_State *L) {
   chunk *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   if (c->code != NULL)
-    c->status = luaL_loadbufferx(L, c->code, strlen(c->code), c->name ? c->name : c->code, c->mode);
-  else c->status = luaL_loadfilex(L, c->path, c->mode);
+    c->status = pl_long_load_text(L, c->code, c->name ? c->name : c->code, c->mode);
+  else c->status = pl_long_load_file(L, c->path, c->mode);
   if (c->status != LUA_OK) return lua_error(L);
   if (c->code != NULL) return 1;
   if (c->path != NULL) search_beside(L, c->path);
   return 1 + push_args(L);
 }
 
+static int load_and_call(lua_State *L, chunk *c) {
+  const int base = lua_gettop(L) + 1;
+  lua_pushcfunction(L, load);
+  lua_pushlightuserdata(L, c);
+  const int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (status == LUA_OK) return call_traced(L, base, 0);
+  return c->status ? c->status : status;
+}
+
+/* Reading the text is a part of the run: it takes time and memory too. */
 static bool run(pl_host *h, chunk *c) {
   lua_State *L = h->L;
   pl_context *outer = pl_context_enter(h->context);
-  int top = lua_gettop(L);
+  const int base = lua_gettop(L) + 1;
   c->mode = h->access ? "t" : "bt";
-  lua_pushcfunction(L, load);
-  lua_pushlightuserdata(L, c);
   h->interrupted = false;
-  const int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  bool ok = status == LUA_OK || fail(h, c->status ? c->status : status);
+  bool ok = open_new_ops(h);
+  if (ok) {
+    lua_State *before = pl_stop_enter(h->stop, L);
+    ok = leave(h, before, base, load_and_call(L, c));
+  }
   pl_context_enter(outer);
-  return ok && pl_host_call(h, lua_gettop(L) - top - 1, 0);
+  return ok;
 }
 
 bool pl_host_run_file(pl_host *h, const char *path) { return run(h, &(chunk){.path = path}); }
@@ -308,11 +349,14 @@ static void warn(void *user, const char *text, int to_continue) {
 static int redirected_print(lua_State *L) {
   stream *s = lua_touserdata(L, lua_upvalueindex(1));
   int n = lua_gettop(L);
+  size_t length;
+  pl_work work = pl_work_begin(L);
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (int i = 1; i <= n; i++) {
     if (i > 1) luaL_addchar(&b, '\t');
-    luaL_tolstring(L, i, NULL);
+    luaL_tolstring(L, i, &length);
+    pl_work_bytes(&work, length);
     luaL_addvalue(&b);
   }
   luaL_addchar(&b, '\n');
@@ -489,7 +533,7 @@ void pl_host_close(pl_host *h) {
 ** Limits
 */
 
-static void reached_bytes(plb_state *s) { pl_stop_limit(s->stop, PL_ERROR_BYTES); }
+static void reached(plb_state *s, pl_status why) { pl_stop_limit(s->stop, why); }
 
 /* Everything that is written has to be seen. */
 static bool watch_output(pl_host *h) {
@@ -501,7 +545,7 @@ bool pl_host_limit(pl_host *h, const pl_limits *limits) {
   pl_limits l = {0};
   if (limits && !PL_READ_OPTIONS("pl_host_limit", pl_limits, &l, limits))
     return refuse_by_engine(h);
-  if (l.bytes < 0 || !(l.seconds >= 0) || l.instructions < 0 || l.output < 0)
+  if (!(l.seconds >= 0) || (l.bytes | l.instructions | l.output | l.files | l.depth) < 0)
     return pl_host_refuse(h, PL_ERROR, "pl_host_limit: a limit is negative");
   if (l.seconds > 0 && !pl_stop_signal() && !pl_stop_by(SIGURG))
     return pl_host_refuse(h, PL_ERROR, "pl_host_limit: there is no signal for the time");
@@ -510,9 +554,9 @@ bool pl_host_limit(pl_host *h, const pl_limits *limits) {
   const int status = lua_pcall(h->L, 0, 0, 0);
   if (status != LUA_OK) return fail(h, status);
   pl_budget_close(&h->budget);
-  h->budget = (pl_budget){.limits = l, .state = plb_state_of(h->L), .stop = h->stop};
+  h->budget = pl_budget_of(&l, plb_state_of(h->L), h->stop);
   const int64_t lua = (int64_t)lua_gc(h->L, LUA_GCCOUNT) * 1024 + lua_gc(h->L, LUA_GCCOUNTB);
-  plb_limit_bytes(h->budget.state, l.bytes, lua, reached_bytes);
+  plb_limit(h->budget.state, (plb_bound){l.bytes, l.files, lua, reached});
   pl_stop_set_budget(h->stop, limits ? &h->budget : NULL);
   return true;
 }

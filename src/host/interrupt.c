@@ -6,6 +6,7 @@
 #include "interrupt.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@
 #define GRACE       0.5
 #define LIMIT_GRACE 0.02
 enum { CLOCK_STEP = 10 };
+/* What has reached a limit gets so much more at once, so that a call of C ends that would read a file whole. */
+enum { LAST_BYTES = 1 << 20 };
 
 /* What a state does; from RUNNING on by requests and what follows from them. */
 enum {
@@ -153,12 +156,23 @@ static void on_signal(int number) {
 
 int pl_stop_signal(void) { return stop_signal; }
 
+/* Without SA_RESTART: what waits in a call of the system, for input, does not go on waiting. */
 bool pl_stop_by(int number) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
   if (sigaction(number, &action, NULL) != 0) return false;
   stop_signal = number;
   return true;
 }
+
+/* In the child of a fork the thread that goes on has another number, and no timer. */
+static void after_fork(void) {
+  for (pl_stop *s = innermost; s; s = s->around) {
+    if (stop_signal) s->thread = gettid();
+    if (s->budget) pl_budget_fork(s->budget);
+  }
+}
+
+__attribute__((constructor)) static void start(void) { pthread_atfork(NULL, NULL, after_fork); }
 
 /* A request may come between the lines: then it hooks L itself. */
 static void run_thread(pl_stop *s, lua_State *L) {
@@ -203,10 +217,15 @@ static void *allocate(void *stop, void *block, size_t old, size_t size) {
   pl_stop *s = stop;
   if (atomic_load_explicit(&s->phase, memory_order_relaxed) == REQUESTED) see_request(s);
   if (!s->budget) return s->allocate(s->memory, block, old, size);
-  const size_t there = block ? old : 0; /* of a new one `old` is no size */
-  if (!pl_budget_allows(s->budget, there, size)) return NULL;
+  pl_budget *b = s->budget;
+  const int64_t more =
+      (int64_t)size - (block ? (int64_t)old : 0); /* of a new one `old` is no size */
+  if (more > b->room && !pl_budget_allows(b, more)) return NULL;
+  if (more > LAST_BYTES && s->why > PL_ERROR_INTERRUPTED) return NULL;
   void *result = s->allocate(s->memory, block, old, size);
-  if (result || !size) plb_count_bytes(s->budget->state, (int64_t)size - (int64_t)there);
+  if (!result && size) return NULL;
+  if (more > 0) b->refused = false;
+  if ((b->room -= more) > b->most_room) pl_budget_return(b);
   return result;
 }
 
@@ -218,8 +237,10 @@ static void *allocate(void *stop, void *block, size_t old, size_t size) {
 static int call_thread(lua_State *L, lua_State *co) {
   pl_stop *s = stop_of(L);
   lua_State *before = s->running;
+  const int64_t below = pl_budget_descend(s->budget, L, co);
   run_thread(s, co);
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  pl_budget_ascend(s->budget, below);
   run_thread(s, before);
   return status;
 }

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
+#include <math.h>
 #include <omp.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,6 +34,8 @@ static const char usage[] =
     "             without one write no files, and read those beside it\n"
     "  --memory m   with at most m bytes of memory: 500M, 2G\n"
     "  --time s     for at most s seconds\n"
+    "  --files n    with at most n files open at a time\n"
+    "  --depth n    with at most n calls within each other\n"
     "  --profile  print at the end where the time went, by op and by module\n"
     "  --help     print this and stop\n"
     "  --version  print all versions and what the kernels use, and stop\n"
@@ -41,6 +44,10 @@ static const char usage[] =
     "Without a script, perilune opens the prompt on a terminal and runs its input elsewhere.\n"
     "PERILUNE_INIT holds code (or @file) to run first.\n";
 
+/* Options with a long name and a value: --memory 2G, --time 10. */
+enum { MEMORY, TIME, FILES, DEPTH, N_LIMITS };
+static const char *const limit_options[N_LIMITS] = {"--memory", "--time", "--files", "--depth"};
+
 typedef struct {
   pl_host *host;
   int argc;
@@ -48,8 +55,8 @@ typedef struct {
   int script; /* index of the script; argc: none */
   bool interactive, version, code, help, details, profile;
   bool sandbox;
-  const char *folder;     /* of the sandbox, or NULL */
-  double memory, seconds; /* limits; 0: none */
+  const char *folder;      /* of the sandbox, or NULL */
+  double limits[N_LIMITS]; /* 0: none */
   int status;
 } program;
 
@@ -97,17 +104,20 @@ static bool read_amount(const char *option, const char *text, const char *units,
   return false;
 }
 
-/* Whether it is an option with a long name and a value: --memory 2G, --time 10. */
-static bool is_limit(const char *option) {
-  return strcmp(option, "--memory") == 0 || strcmp(option, "--time") == 0;
+/* Which of them it is, or N_LIMITS. */
+static int limit_of(const char *option) {
+  int i = 0;
+  while (i < N_LIMITS && strcmp(option, limit_options[i]) != 0) i++;
+  return i;
 }
+
+static bool is_limit(const char *option) { return limit_of(option) < N_LIMITS; }
 
 static bool read_limit(program *p, int *i) {
   const char *option = p->argv[*i];
-  const bool memory = strcmp(option, "--memory") == 0;
+  const int which = limit_of(option);
   if (++*i == p->argc) return refuse("no value after", option);
-  return memory ? read_amount(option, p->argv[*i], "kMG", &p->memory)
-                : read_amount(option, p->argv[*i], "", &p->seconds);
+  return read_amount(option, p->argv[*i], which == MEMORY ? "kMG" : "", &p->limits[which]);
 }
 
 static bool read_sandbox(program *p, const char *value) {
@@ -256,7 +266,13 @@ static char *folder_of_script(const program *p) {
   return slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
 }
 
-/* Opens the host with what --sandbox, --memory and --time ask for. */
+static bool has_limits(const program *p) {
+  for (int i = 0; i < N_LIMITS; i++)
+    if (p->limits[i] > 0) return true;
+  return false;
+}
+
+/* Opens the host with what --sandbox, --memory and the like ask for. */
 static pl_host *open_host(const program *p) {
   char *beside = folder_of_script(p);
   const char *read[] = {beside, NULL}, *write[] = {p->folder, NULL};
@@ -264,12 +280,14 @@ static pl_host *open_host(const program *p) {
                             .read = p->folder ? NULL : read,
                             .write = write,
                             .allow = PL_ALLOW_CLOCK | PL_ALLOW_RANDOM | PL_ALLOW_INPUT};
-  const pl_limits limits = {
-      .size = sizeof limits, .bytes = (int64_t)p->memory, .seconds = p->seconds};
-  const pl_host_options options = {
-      .size = sizeof options,
-      .limits = limits.bytes > 0 || limits.seconds > 0 ? &limits : NULL,
-      .policy = p->sandbox ? &policy : NULL};
+  const pl_limits limits = {.size = sizeof limits,
+                            .bytes = (int64_t)ceil(p->limits[MEMORY]),
+                            .seconds = p->limits[TIME],
+                            .files = (int64_t)ceil(p->limits[FILES]),
+                            .depth = (int64_t)ceil(p->limits[DEPTH])};
+  const pl_host_options options = {.size = sizeof options,
+                                   .limits = has_limits(p) ? &limits : NULL,
+                                   .policy = p->sandbox ? &policy : NULL};
   pl_host *host = pl_host_open(&options);
   free(beside);
   return host;

@@ -23,6 +23,7 @@
 #include "words.h"
 
 #include "../tensor/tensor.h"
+#include "base/base.h"
 
 enum {
   PIECE = 1 << 16,     /* bytes read at a time */
@@ -54,7 +55,8 @@ typedef struct {
 struct pl_csv {
   char *path;
   pl_source *file;
-  locale_t plain; /* numbers have points */
+  pl_context *holder; /* of the file */
+  locale_t plain;     /* numbers have points */
   pl_csv_options o;
   bool special[256]; /* ends a field without quotes */
 
@@ -546,7 +548,7 @@ pl_csv *pl_csv_open(const char *path, const pl_csv_options *o) {
   c->path = strdup(path);
   c->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   if (!c->path || !c->plain) pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path);
-  else if (open_table(c)) return c;
+  else if ((c->holder = pl_hold_file()) && open_table(c)) return c;
   pl_csv_close(c);
   return NULL;
 }
@@ -559,6 +561,7 @@ void pl_csv_close(pl_csv *c) {
   }
   if (c->plain) freelocale(c->plain);
   pl_source_close(c->file);
+  pl_let_file_go(c->holder);
   free(c->columns);
   free(c->kept);
   free(c->path);

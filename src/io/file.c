@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "access.h"
+#include "base/base.h"
 
 static bool fail_os(const char *doing, const char *path) {
   return pl_file_fail("cannot %s %s: %s", doing, path, strerror(errno));
@@ -282,6 +283,7 @@ bool pl_folder_make(const char *path) {
   bool ok = part != NULL;
   for (char *p = part; ok && *p; p++) {
     if (*p != '/' || p == part) continue;
+    if (!(ok = pl_check_interrupt())) break;
     *p = '\0';
     ok = make_one(part);
     *p = '/';
@@ -292,11 +294,13 @@ bool pl_folder_make(const char *path) {
 }
 
 bool pl_folder_lock(const char *path) {
-  int fd = open_fd(path, PL_TO_WRITE, "open", O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return false;
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true; /* it lasts as long as the descriptor */
-  const bool used = errno == EWOULDBLOCK;
-  close(fd);
+  pl_context *holder = pl_hold_file();
+  int fd = holder ? open_fd(path, PL_TO_WRITE, "open", O_RDONLY | O_DIRECTORY) : -1;
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return true; /* as long as the descriptor */
+  const bool used = fd >= 0 && errno == EWOULDBLOCK, opened = fd >= 0;
+  if (opened) close(fd);
+  pl_let_file_go(holder);
+  if (!opened) return false;
   return !used || pl_file_fail("%s is in use by another process", path);
 }
 

@@ -259,9 +259,21 @@ def test_sandbox():
     inside("cannot open the folder", bad.err)
 
 
+def test_limits():
+    for option, amount, code in (("--memory", "40M", "local t = {} while true do t[#t + 1] = ('x'):rep(#t) end"),
+                                 ("--time", "0.1", "while true do end"),
+                                 ("--files", "3", "local t = {} while true do t[#t + 1] = io.open '/' end"),
+                                 ("--depth", "50", "local function f() return 1 + f() end f()")):
+        bad = run(option, amount, write("a.lua", code))
+        equal(bad.status, 1)
+        inside("the limit of", bad.err)
+        equal(run(option, amount, write("a.lua", "print 'within'")).out, "within\n")
+
+
 def test_wrong_options_are_refused():
     for args in (["-x"], ["--nothing"], ["-ifoo"], ["-e"], ["-l"], ["-j"], ["--sandbox="], ["--sandboxes"],
-                 ["--memory"], ["--memory", "much"], ["--memory", "2T"], ["--time", "0"], ["--time", "-1"]):
+                 ["--memory"], ["--memory", "much"], ["--memory", "2T"], ["--time", "0"], ["--time", "-1"],
+                 ["--files"], ["--files", "many"], ["--depth", "-1"]):
         bad = run(*args)
         equal(bad.status, 1)
         equal(bad.out, "")

@@ -28,5 +28,8 @@ void pl_long_install(lua_State *L) {
           (adder[]){pl_long_strings, pl_long_format, pl_long_search, pl_long_pack, NULL});
   install(L, LUA_TABLIBNAME, (adder[]){pl_long_tables, pl_long_sort, NULL});
   install(L, LUA_UTF8LIBNAME, (adder[]){pl_long_utf8, NULL});
-  install(L, LUA_GNAME, (adder[]){pl_long_load, NULL});
+  install(L, LUA_OSLIBNAME, (adder[]){pl_long_dates, NULL});
+  install(L, LUA_IOLIBNAME, (adder[]){pl_long_write, NULL});
+  install(L, LUA_GNAME, (adder[]){pl_long_load, pl_long_print, NULL});
+  install(L, LUA_LOADLIBNAME, (adder[]){pl_long_package, NULL});
 }

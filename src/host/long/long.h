@@ -15,8 +15,12 @@
 
 #include <lua.h>
 
-/* Puts them into the tables string (in which methods of strings are found), table, utf8 and _G, as
- * far as these are open: before a policy takes functions away, and before anything keeps some. */
+/* As luaL_loadbufferx and luaL_loadfilex, in hosts of all kinds. */
+int pl_long_load_text(lua_State *L, const char *text, const char *name, const char *mode);
+int pl_long_load_file(lua_State *L, const char *path, const char *mode);
+
+/* Puts them into the tables string (in which methods of strings are found), table, utf8, io, os,
+ * package and _G, as far as these are open: before a policy takes functions away, and before anything keeps some. */
 void pl_long_install(lua_State *L);
 
 /*
@@ -31,5 +35,9 @@ void pl_long_tables(lua_State *L);  /* tables.c */
 void pl_long_sort(lua_State *L);    /* sort.c */
 void pl_long_utf8(lua_State *L);    /* utf8.c */
 void pl_long_load(lua_State *L);    /* load.c */
+void pl_long_package(lua_State *L);
+void pl_long_dates(lua_State *L); /* dates.c */
+void pl_long_write(lua_State *L); /* write.c */
+void pl_long_print(lua_State *L);
 
 #endif
