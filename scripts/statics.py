@@ -24,6 +24,7 @@ ALLOWED = {
     ("host/interrupt", "stop_signal"): "set by the program before hosts run, atomic",
     ("base/context", "pl_here"): "the context that a thread is in",
     ("base/context", "own"): "set when the library is loaded",
+    ("base/context", "pl_scopes_end"): "set when the library is loaded",
     ("autograd/backward", "ops"): "set when the library is loaded",
     ("tensor/tensor", "pl_history_drop"): "set when the library is loaded",
     ("ops/registry", "lock"): "a lock",

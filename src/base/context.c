@@ -36,11 +36,24 @@ void pl_context_free(pl_context *c) {
   free(c);
 }
 
+void (*pl_scopes_end)(void);
+
+/* Tensors for which no scope was open have had the whole life of the context. */
+static void end_scopes(pl_context *c) {
+  pl_context *outer = pl_here;
+  if (c->owned.n) {
+    pl_here = c;
+    pl_scopes_end();
+    pl_here = outer;
+  }
+  free(c->owned.v);
+}
+
 void pl_context_close(pl_context *c) {
   if (!c) return;
+  end_scopes(c);
   if (pl_here == c) pl_here = NULL;
   pl_profile_end(c);
-  free(c->owned.v);
   if (pl_memory_end(c)) pl_context_free(c);
 }
 

@@ -440,6 +440,7 @@ static int end_state(lua_State *L) {
   plb_state *s = plb_state_of(L);
   be_in(s);
   end_boxes(s, L);
+  plb_close_calls(s);
   s->last_used = s->main = NULL;
   s->innermost = NULL;
   pl_grad_mode(true);

@@ -9,22 +9,61 @@
 
 enum { MOST_VALUES = sizeof((pl_custom){0}.values) / sizeof(pl_tensor *) };
 
-typedef struct {
+typedef struct plb_call {
   pl_custom custom;
   plb_state *state;  /* whose context lives at least as long as the values, which are its own */
   int rule, context; /* references */
   int n_in;
+  struct plb_call *next; /* of those that ended elsewhere */
 } call;
 
+/* In the place of their list: the state has ended. */
+static const call no_more;
+#define NO_MORE ((call *)&no_more)
+
+static void unref(lua_State *L, call *k) {
+  luaL_unref(L, LUA_REGISTRYINDEX, k->rule);
+  luaL_unref(L, LUA_REGISTRYINDEX, k->context);
+  free(k);
+}
+
+/* The thread that is in the state takes the call from its list. */
+static void leave_to_state(call *k) {
+  plb_state *s = k->state;
+  call *first = atomic_load(&s->released);
+  do {
+    if (first == NO_MORE) {
+      free(k);
+      return;
+    }
+    k->next = first;
+  } while (!atomic_compare_exchange_weak(&s->released, &first, k));
+}
+
+void plb_end_calls(lua_State *L) {
+  plb_state *s = plb_here();
+  if (!s || !atomic_load_explicit(&s->released, memory_order_relaxed)) return;
+  for (call *k = atomic_exchange(&s->released, NULL), *next; k; k = next) {
+    next = k->next;
+    unref(L, k);
+  }
+}
+
+void plb_close_calls(plb_state *s) {
+  for (call *k = atomic_exchange(&s->released, NO_MORE), *next; k; k = next) {
+    next = k->next;
+    free(k);
+  }
+}
+
+/* The state's registry is left alone unless its context is entered here: another thread may be in it. */
 static void release_call(pl_custom *custom) {
   call *k = custom->context;
-  lua_State *L = plb_alive(k->state);
-  if (L) {
-    luaL_unref(L, LUA_REGISTRYINDEX, k->rule);
-    luaL_unref(L, LUA_REGISTRYINDEX, k->context);
-  }
-  for (int i = 0; i < MOST_VALUES; i++) pl_release(custom->values[i]);
-  free(k);
+  const pl_custom was = *custom;
+  lua_State *L = k->state == plb_here() ? plb_alive(k->state) : NULL;
+  if (L) unref(L, k);
+  else leave_to_state(k);
+  for (int i = 0; i < MOST_VALUES; i++) pl_release(was.values[i]);
 }
 
 /* What the protected part needs and gives. */
@@ -79,6 +118,7 @@ static bool backward(void *context, pl_tensor *const *gout, unsigned need, pl_te
 }
 
 static call *new_call(lua_State *L, int n_in) {
+  plb_end_calls(L);
   call *k = calloc(1, sizeof *k);
   if (!k) luaL_error(L, "custom: not enough memory");
   k->custom = (pl_custom){.refs = 1, .context = k, .backward = backward, .release = release_call};

@@ -39,6 +39,12 @@ void pl_scope_end(void) {
   }
 }
 
+static void end_all(void) {
+  while (PL_HERE->owned.n) pl_scope_end();
+}
+
+__attribute__((constructor)) static void start(void) { pl_scopes_end = end_all; }
+
 pl_tensor *pl_scope_own(pl_tensor *t) {
   if (!t || push(t)) return t;
   pl_release(t);

@@ -327,6 +327,8 @@ static pl_tensor *make(int n) {
 }
 
 enum { HANDED = 2000 };
+static void count_end(void *n) { ++*(int *)n; }
+
 static _Atomic(pl_tensor *) handed[HANDED];
 
 /* One thread makes tensors, another ends them, both working on. */
@@ -391,6 +393,67 @@ static void test_history_across(void) {
   check(pl_memory_now().tensors == 0, "nothing is left");
 }
 
+/* Results whose gradient is a function of a script end on another thread, while their host works on. */
+static void *release_all(void *results) {
+  for (int i = 0; i < HANDED; i++) pl_release(((pl_tensor **)results)[i]);
+  return NULL;
+}
+
+static int registry_size(pl_host *h) { return (int)lua_rawlen(pl_host_lua(h), LUA_REGISTRYINDEX); }
+
+static void test_rules_across(void) {
+  static pl_tensor *results[HANDED];
+  output o;
+  pl_host *h = open_host(&o);
+  check(run(h,
+            "local pl = require 'perilune'\n"
+            "local f = pl.custom(function(c, x) return x * x end, function(c, g) return g end)\n"
+            "function make() return f(pl.ones(3):requires_grad_()) end\n"
+            "function work() for i = 1, 300 do make() end collectgarbage() end -- must work"),
+        "a function with a gradient");
+  int size = 0;
+  for (int k = 0; k < 6; k++) {
+    pl_scope_begin();
+    for (int i = 0; i < HANDED; i++)
+      if (pl_host_call_tensors(h, "make", 0, NULL, 1, &results[i])) pl_retain(results[i]);
+    pl_scope_end();
+    check(run(h, "collectgarbage() -- must work"), "the host has none of them");
+    pthread_t thread;
+    pthread_create(&thread, NULL, release_all, results);
+    check(run(h, "work() -- must work"), "it works on");
+    pthread_join(thread, NULL);
+    check(run(h, "work() -- must work"), "and lets go");
+    if (k == 0) size = registry_size(h);
+  }
+  check(registry_size(h) < size + 2 * HANDED, "of all that they needed");
+  pl_host_call_tensors(h, "make", 0, NULL, 1, results);
+  pl_host_close(h); /* the scope around has a result yet */
+}
+
+/* Tensors for which no scope was open end with their context, or their thread. */
+static void *make_without_scope(void *ended) {
+  static pl_real memory[3];
+  pl_borrow(memory, PL_REAL, pl_list(3), NULL, count_end, ended);
+  pl_full(PL_REAL, pl_list(1000), 1);
+  return NULL;
+}
+
+static void test_without_scope(void) {
+  int ended = 0;
+  pthread_t thread;
+  pthread_create(&thread, NULL, make_without_scope, &ended);
+  pthread_join(thread, NULL);
+  check(ended == 1, "tensors without a scope end with their thread");
+  pl_context *c = pl_context_open(), *outer = pl_context_enter(c);
+  make_without_scope(&ended);
+  pl_scope_begin();
+  make_without_scope(&ended);
+  pl_context_enter(outer);
+  check(ended == 1, "and no earlier than their context");
+  pl_context_close(c);
+  check(ended == 3, "but with it");
+}
+
 static void test_open_and_close(void) {
   bool ok = true;
   for (int i = 0; i < 30; i++) {
@@ -412,6 +475,8 @@ int main(void) {
   test_entered();
   test_threads_of_c();
   test_history_across();
+  test_rules_across();
+  test_without_scope();
   test_open_and_close();
   return count();
 }
