@@ -229,6 +229,15 @@ bool pl_place_stat(const pl_place *p, struct stat *st) {
   return fstatat(p->folder, p->name, st, p->checked ? AT_SYMLINK_NOFOLLOW : 0) == 0;
 }
 
+bool pl_access_may_write(const char *path) {
+  const pl_access *a = PL_HERE->access;
+  const char *rest;
+  char *text = a ? absolute(a->home, path) : NULL;
+  const bool may = text && root_of(a, PL_TO_WRITE, text, &rest);
+  free(text);
+  return may;
+}
+
 bool pl_access_leads(const char *path) {
   const pl_access *a = PL_HERE->access;
   char *text = a ? absolute(a->home, path) : NULL;

@@ -53,6 +53,8 @@ int pl_place_open(const pl_place *p, int flags, mode_t mode);
 /* As stat; where an access checks, as lstat. */
 bool pl_place_stat(const pl_place *p, struct stat *st);
 
+/* Whether the context has an access that lets the file at the path be written. */
+bool pl_access_may_write(const char *path);
 /* Whether the path leads to a folder of the context's access, or is one: such a folder exists. */
 bool pl_access_leads(const char *path);
 

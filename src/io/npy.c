@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "access.h"
+#include "base/base.h"
 #include "io.h"
 
 enum { MAX_HEADER = 1 << 20, ALIGNMENT = 64 };
@@ -299,11 +301,13 @@ pl_tensor *pl_npy_read(const char *path, bool convert) {
 typedef struct {
   void *memory;
   size_t bytes;
+  pl_context *holder; /* of the file */
 } mapping;
 
 static void unmap(void *user) {
   mapping *m = user;
   munmap(m->memory, m->bytes);
+  pl_let_file_go(m->holder);
   free(m);
 }
 
@@ -312,11 +316,16 @@ static mapping *map_file(const char *path, FILE *file, int64_t bytes) {
   if (!m) return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", path), NULL;
   m->bytes = (size_t)bytes;
   m->memory = mmap(NULL, m->bytes, PROT_READ, MAP_PRIVATE, fileno(file), 0);
-  if (m->memory != MAP_FAILED) return m;
-  free(m);
-  return pl_file_fail("%s: the system cannot map its %lld bytes into memory", path,
-                      (long long)bytes),
-         NULL;
+  if (m->memory == MAP_FAILED) {
+    free(m);
+    return pl_file_fail("%s: the system cannot map its %lld bytes into memory", path,
+                        (long long)bytes),
+           NULL;
+  }
+  m->holder = pl_hold_file();
+  if (m->holder) return m;
+  unmap(m);
+  return NULL;
 }
 
 /* Row-major, or the first index fastest. */
@@ -343,10 +352,19 @@ static bool check_mapped(const char *path, const pl_npy_header *h) {
   return true;
 }
 
+/* Who cuts a file that is mapped ends the process at the next read of it. */
+static bool may_map(const char *path) {
+  return !pl_access_may_write(path) ||
+         pl_file_fail(
+             "%s: lies where the script may write, and so may not be mapped; pl.load reads it",
+             path);
+}
+
 pl_tensor *pl_npy_map(const char *path) {
   reader r;
   pl_npy_header h;
   bool unfit;
+  if (!may_map(path)) return NULL;
   if (!open_array(path, &r, &h, &unfit)) return NULL;
   mapping *m = check_mapped(path, &h) ? map_file(path, r.file, r.source.bytes) : NULL;
   fclose(r.file);

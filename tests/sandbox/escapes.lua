@@ -70,6 +70,98 @@ end
 E["use of another experiment"] = function() return pl.experiment.use "../outside/code" end
 
 --
+-- Readers of formats: what lies outside of the folder, behind links, and what is no regular file. "loot"
+-- is a table with one column and no row, so that of a CSV there is something to get.
+--
+
+local READERS <const> = {
+  csv = function(path) return pl.data.csv(path, {header = false, target = 1}) end,
+  csv_rows = function(path) return pl.data.csv_rows(path, {header = false, target = 1}) end,
+  csv_open = function(path) return pl.csv_open(path) end,
+  npy = function(path) return pl.data.npy(path) end, read_npy = function(path) return pl.read_npy(path) end,
+  map_npy = function(path) return pl.map_npy(path) end, read_idx = function(path) return pl.read_idx(path) end,
+  load = function(path) return pl.load(path) end, load_tensors = function(path) return pl.load_tensors(path) end,
+  read_png = function(path) return pl.read_png(path) end, file_kind = function(path) return pl.file_kind(path) end,
+  load_as_text = function(path) return pl.load(path, {convert = true}) end,
+  from_bytes = function(path) return pl.from_bytes("uint8", {4}, pl.read_file(path)) end,
+  standardise = function(path) return pl.data.statistics(pl.data.csv(path)) end,
+}
+for reader, read in pairs(READERS) do
+  for _, name in ipairs {"absolute", "root", "up", "link_to_file", "link_to_folder", "link_in_middle", "beside",
+                         "zero", "random", "memory", "environment", "descriptor", "link_to_proc", "pipe", "socket"} do
+    E[reader .. " of " .. name] = function() return (read(READ[name])) end
+  end
+end
+E["csv_rows, a link put in the place of the file"] = function()
+  pl.write_file("rows.csv", "a\n1\n2\n")
+  local rows = pl.data.csv_rows("rows.csv", {target = "a", chunk_size = 1})
+  os.remove "rows.csv"
+  os.rename("to_file", "rows.csv")
+  local text
+  pcall(function() for part in rows do text = text or part end end)
+  os.rename("rows.csv", "to_file")
+  return text and text_of "rows.csv"
+end
+E["a table written through a link"] = function() return pl.data.write_csv("to_folder/new", {a = pl.ones(1)}) end
+E["arrays written through a link"] = function() return (pl.save_npz("to_folder/new", {a = pl.ones(1)})) end
+E["an array written through a link"] = function() return (pl.write_npy("to_folder/new", pl.ones(1))) end
+E["tensors written through a link"] = function() return (pl.save_tensors("to_folder/new", {a = pl.ones(1)})) end
+E["an image written through a link"] = function() return (pl.write_png("to_folder/new", pl.ones(1, 1))) end
+E["a table written outside"] = function() return pl.data.write_csv(new, {a = pl.ones(1)}) end
+E["arrays written outside"] = function() return (pl.save(new .. ".npz", {a = pl.ones(1)})) end
+E["an array written outside"] = function() return (pl.save(new .. ".npy", pl.ones(1))) end
+E["an array written to a pipe"] = function() return (pl.write_npy("pipe", pl.ones(1))) end
+E["a mapped array that is written"] = function()
+  assert(pl.write_npy("own.npy", pl.zeros(4)))
+  local mapped = assert(pl.map_npy "own.npy")
+  mapped:add_(1)
+  return true
+end
+E["a mapped array whose file is cut"] = function()
+  assert(pl.write_npy("cut.npy", pl.zeros(1 << 16)))
+  local mapped = assert(pl.map_npy "cut.npy")
+  assert(pl.truncate_file("cut.npy", 0))
+  return mapped:sum():item() ~= 0 or nil
+end
+
+--
+-- Files that lie about how much is in them
+--
+
+local function npy(header, values)
+  header = header .. (" "):rep(-(11 + #header) % 64) .. "\n"
+  return "\x93NUMPY\1\0" .. string.pack("<s2", header) .. (values or "")
+end
+for name, shape in pairs {large = "(1099511627776,)", overflow = "(4294967296, 4294967296)",
+                          negative = "(-1,)", deep = "(" .. ("1,"):rep(40) .. ")", empty = "(0, 9223372036854775807)"} do
+  E["an npy of shape " .. name] = function()
+    pl.write_file("lie.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': " .. shape .. ", }"))
+    local ok, t = pcall(pl.read_npy, "lie.npy")
+    local mapped, m = pcall(pl.map_npy, "lie.npy")
+    return ok and t and t:numel() > 0 and t or mapped and m and m:numel() > 0 and m or nil
+  end
+end
+E["an npy of objects"] = function()
+  pl.write_file("lie.npy", npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", ("x"):rep(64)))
+  return (pl.read_npy "lie.npy")
+end
+E["a safetensors header without end"] = function()
+  pl.write_file("lie.sft", string.pack("<I8", 1 << 62) .. "{")
+  return (pl.load_tensors "lie.sft")
+end
+E["safetensors that overlap the end"] = function()
+  local header = '{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,18446744073709551615]}}'
+  pl.write_file("lie.sft", string.pack("<s8", header) .. "1234")
+  return (pl.load_tensors "lie.sft")
+end
+E["from_bytes with too few"] = function() return (pl.from_bytes("real", {1 << 40}, "1234")) end
+E["from_bytes of a negative size"] = function() return (pl.from_bytes("real", {-1, -1}, "1234")) end
+E["an idx of four thousand million images"] = function()
+  pl.write_file("lie.idx", "\0\0\8\3\255\255\255\255\255\255\255\255\255\255\255\255")
+  return (pl.read_idx "lie.idx")
+end
+
+--
 -- Writing; the test looks what there is afterwards
 --
 

@@ -79,7 +79,8 @@ end
 --
 -- Of float32 (in a build with double float64), int32 and uint8 in this machine's byte order;
 -- `pl.load` reads the others. `pl.memory` counts all of it. The file must stay as it is meanwhile:
--- what shortens it ends the program.
+-- what shortens it ends the program, so a host with a policy refuses a file that the script may
+-- write.
 -- @param path the .npy file
 -- @return tensor, or nil and a message
 function images.npy(path)
