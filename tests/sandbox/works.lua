@@ -82,6 +82,19 @@ for job in run:jobs(options) do
   end
 end
 
+pl.mkdir "mine"
+pl.mkdir "theirs"
+pl.write_file("theirs/judge.lua", "local part = require 'part' return {name = ..., part = part}")
+pl.write_file("theirs/part.lua", "return 7")
+local path <const> = package.path
+package.path = box .. "/mine/?.lua;" .. path
+equal(pl.experiment.use "theirs/judge".part, 7, "a module of another experiment")
+equal(pl.experiment.use "theirs/judge", pl.experiment.use "theirs/judge", "which is loaded once")
+package.path = path
+local used <const>, why <const> = pcall(pl.experiment.use, "theirs/judge")
+equal(not used and why:match "use: .*", "use: there is no theirs/judge.lua beside the folder of the script",
+  "one that is not there")
+
 --
 -- Files of Lua's own
 --
