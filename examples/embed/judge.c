@@ -1,7 +1,8 @@
 /*
 ** judge.c: students' scripts, judged in turn on several threads. A script defines what the task asks
-** for; the task, a script too, checks it with `assert`. Each runs in a host of its own with limits, so
-** none can take the judge's time, memory or output.
+** for; the task, a script too, checks it with `assert`. Each runs in a host of its own: with limits, so
+** that none takes the judge's time, memory or output, and with a policy that allows nothing: scripts
+** compute, and touch no file.
 **
 **   judge TASK.lua THREADS SCRIPT.lua...
 */
@@ -39,6 +40,7 @@ static const char *verdict_of(const pl_host *h, bool ok) {
     case PL_ERROR_DEADLINE: return "too slow";
     case PL_ERROR_BYTES: return "too large";
     case PL_ERROR_OUTPUT: return "too loud";
+    case PL_ERROR_DEPTH: return "too deep";
     case PL_ERROR_SYNTAX: return "no Lua";
     case PL_ERROR_FILE: return "no file";
     default: return "wrong";
@@ -52,9 +54,15 @@ static double now(void) {
 }
 
 static void judge(const char *task, entry *e) {
-  const pl_limits limits = {
-      .size = sizeof limits, .bytes = 64 << 20, .seconds = 1, .output = 100000};
-  const pl_host_options options = {.size = sizeof options, .write = forget, .limits = &limits};
+  const pl_policy nothing = {.size = sizeof nothing};
+  const pl_limits limits = {.size = sizeof limits,
+                            .bytes = 64 << 20,
+                            .seconds = 1,
+                            .output = 100000,
+                            .files = 10,
+                            .depth = 10000};
+  const pl_host_options options = {
+      .size = sizeof options, .write = forget, .limits = &limits, .policy = &nothing};
   pl_host *h = pl_host_open(&options);
   const double began = now();
   if (!h) {

@@ -28,15 +28,17 @@ check "and the file is named" says "/nowhere"
 cd examples/embed/judge || exit
 echo 'function softmax(x) retrun x end' >"$work/typo.lua"
 judge() { "$build/tests/judge" task.lua 4 "$@" >"$work/out" 2>&1; }
-check "scripts are judged" judge right.lua overflow.lua endless.lua hoarder.lua loud.lua "$work/typo.lua" none.lua
+check "scripts are judged" judge right.lua overflow.lua endless.lua hoarder.lua loud.lua curious.lua deep.lua "$work/typo.lua" none.lua
 while read -r script verdict; do check "$script" says "^$script *$verdict"; done <<END
 right.lua passed
 overflow.lua wrong .*the values are wrong
 endless.lua too slow
 hoarder.lua too large
 loud.lua too loud
+curious.lua no file .*cannot open right.lua
+deep.lua too deep
 .*/typo.lua no Lua
 none.lua no file
 END
-check "and counted" says "^1 of 7 passed"
+check "and counted" says "^1 of 9 passed"
 count
