@@ -28,15 +28,15 @@ void plb_stream_opened(lua_State *L, luaL_Stream *s) {
 
 typedef struct {
   const char *name;
-  int result; /* which one is the file */
   lua_CFunction close;
+  int result;  /* which one is the file */
   bool always; /* it opens one; else it does if its first argument is a name */
 } opener;
 
 static const opener openers[] = {
-    {"open", 1, close_file, false},   {"popen", 1, close_pipe, false},
-    {"tmpfile", 1, close_file, true}, {"lines", 4, close_file, false},
-    {"input", 1, close_file, false},  {"output", 1, close_file, false}};
+    {"open", close_file, 1, false},   {"popen", close_pipe, 1, false},
+    {"tmpfile", close_file, 1, true}, {"lines", close_file, 4, false},
+    {"input", close_file, 1, false},  {"output", close_file, 1, false}};
 
 /* The error on top as if Lua's function had been called by the script itself. */
 static int raise_as(lua_State *L, const opener *o) {

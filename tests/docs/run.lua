@@ -182,6 +182,10 @@ function bench.test_report()
   lu.assertEquals(png:sub(2, 4), "PNG")
 end
 
+function bench.test_pure()
+  lu.assertStrMatches(runs "@perilune bench/pure.lua 0.01", "lua +[%d.]+ steps/s +%d+ samples/s\n")
+end
+
 -- The scripts of bench/ are all started above; workloads.lua is a part of run.lua.
 function bench.test_no_script_is_forgotten()
   for name in runs("ls bench"):gmatch "(%w+)%.lua" do
