@@ -544,7 +544,7 @@ function T.test_ragged_refuses()
   } do
     fails(text, data.ragged, table.unpack(arguments, 1, 2))
   end
-  fails("full: ", data.ragged, {{1}}, {dtype = "int32", padding_value = 0.5})
+  fails("ragged: padding_value: ", data.ragged, {{1}}, {dtype = "int32", padding_value = 0.5})
   fails("methods are called with a colon: rows:describe(...)", sentences().describe)
 end
 

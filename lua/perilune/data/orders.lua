@@ -21,7 +21,9 @@ local function is_rows(t)
 end
 
 local function check_weights(who, weights, n)
-  if type(weights) == "table" then weights = blame.blaming(core.tensor, weights, "real") end
+  if type(weights) == "table" then
+    weights = blame.in_name_of(who .. ": weights", "tensor", core.tensor, weights, "real")
+  end
   if not check.is_tensor(weights) or weights:dtype() ~= "real" or weights:dim() ~= 1
     or #weights ~= n then
     complain("%s: weights: real tensor [%d] expected, got %s", who, n,
@@ -77,7 +79,9 @@ end
 local function sampled(who, n, o, pass)
   local rows = o.sampler(n, o.batch_size, pass)
   if type(rows) == "function" then rows = collected(rows) end
-  if type(rows) == "table" then rows = blame.blaming(core.tensor, rows, "int32") end
+  if type(rows) == "table" then
+    rows = blame.in_name_of(who .. ": sampler", "tensor", core.tensor, rows, "int32")
+  end
   if not is_rows(rows) then
     complain("%s: sampler gave %s; a list or int32 tensor [n] of rows, or an iterator over them, "
       .. "expected", who, check.is_tensor(rows) and entries.describe(rows) or type(rows))

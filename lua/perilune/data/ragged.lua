@@ -9,7 +9,7 @@ local entries = require "perilune.data.entries"
 local object = require "perilune.internal.object"
 local option = require "perilune.internal.option"
 
-local complain, blaming = blame.complain, blame.blaming
+local complain = blame.complain
 local ragged = {}
 
 --
@@ -94,7 +94,9 @@ local RAGGED_OPTIONS <const> = {
 
 -- A row of a list as a tensor.
 local function row_of(row, i, dtype)
-  if type(row) == "table" and #row > 0 then row = blaming(core.tensor, row, dtype) end
+  if type(row) == "table" and #row > 0 then
+    row = blame.in_name_of("ragged: row " .. i, "tensor", core.tensor, row, dtype)
+  end
   if type(row) == "table" then row = core.zeros({0}, dtype or "real") end
   if not check.is_tensor(row) or row:dim() == 0 then
     complain("ragged: row %d: tensor [length, ...] or list of numbers expected, got %s", i,
@@ -123,7 +125,9 @@ local function from_list(list, dtype)
 end
 
 local function check_lengths(values, lengths)
-  if type(lengths) == "table" then lengths = blaming(core.tensor, lengths, "int32") end
+  if type(lengths) == "table" then
+    lengths = blame.in_name_of("ragged: lengths", "tensor", core.tensor, lengths, "int32")
+  end
   if not check.is_tensor(lengths) or lengths:dtype() ~= "int32" or lengths:dim() ~= 1
     or #lengths == 0 then
     complain("ragged: lengths: int32 tensor [n] expected, got %s",
@@ -166,7 +170,7 @@ function ragged.new(rows, options)
   else
     complain("ragged: list of rows, or tensor and lengths, expected, got %s", check.shown(rows))
   end
-  blaming(core.full, {1}, o.padding_value, values:dtype())
+  blame.in_name_of("ragged: padding_value", "full", core.full, {1}, o.padding_value, values:dtype())
   return new(values, lengths, o)
 end
 
