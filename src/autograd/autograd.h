@@ -45,6 +45,8 @@ struct pl_args {
   pl_tensor *out[PL_MAX_OUT];
   pl_tensor *saved[PL_MAX_SAVED]; /* hidden results that forward keeps for the gradient */
   pl_custom *custom;              /* NULL, but for the op of custom.c */
+  bool told;                      /* the tracer knows of it */
+  bool in_parts;                  /* to be made of other ops, if the row says how */
   int64_t scratch[16];            /* what shape works out for forward and flops; 0 at first */
 };
 
@@ -69,6 +71,7 @@ struct pl_op {
                          pl_tensor **gin);
   /* additions and multiplications of a call, for profiles; what has none takes one a result */
   double (*flops)(const pl_args *c);
+  const char *onnx; /* what a call becomes in an ONNX graph, in Lua; see docs/ops.md */
   const void *data; /* a family's kernel; the user's pointer of an op from elsewhere */
 };
 

@@ -285,17 +285,20 @@ static bool run(pl_args *c, int n_out) {
   const pl_op *op = c->op;
   pl_tensor *joined[PL_MAX_IN], *expanded[PL_MAX_IN];
   if (!check_inputs(c) || !prepare(c, joined, expanded)) return false;
-  if (!op->forward) {
+  if (op->shape && !op->shape(c)) return false;
+  if (!op->forward || c->in_parts) {
     if (!op->decompose(c) || !check_outputs(c, n_out)) return false;
     note_cut(c, n_out, some_wants_gradient(c));
     return true;
   }
-  if (op->shape && !op->shape(c)) return false;
   if (!op->forward(c) || !check_outputs(c, n_out)) return false;
   return is_composed(c) || record(c, made(c, n_out));
 }
 
+static bool traced(pl_args *c, int n_out, pl_tensor **out);
+
 static bool apply(pl_args *c, int n_out, pl_tensor **out) {
+  if (__builtin_expect(PL_HERE->tracer != NULL, 0) && !c->told) return traced(c, n_out, out);
   for (int i = 0; i < n_out; i++) out[i] = NULL;
   if (pl_error() || !pl_check_interrupt()) return false;
   pl_tensor *const *in = c->in;
@@ -311,6 +314,22 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
   for (int i = 0; ok && i < n_out; i++)
     if (out[i] && !pl_scope_own(out[i])) ok = false;
   return ok && !pl_error();
+}
+
+/* A row that an ONNX graph has a rule for is one call to the tracer; of another one the tracer sees
+ * the ops that it is made of, and then the call itself. */
+static bool traced(pl_args *c, int n_out, pl_tensor **out) {
+  pl_context *here = PL_HERE;
+  pl_tracer *tracer = here->tracer;
+  c->told = true;
+  if (c->op->onnx) here->tracer = NULL;
+  else c->in_parts = c->op->decompose != NULL;
+  const bool ok = apply(c, n_out, out);
+  here->tracer = tracer;
+  for (int i = 0; ok && c->custom && i < n_out; i++)
+    tracer->copied(tracer, c->custom->values[i], out[i]);
+  if (ok) tracer->called(tracer, c, n_out, out);
+  return ok;
 }
 
 bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,

@@ -15,6 +15,8 @@
 
 #include "perilune.h"
 
+struct pl_args; /* a call of an op, perilune_op.h */
+
 enum { PL_BLOCK_CLASSES = 4 * 48, PL_OBJECT_CLASSES = 8 };
 
 /*
@@ -49,6 +51,21 @@ typedef struct {
   size_t *slot; /* index + 1, 0 is free; 2 * room of them */
   struct pl_span *innermost;
 } pl_profile;
+
+/*
+** What follows a computation, to write it down. While the context has one, each call of an op that is
+** not part of another one comes here with its inputs and outputs, and so does what becomes of
+** tensors outside of ops. Nothing is computed otherwise for it, and none of these may fail the call.
+*/
+typedef struct pl_tracer {
+  void (*called)(struct pl_tracer *t, const struct pl_args *c, int n_out, pl_tensor *const *out);
+  /* `to` has the numbers of `from`, maybe in another dtype */
+  void (*copied)(struct pl_tracer *t, pl_tensor *from, pl_tensor *to);
+  /* a number of x becomes one of the program's */
+  void (*read)(struct pl_tracer *t, pl_tensor *x);
+  /* `what` changes x in place, by the numbers of y, or NULL */
+  void (*changed)(struct pl_tracer *t, const char *what, pl_tensor *x, pl_tensor *y);
+} pl_tracer;
 
 struct pl_context {
   /* error.c */
@@ -99,6 +116,8 @@ struct pl_context {
   uint64_t serial;       /* of the newest node */
   struct pl_node *dying; /* nodes that are being released, when `draining` */
   bool draining;
+
+  pl_tracer *tracer; /* NULL, but while a computation is traced */
 
   /* ops/load.c: the ops of the library whose pl_ops_open runs, a pl_waiting */
   void *opening;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/context.h"
+
 /*
 ** Messages. They name what was called by the name that it has in the module, whatever a script
 ** calls it.
@@ -159,8 +161,14 @@ bool plb_as_number(lua_State *L, int i) {
   return true;
 }
 
+void plb_note_read(const pl_tensor *t) {
+  pl_tracer *tracer = PL_HERE->tracer;
+  if (tracer) tracer->read(tracer, (pl_tensor *)t);
+}
+
 /* Lua prints a NaN with its sign. */
 void plb_push_value(lua_State *L, const pl_tensor *t, double v) {
+  plb_note_read(t);
   if (pl_dtype_of(t) == PL_REAL) lua_pushnumber(L, isnan(v) ? NAN : v);
   else lua_pushinteger(L, (lua_Integer)v);
 }

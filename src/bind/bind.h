@@ -184,6 +184,8 @@ const char *plb_shown(lua_State *L, int i);
 ** i, which may be an argument or the top of the stack; the tensor's value takes its place.
 */
 bool plb_as_number(lua_State *L, int i);
+/* Tells whoever traces a computation that a number of t becomes one of the program's. */
+void plb_note_read(const pl_tensor *t);
 /* Pushes a value of t: an integer for int32 and uint8, a float for real. */
 void plb_push_value(lua_State *L, const pl_tensor *t, double v);
 /* Raises "full: argument 2: TEXT"; of a method, self is not counted. */
@@ -251,6 +253,7 @@ void plb_open_inplace(lua_State *L);    /* changes in place */
 void plb_open_optim(lua_State *L);      /* optimisers' steps */
 void plb_open_grad(lua_State *L);       /* gradients */
 void plb_open_custom(lua_State *L);     /* functions with gradients written in Lua */
+void plb_open_trace(lua_State *L);      /* following a computation */
 void plb_open_random(lua_State *L);     /* the stream of random numbers */
 void plb_open_profile(lua_State *L);    /* where time goes */
 void plb_open_archive(lua_State *L);    /* safetensors */

@@ -8,6 +8,7 @@
 ** gives nothing, and nothing has happened: the Sequential then calls its layers one by one, which
 ** sees what is new, or fails with a message that says where.
 */
+#include "../base/context.h"
 #include "bind.h"
 
 typedef struct {
@@ -121,9 +122,10 @@ static bool layer_holds(const walk *w, const link *l) {
   return true;
 }
 
-/* Nobody looks at each module that is called, and the layers are those that there were. */
+/* Nobody looks at each module or op that is called, and the layers are those that there were. */
 static bool holds(const walk *w) {
-  bool good = !plb_enter(w->L)->watches_modules;
+  const plb_state *s = plb_enter(w->L);
+  bool good = !s->watches_modules && !s->context->tracer;
   for (int i = 0; good && i < w->c->n; i++) {
     lua_rawgeti(w->L, w->network, i + 1);
     good = layer_holds(w, &w->c->links[i]);

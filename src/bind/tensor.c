@@ -550,11 +550,13 @@ static int push_close(lua_State *L, bool close) {
 
 static int tensor_equals(lua_State *L) {
   const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
+  plb_note_read(a), plb_note_read(b);
   return push_close(L, pl_dtype_of(a) == pl_dtype_of(b) && pl_allclose(a, b, 0, 0, false));
 }
 
 static int tensor_allclose(lua_State *L) {
   const pl_tensor *a = plb_check(L, 1), *b = plb_check(L, 2);
+  plb_note_read(a), plb_note_read(b);
   const double rtol = plb_opt_number(L, 3, 1e-5), atol = plb_opt_number(L, 4, 1e-8);
   return push_close(L, pl_allclose(a, b, rtol, atol, lua_toboolean(L, 5)));
 }

@@ -5,7 +5,13 @@
 */
 #include "../ops/ops.h"
 
+static void trace(const char *what, const pl_tensor *x, const pl_tensor *y) {
+  pl_tracer *tracer = PL_HERE->tracer;
+  if (tracer) tracer->changed(tracer, what, (pl_tensor *)x, (pl_tensor *)y);
+}
+
 bool pl_may_change(const char *what, const pl_tensor *x) {
+  trace(what, x, NULL);
   if (!pl_check_writable(what, x)) return false;
   if (pl_overlaps_itself(x)) return pl_fail("%s: %s is expanded", what, PL_DESCRIBE(x));
   if (!x->requires_grad || !pl_grad_enabled()) return true;
@@ -14,6 +20,7 @@ bool pl_may_change(const char *what, const pl_tensor *x) {
 }
 
 bool pl_may_write(const char *what, const pl_tensor *x, const pl_tensor *y) {
+  trace(what, x, y);
   if (!pl_may_change(what, x)) return false;
   if (!y->requires_grad || !pl_grad_enabled()) return true;
   return pl_fail(

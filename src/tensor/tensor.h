@@ -49,7 +49,7 @@ pl_tensor *pl_open_to_threads(pl_tensor *t);
 /* The shape alone: storage NULL, history kept by the caller. */
 pl_tensor *pl_meta(const pl_tensor *t);
 /* y, made of the values of x: notes what ended the history of x, which is `by` if x has one. */
-pl_tensor *pl_cut(pl_tensor *y, const pl_tensor *x, const char *by);
+pl_tensor *pl_cut(pl_tensor *y, pl_tensor *x, const char *by);
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
 bool pl_overlaps_itself(const pl_tensor *t);
 /* False with "what: ... is read only" if nobody may write into t's memory. */
