@@ -504,6 +504,8 @@ PL_API pl_integers pl_op_integers(const pl_op *op);
 PL_API pl_tensor *pl_op_number(const pl_op *op, int n_in, pl_tensor *const *in, int k, double value,
                                bool whole);
 PL_API bool pl_op_differentiable(const pl_op *op);
+/* What a call becomes in an ONNX graph (docs/ops.md); NULL: the ops that it is made of, or nothing. */
+PL_API const char *pl_op_onnx(const pl_op *op);
 PL_API int pl_op_outputs(const pl_op *op);
 /* Calls an op; out has room for pl_op_outputs(op) tensors. attrs: one a spec, or NULL for the
  * defaults. */

@@ -64,7 +64,8 @@ typedef struct {
                          pl_tensor **gin);
   /* Additions and multiplications of a call, for profiles; without it one for each result. */
   double (*flops)(const pl_args *c);
-  void *user; /* what pl_user gives */
+  void *user;       /* what pl_user gives */
+  const char *onnx; /* what a call becomes in an ONNX graph: "Div(x, Add(Abs(x), k))" */
 } pl_op_spec;
 
 /* Use pl_op_new. */

@@ -38,9 +38,19 @@ local function details(entry)
   if #entry.params + #entry.returns > 0 then say("") end
 end
 
+-- What an op becomes in a graph of ONNX.
+local function onnx(entry)
+  local row = entry.signature and core.op(entry.name)
+  if not row then return end
+  local why = row.onnx and row.onnx:match "^refuse '(.*)'$"
+  if why then say("In ONNX: nothing; %s.\n", why)
+  else say("In ONNX: %s\n", row.onnx and "`" .. row.onnx .. "`" or "the ops that it is made of.") end
+end
+
 local function thing(entry, name)
   say("#### `%s`\n", entry.signature or doc.signature(entry, name))
   prose(entry.text)
+  onnx(entry)
   details(entry)
   local lines = entry.signature and entries.example(entry.name)
   if lines then say("%s\n", (("\n" .. lines):gsub("\n", "\n    "):sub(2))) end

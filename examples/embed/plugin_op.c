@@ -48,6 +48,7 @@ bool pl_ops_open(void) {
       .attrs = "k:real=1",
       .doc = "x / (k + |x|), between -1 and 1; k, above 0, is where it is half",
       .samples = "any[3,4]; any[2,3] k=0.5",
+      .onnx = "Div(x, Add(Abs(x), k))",
       .integers = PL_INTEGERS_REAL,
       .unsaved = PL_UNSAVED_OUT, /* the gradient reads x alone */
       .shape = shape,

@@ -44,3 +44,9 @@ for _ = 1, steps do
 end
 print(("loss %.3f, then %.3f"):format(first, last))
 assert(last < first / 4, "the network does not learn")
+
+-- And a file of it for other programs.
+local file = os.tmpname()
+assert(pl.onnx.export(file, net:eval(), points))
+print("exported", pl.read_file(file):find "2%.Div" ~= nil)
+os.remove(file)

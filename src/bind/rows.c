@@ -136,14 +136,15 @@ static void push_function(lua_State *L, const pl_op *op, lua_CFunction f, bool i
 static const char *const integers[] = {"refused", "real", "counted", "moved", "read"};
 
 /* op(name) -> {name=, group=, inputs=, attrs=, samples=, doc=, outputs=, differentiable=,
- * integers=, call=}, or nil */
+ * integers=, onnx=, call=}, or nil */
 static int rows_one(lua_State *L) {
   const pl_op *op = pl_op_find(plb_text(L, 1, NULL));
   if (!op) return lua_pushnil(L), 1;
   const char *const texts[][2] = {{"name", pl_op_name(op)},
                                   {"group", pl_op_group(op)},
                                   {"samples", pl_op_samples(op)},
-                                  {"doc", pl_op_doc(op)}};
+                                  {"doc", pl_op_doc(op)},
+                                  {"onnx", pl_op_onnx(op)}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     lua_pushstring(L, texts[i][1]);
@@ -168,7 +169,9 @@ static const plb_function functions[] = {
     {"ops", rows_list, "()\nThe names of all ops, in the order of the table."},
     {"op", rows_one,
      "(name)\nThe row of an op: name, group, inputs, attrs, samples, doc, outputs, "
-     "differentiable, integers (what becomes of them), and the function itself, call."},
+     "differentiable, integers (what becomes of them), onnx (its rule for export), and the "
+     "function "
+     "itself, call."},
     {NULL, NULL, NULL}};
 
 static const char *const operators[][2] = {

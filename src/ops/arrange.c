@@ -158,16 +158,18 @@ static bool triangle_forward(pl_args *c) {
   return true;
 }
 
-#define TRIANGLE(name_, doc_)                                                                   \
+#define TRIANGLE(name_, onnx_, doc_)                                                            \
   static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,       \
                            pl_tensor **gin) {                                                   \
     (void)needs_grad;                                                                           \
     return (gin[0] = pl_##name_(gout[0], c->attr[0].i)) != NULL;                                \
   }                                                                                             \
   PL_OP(name_, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "diagonal:int=0", .doc = doc_, \
-        .samples = "any[3,4]; any[2,3,3] diagonal=1; any[4,2] diagonal=-1",                     \
+        .samples = "any[3,4]; any[2,3,3] diagonal=1; any[4,2] diagonal=-1", .onnx = onnx_,      \
         .integers = PL_INTEGERS_MOVED, .shape = triangle_shape, .forward = triangle_forward,    \
         .gradient = name_##_rule, .unsaved = PL_UNSAVED_ALL);
-TRIANGLE(tril, "the lower triangle of each matrix, up to a diagonal; zeros above")
-TRIANGLE(triu, "the upper triangle of each matrix, from a diagonal on; zeros below")
+TRIANGLE(tril, "Trilu(x, int64(diagonal), {upper = 0})",
+         "the lower triangle of each matrix, up to a diagonal; zeros above")
+TRIANGLE(triu, "Trilu(x, int64(diagonal), {upper = 1})",
+         "the upper triangle of each matrix, from a diagonal on; zeros below")
 #undef TRIANGLE

@@ -440,6 +440,9 @@ PL_OP(
         "(Ioffe and Szegedy 2015). In training, mean and var are the batch's, and the running ones "
         "move towards them in place by the momentum; else the running ones are used. With max_pool "
         "above 1, then max_pool2d of that with windows of max_pool x max_pool, in the same pass",
+    .onnx =
+        "pooled(activated(batch_norm(x, weight, bias, running_mean, running_var, training, eps), "
+        "activation, slope), max_pool)",
     .samples = BN_IN
     " training=true; " BN_IN " training=false; any[4,2] any[2] any[2] training=true; " BN_IN
     " training=true activation=relu; " BN_IN

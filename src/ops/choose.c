@@ -56,11 +56,12 @@ static bool argsort_decompose(pl_args *c) {
 
 PL_OP(masked_fill, .group = PL_GROUP_INDEXING, .inputs = "x mask value",
       .doc = "x, with value where mask (uint8 or int32) is not 0; all broadcast",
-      .integers = PL_INTEGERS_MOVED, .apart = 1 << 1,
+      .integers = PL_INTEGERS_MOVED, .apart = 1 << 1, .onnx = "Where(truth(mask), value, x)",
       .samples = "any[3,4] bool[3,4] any[]; any[2,3] bool[3] any[2,1]",
       .decompose = masked_fill_decompose);
 PL_OP(masked_select, .group = PL_GROUP_INDEXING, .inputs = "x mask",
       .doc = "the elements of x where mask (uint8 or int32) is not 0, as a vector; both broadcast",
+      .onnx = "refuse 'the size of its result depends on the values'",
       .samples = "any[3,4] bool[3,4]; any[2,3] bool[3]", .integers = PL_INTEGERS_MOVED,
       .apart = 1 << 1, .decompose = masked_select_decompose);
 PL_OP(take_along_dim, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim?",

@@ -102,6 +102,7 @@ PL_OP(nll_loss, .group = PL_GROUP_LOSSES, .inputs = "x labels weight?",
           "-weight x at the labels (int32 [n,...] from 1) of log-probabilities x [n,c,...], weight "
           "[c] being that of each class, and nothing where the label is ignore_index: the sum "
           "divided by that of the weights (mean), the sum, or none of these",
+      .onnx = "refuse 'the labels that count are counted'",
       .samples =
           "any[3,4] index4[3]; any[3,4] index4[3] constpos[4]; any[3,4] index4[3] ignore_index=2 "
           "reduction=sum; any[2,3,4] index3[2,4] reduction=none",
@@ -301,6 +302,7 @@ PL_OP(
         "the classes; weight [c] is that of each class. label_smoothing s takes s/c from each "
         "class (Szegedy et al. 2016). The sum divided by that of the weights at the labels, or by "
         "the number of rows of probabilities (mean), the sum, or none of these",
+    .onnx = "refuse 'the labels that count are counted'",
     .samples =
         "any[3,4] index4[3]; any[3,4] index4[3] label_smoothing=0.1; any[3,4] index4[3] "
         "ignore_index=2 reduction=none; any[3,4] index4[3] constpos[4] label_smoothing=0.1 "

@@ -74,18 +74,19 @@ static bool compare_forward(pl_args *c) {
   return true;
 }
 
-#define COMPARE(name_, which, doc_)                                                             \
+#define COMPARE(name_, which, onnx_, doc_)                                                      \
   static const int which_##name_ = which;                                                       \
   PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                      \
-        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .nograd = true,                        \
+        .samples = "any[3,4] any[3,4]; any[2,3] any[3]", .onnx = onnx_, .nograd = true,         \
         .integers = PL_INTEGERS_READ, .broadcast = pl_broadcast_inputs, .shape = compare_shape, \
         .forward = compare_forward, .data = &which_##name_);
-COMPARE(eq, EQ, "1 where a equals b, else 0 (uint8)")
-COMPARE(ne, NE, "1 where a differs from b, else 0 (uint8); x:ne(x) finds NaN")
-COMPARE(lt, LT, "1 where a < b, else 0 (uint8)")
-COMPARE(le, LE, "1 where a <= b, else 0 (uint8)")
-COMPARE(gt, GT, "1 where a > b, else 0 (uint8)")
-COMPARE(ge, GE, "1 where a >= b, else 0 (uint8)")
+COMPARE(eq, EQ, "Equal(alike(a, b))", "1 where a equals b, else 0 (uint8)")
+COMPARE(ne, NE, "Not(Equal(alike(a, b)))",
+        "1 where a differs from b, else 0 (uint8); x:ne(x) finds NaN")
+COMPARE(lt, LT, "Less(alike(a, b))", "1 where a < b, else 0 (uint8)")
+COMPARE(le, LE, "LessOrEqual(alike(a, b))", "1 where a <= b, else 0 (uint8)")
+COMPARE(gt, GT, "Greater(alike(a, b))", "1 where a > b, else 0 (uint8)")
+COMPARE(ge, GE, "GreaterOrEqual(alike(a, b))", "1 where a >= b, else 0 (uint8)")
 #undef COMPARE
 
 /*
@@ -130,9 +131,11 @@ TEST_ROW(isnan, "1 where x is NaN, else 0 (uint8)", .decompose = isnan_decompose
 TEST_ROW(isinf, "1 where x is infinite, else 0 (uint8)", .decompose = isinf_decompose)
 TEST_ROW(isfinite, "1 where x is neither infinite nor NaN, else 0 (uint8)",
          .decompose = isfinite_decompose)
-TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)", .shape = some_shape,
+TEST_ROW(any, "1 if some element is not 0, else 0 (uint8, one element)",
+         .onnx = "truth(ReduceMax(Cast(truth(x), {to = 6}), {keepdims = 0}))", .shape = some_shape,
          .forward = some_forward, .data = &looks_for_any)
-TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)", .shape = some_shape,
+TEST_ROW(all, "1 if no element is 0, else 0 (uint8, one element)",
+         .onnx = "truth(ReduceMin(Cast(truth(x), {to = 6}), {keepdims = 0}))", .shape = some_shape,
          .forward = some_forward, .data = &looks_for_all)
 #undef TEST_ROW
 
@@ -181,6 +184,7 @@ static bool where_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_
 
 PL_OP(where, .group = PL_GROUP_ARITHMETIC, .inputs = "condition a b",
       .doc = "a where condition (uint8 or int32) is not 0, b elsewhere; all broadcast",
+      .onnx = "Where(truth(condition), a, b)",
       .samples = "bool[3,4] any[3,4] any[3,4]; bool[2,3] any[3] any[]",
       .broadcast = pl_broadcast_inputs, .shape = where_shape, .forward = where_forward,
       .gradient = where_rule, .unsaved = PL_UNSAVED_ALL, .integers = PL_INTEGERS_MOVED,

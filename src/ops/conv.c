@@ -346,6 +346,9 @@ PL_OP(
         "multiplications (Winograd 1980; Lavin and Gray 2016), by which the elements of a tile of "
         "4 x 4 "
         "share rounding errors, and an infinity or NaN",
+    .onnx =
+        "pooled(activated(Conv(x, weight, bias, {strides = stride, pads = around(padding), "
+        "dilations = dilation}), activation, slope), max_pool)",
     .samples = TWO_IMAGES
     "; any[1,2,5,5] any[3,2,3,3]; "
     "any[2,2,6,5] any[3,2,3,2] any[3] stride=2,1 padding=1,0; "
@@ -370,6 +373,9 @@ PL_OP(
         "number of images [n,c,h,w] is spread over a window, [c,k,r,s]; the result is [n,k,oh,ow] "
         "with oh = (h - 1) stride - 2 padding + dilation (r - 1) + output_padding + 1; "
         "output_padding must be less than stride",
+    .onnx =
+        "activated(ConvTranspose(x, weight, bias, {strides = stride, pads = around(padding), "
+        "dilations = dilation, output_padding = output_padding}), activation, slope)",
     .samples = TWO_SOURCES
     "; any[1,3,3,3] any[3,2,3,3]; "
     "any[2,3,3,2] any[3,2,3,2] any[2] stride=3,2 padding=1,0 output_padding=2,1; "
@@ -386,6 +392,7 @@ PL_OP(
     .doc =
         "the gradient of conv2d for its images, of the given height and width, where g is that of "
         "its result; conv_transpose2d is the same with a bias and an activation",
+    .onnx = "refuse 'it is a part of gradients'",
     .samples =
         "any[1,3,3,3] any[3,2,3,3] size=5,5; any[2,3,2,4] any[3,2,3,2] stride=3,1 padding=1,0 "
         "size=2,2,5,5; any[1,2,3,4] any[2,1,2,2] stride=2 dilation=1,2 size=7,9",
@@ -398,6 +405,7 @@ PL_OP(
     .doc =
         "the gradient of conv2d for its windows, of the given height and width, where g is that of "
         "its result",
+    .onnx = "refuse 'it is a part of gradients'",
     .samples =
         "any[1,3,3,3] any[1,2,5,5] size=3,3; any[2,3,2,4] any[2,2,5,5] stride=3,1 padding=1,0 "
         "size=3,2,3,2; any[1,2,3,4] any[1,1,6,9] stride=2 dilation=1,2 size=2,2",

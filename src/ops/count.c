@@ -27,6 +27,7 @@ PL_OP(
     .doc =
         "y[v] is how often v, from 1, is in x (int32 or uint8 [n]), or the sum of the weights [n] "
         "there: as many as the largest value, and at least minlength",
+    .onnx = "refuse 'the size of its result depends on the values'",
     .samples = "index4[6]; index4[5] minlength=6; index3[4] any[4]", .apart = 1 << 0,
     .integers = PL_INTEGERS_COUNTED, .decompose = bincount_decompose);
 
@@ -80,6 +81,7 @@ PL_OP(unique, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
           "the values that x has, each once, in order, as a vector; with return_inverse also where "
           "each element of x is among them (int32, from 1), with return_counts how often each is "
           "in x (int32)",
+      .onnx = "refuse 'the size of its result depends on the values'",
       .samples =
           "index4[2,3]; index4[6] return_inverse=true return_counts=true; any[4] "
           "return_counts=true",
@@ -135,5 +137,6 @@ PL_OP(searchsorted, .group = PL_GROUP_INDEXING, .inputs = "sorted x", .attrs = "
       .doc =
           "where each element of x belongs in a sorted row [n] (int32, from 1 to n + 1), before "
           "those that are equal, or, with right, behind them; rows [...,n] are for x [...,m]",
+      .onnx = "refuse 'ONNX has no operator for it'",
       .samples = "index9[1] any[3]; index9[1] index9[2,3] right=true", .nograd = true,
       .integers = PL_INTEGERS_READ, .shape = search_shape, .forward = search_forward);

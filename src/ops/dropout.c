@@ -25,4 +25,5 @@ PL_OP(
     .doc =
         "in training, x with elements set to 0 with probability p and the others divided by 1 - p "
         "(Srivastava et al. 2014); else x",
+    .onnx = "training and p > 0 and refuse 'it drops values at random' or x",
     .samples = "any[3,4] p=0.5; any[3,4] training=false", .decompose = dropout_decompose);

@@ -231,22 +231,23 @@ static pl_tensor *mish_slope(pl_tensor *x, pl_tensor *t) {
       offsetof(pl_math_kernels, name_), integer_, {grad_a, grad_b}};
 #define KERNEL(name_)         offsetof(pl_math_kernels, name_)
 #define FAMILY_OP(name_, ...) PL_OP(name_, .data = &name_##_family, __VA_ARGS__)
-#define UNARY_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, f, df,     \
-                  ops)                                                                             \
-  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,          \
-                           pl_tensor **gin) {                                                      \
-    (void)c, (void)needs_grad;                                                                     \
-    return (gin[0] = (ops)) != NULL;                                                               \
-  }                                                                                                \
-  FAMILY(name_, integer_, KERNEL(name_##_grad), 0)                                                 \
-  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_,        \
-            .samples = samples_, .integers = integers_, .unsaved = unsaved_, .shape = unary_shape, \
-            .forward = unary_forward, .gradient = name_##_rule, .fused_gradient = unary_fused);
-#define STEP_ROW(integers_, integer_, group_, name_, attrs_, samples_, doc_, f)               \
-  FAMILY(name_, integer_, 0, 0)                                                               \
-  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_,   \
-            .samples = samples_, .integers = integers_, .nograd = true, .shape = unary_shape, \
-            .forward = unary_forward);
+#define UNARY_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, onnx_, f, \
+                  df, ops)                                                                        \
+  static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,         \
+                           pl_tensor **gin) {                                                     \
+    (void)c, (void)needs_grad;                                                                    \
+    return (gin[0] = (ops)) != NULL;                                                              \
+  }                                                                                               \
+  FAMILY(name_, integer_, KERNEL(name_##_grad), 0)                                                \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_,       \
+            .samples = samples_, .onnx = onnx_, .integers = integers_, .unsaved = unsaved_,       \
+            .shape = unary_shape, .forward = unary_forward, .gradient = name_##_rule,             \
+            .fused_gradient = unary_fused);
+#define STEP_ROW(integers_, integer_, group_, name_, attrs_, samples_, doc_, onnx_, f)      \
+  FAMILY(name_, integer_, 0, 0)                                                             \
+  FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "x", .attrs = attrs_, .doc = doc_, \
+            .samples = samples_, .onnx = onnx_, .integers = integers_, .nograd = true,      \
+            .shape = unary_shape, .forward = unary_forward);
 #define BINARY_RULE(name_, ga_ops, gb_ops)                                                \
   static bool name_##_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad, \
                            pl_tensor **gin) {                                             \
@@ -259,26 +260,29 @@ static pl_tensor *mish_slope(pl_tensor *x, pl_tensor *t) {
   FAMILY_OP(name_, .group = PL_GROUP_##group_, .inputs = "a b", .integers = integers_,          \
             .broadcast = pl_broadcast_inputs, .shape = binary_shape, .forward = binary_forward, \
             __VA_ARGS__);
-#define STEP_2_ROW(integers_, integer_, group_, name_, samples_, doc_, f) \
-  FAMILY(name_, integer_, 0, 0)                                           \
-  BINARY_OP(integers_, group_, name_, .doc = doc_, .samples = samples_, .nograd = true)
-#define LINEAR_ROW(integers_, integer_, group_, name_, samples_, doc_, f, ga_ops, gb_ops)          \
+#define STEP_2_ROW(integers_, integer_, group_, name_, samples_, doc_, onnx_, f)       \
+  FAMILY(name_, integer_, 0, 0)                                                        \
+  BINARY_OP(integers_, group_, name_, .doc = doc_, .samples = samples_, .onnx = onnx_, \
+            .nograd = true)
+#define LINEAR_ROW(integers_, integer_, group_, name_, samples_, doc_, onnx_, f, ga_ops, gb_ops) \
+  BINARY_RULE(name_, ga_ops, gb_ops)                                                             \
+  FAMILY(name_, integer_, 0, 0)                                                                  \
+  BINARY_OP(integers_, group_, name_, .doc = doc_, .samples = samples_, .onnx = onnx_,           \
+            .unsaved = PL_UNSAVED_ALL, .gradient = name_##_rule)
+#define BINARY_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, onnx_, f, \
+                   ga, gb, ga_ops, gb_ops)                                                         \
   BINARY_RULE(name_, ga_ops, gb_ops)                                                               \
-  FAMILY(name_, integer_, 0, 0)                                                                    \
-  BINARY_OP(integers_, group_, name_, .doc = doc_, .samples = samples_, .unsaved = PL_UNSAVED_ALL, \
-            .gradient = name_##_rule)
-#define BINARY_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, \
-                   gb, ga_ops, gb_ops)                                                          \
-  BINARY_RULE(name_, ga_ops, gb_ops)                                                            \
-  FAMILY(name_, integer_, KERNEL(name_##_grad_a), KERNEL(name_##_grad_b))                       \
-  BINARY_OP(integers_, group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_,        \
-            .unsaved = unsaved_, .gradient = name_##_rule, .fused_gradient = binary_fused)
-#define HALF_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, f, ga, \
-                 ga_ops)                                                                      \
-  BINARY_RULE(name_, ga_ops, NULL)                                                            \
-  FAMILY(name_, integer_, KERNEL(name_##_grad_a), 0)                                          \
-  BINARY_OP(integers_, group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_,      \
-            .unsaved = unsaved_, .gradient = name_##_rule, .fused_gradient = binary_fused)
+  FAMILY(name_, integer_, KERNEL(name_##_grad_a), KERNEL(name_##_grad_b))                          \
+  BINARY_OP(integers_, group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_,           \
+            .onnx = onnx_, .unsaved = unsaved_, .gradient = name_##_rule,                          \
+            .fused_gradient = binary_fused)
+#define HALF_ROW(integers_, integer_, group_, name_, unsaved_, attrs_, samples_, doc_, onnx_, f, \
+                 ga, ga_ops)                                                                     \
+  BINARY_RULE(name_, ga_ops, NULL)                                                               \
+  FAMILY(name_, integer_, KERNEL(name_##_grad_a), 0)                                             \
+  BINARY_OP(integers_, group_, name_, .attrs = attrs_, .doc = doc_, .samples = samples_,         \
+            .onnx = onnx_, .unsaved = unsaved_, .gradient = name_##_rule,                        \
+            .fused_gradient = binary_fused)
 #define EXACT(f, kind, group, name, ...) \
   kind##_ROW(PL_INTEGERS_COUNTED, KERNEL(name##_integer), group, name, __VA_ARGS__)
 #define UNARY(...)  UNARY_ROW(PL_INTEGERS_REAL, 0, __VA_ARGS__)

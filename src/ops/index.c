@@ -82,6 +82,7 @@ static bool gather_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 
 PL_OP(gather, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "y[i][j] = x[index[i][j]][j] for dim 1, and so on; index (int32) has the shape of y",
+      .onnx = "GatherElements(x, from_zero(index), {axis = dim})",
       .samples = "any[3,4] index4[3,2] dim=2; any[3,4] index3[5,4] dim=1",
       .integers = PL_INTEGERS_MOVED, .apart = 1 << 1, .shape = gather_shape,
       .forward = gather_forward, .gradient = gather_rule, .unsaved = PL_UNSAVED_ALL);
@@ -163,6 +164,9 @@ static bool scatter_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 PL_OP(scatter_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added where gather would read it",
+      .onnx =
+          "ScatterElements(Expand(cast(0, kind(x)), shape(out[1])), from_zero(index), x, {axis = "
+          "dim, reduction = 'add'})",
       .samples = "any[3,2] index4[3,2] dim=2 size=4", .integers = PL_INTEGERS_COUNTED,
       .apart = 1 << 1, .shape = scatter_shape, .forward = scatter_forward, .gradient = scatter_rule,
       .unsaved = PL_UNSAVED_ALL);
@@ -211,6 +215,7 @@ static bool index_select_rule(const pl_args *c, pl_tensor *const *gout, unsigned
 
 PL_OP(index_select, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim",
       .doc = "the positions of a dim that index (int32 [n]) names, of any dtype",
+      .onnx = "Gather(x, from_zero(index), {axis = dim})",
       .samples = "any[4,3] index4[5] dim=1; any[2,3] index3[2] dim=2",
       .integers = PL_INTEGERS_MOVED, .apart = 1 << 1, .shape = index_select_shape,
       .forward = index_select_forward, .gradient = index_select_rule, .unsaved = PL_UNSAVED_ALL);
@@ -262,6 +267,7 @@ static bool index_add_rule(const pl_args *c, pl_tensor *const *gout, unsigned ne
 
 PL_OP(index_add, .group = PL_GROUP_INDEXING, .inputs = "x index", .attrs = "dim:dim size:int",
       .doc = "zeros, of `size` along the dim, with x added at the positions that index names",
+      .onnx = "refuse 'ONNX adds to single elements alone; scatter_add does so'",
       .samples = "any[3,2] index4[3] dim=1 size=4; any[2,3] index5[3] dim=2 size=5",
       .integers = PL_INTEGERS_COUNTED, .apart = 1 << 1, .shape = index_add_shape,
       .forward = index_add_forward, .gradient = index_add_rule, .unsaved = PL_UNSAVED_ALL);
@@ -282,7 +288,8 @@ static bool embedding_decompose(pl_args *c) {
 
 PL_OP(embedding, .group = PL_GROUP_LAYERS, .inputs = "index weight",
       .doc = "the rows of weight [words,n] that index (int32, from 1, any shape) names: [...,n]",
-      .samples = "index5[2,3] any[5,4]", .decompose = embedding_decompose);
+      .onnx = "Gather(weight, from_zero(index))", .samples = "index5[2,3] any[5,4]",
+      .decompose = embedding_decompose);
 
 /*
 ** one_hot
@@ -309,6 +316,7 @@ static bool one_hot_forward(pl_args *c) {
 
 PL_OP(one_hot, .group = PL_GROUP_LAYERS, .inputs = "index", .attrs = "classes:int",
       .doc = "real [..., classes]: 1 at the index (int32, from 1), else 0",
+      .onnx = "OneHot(cast(from_zero(index), 'int64'), int64(classes), number {0, 1})",
       .samples = "index4[3] classes=4", .nograd = true, .shape = one_hot_shape,
       .forward = one_hot_forward);
 
@@ -409,6 +417,7 @@ PL_OP(sort, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .doc =
           "the values in order along a dim, and where they were (int32, "
           "from 1); equal values keep their order",
+      .onnx = "sort(x, dim, descending)",
       .samples = "any[3,4] dim=2; any[4,2] dim=1 descending=true", .outputs = 2,
       .integers = PL_INTEGERS_MOVED, .shape = sort_shape, .forward = sort_forward,
       .gradient = sort_rule, .unsaved = PL_UNSAVED_IN);
@@ -430,8 +439,8 @@ static bool nonzero_forward(pl_args *c) {
 
 PL_OP(nonzero, .group = PL_GROUP_INDEXING, .inputs = "x",
       .doc = "int32 [n]: where elements are not 0, counted from 1 in row-major order",
-      .samples = "bool[3,4]", .nograd = true, .integers = PL_INTEGERS_READ,
-      .forward = nonzero_forward);
+      .onnx = "refuse 'the size of its result depends on the values'", .samples = "bool[3,4]",
+      .nograd = true, .integers = PL_INTEGERS_READ, .forward = nonzero_forward);
 
 static bool topk_decompose(pl_args *c) {
   int64_t k = c->attr[0].i, dim = c->attr[1].i;

@@ -97,6 +97,7 @@ PL_OP_IN(linalg, qr, .group = PL_GROUP_LINALG, .inputs = "a",
              "q [...,m,k] with orthonormal columns and the upper triangular r [...,k,n] of a = q r "
              "[...,m,n], where k is the smaller of m and n. The gradient needs the first k columns "
              "of a to be independent",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "regular[4,3]; regular[3,3]; regular[2,3,5]; regular[1,1]", .outputs = 2,
          .shape = qr_shape, .forward = qr_forward, .gradient = qr_rule, .flops = pl_matrix_flops,
          .data = &(const double){4});
@@ -169,6 +170,7 @@ PL_OP_IN(linalg, eigh, .group = PL_GROUP_LINALG, .inputs = "a",
              "is read. Only up to their signs, and with equal eigenvalues up to a turn, are the "
              "vectors determined; their gradient needs distinct eigenvalues, and is inf or nan "
              "without. NaN or infinity is an error",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "spd[3,3]; spd[2,3,3]; spd[1,1]", .outputs = 2, .forward = eigh_forward,
          .gradient = eigh_rule, .unsaved = PL_UNSAVED_IN, .flops = pl_matrix_flops,
          .data = &(const double){9});
@@ -176,6 +178,7 @@ PL_OP_IN(linalg, eigvalsh, .group = PL_GROUP_LINALG, .inputs = "a",
          .doc =
              "the eigenvalues [...,n] of symmetric matrices [...,n,n], in ascending order; the "
              "lower triangle is read. A gradient of second order needs distinct eigenvalues",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "spd[3,3]; spd[2,3,3]", .forward = eigvalsh_forward, .gradient = eigvalsh_rule,
          .unsaved = PL_UNSAVED_OUT, .flops = pl_matrix_flops, .data = &(const double){4.0 / 3});
 
@@ -302,6 +305,7 @@ PL_OP_IN(linalg, svd, .group = PL_GROUP_LINALG, .inputs = "a", .attrs = "full_ma
              "[...,n,n]. Vectors are determined up to the sign of a pair, and with equal values up "
              "to a turn; their gradient needs distinct values, and is inf or nan without. NaN or "
              "infinity is an error",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples =
              "regular[3,3]; regular[4,3]; regular[2,3,4]; regular[1,1]; const[3,2] "
              "full_matrices=true; regular[3,3] full_matrices=true",
@@ -311,6 +315,7 @@ PL_OP_IN(linalg, svdvals, .group = PL_GROUP_LINALG, .inputs = "a",
          .doc =
              "the singular values [...,k] of matrices [...,m,n], in descending order, where k is "
              "the smaller of m and n. A gradient of second order needs distinct values",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "regular[4,3]; regular[2,3,3]", .shape = svdvals_shape,
          .forward = svdvals_forward, .gradient = svdvals_rule, .unsaved = PL_UNSAVED_OUT,
          .flops = pl_matrix_flops, .data = &(const double){4});

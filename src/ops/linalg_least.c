@@ -71,6 +71,7 @@ PL_OP_IN(linalg, matrix_rank, .group = PL_GROUP_LINALG, .inputs = "a",
              "how many singular values of each matrix [...,m,n] exceed atol, and rtol times the "
              "largest (int32); an rtol below 0 stands for the rounding error of the largest times "
              "the larger of m and n, or, beside an atol, for 0",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "regular[4,3]; regular[2,3,3] atol=1.5; regular[3,3] rtol=0.5", .nograd = true,
          .decompose = rank_decompose);
 
@@ -108,6 +109,7 @@ PL_OP_IN(linalg, pinv, .group = PL_GROUP_LINALG, .inputs = "a", .attrs = "atol:r
              "the pseudoinverses [...,n,m] of matrices [...,m,n] (Moore 1920; Penrose 1955); "
              "singular values count as 0 as in matrix_rank. The gradient is that of matrices of "
              "this rank",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "regular[4,3]; regular[2,3,4]; regular[3,3]; const[3,3] rtol=0.5",
          .forward = pinv_forward, .gradient = pinv_rule, .flops = pl_matrix_flops,
          .data = &(const double){22});
@@ -160,6 +162,7 @@ PL_OP_IN(
         "broadcast. Singular values up to rcond times the largest count as 0; an rcond below 0 "
         "stands for its rounding error times the larger of m and n. The gradient is that of "
         "matrices of this rank",
+    .onnx = "refuse 'ONNX has no operators of linear algebra'",
     .samples =
         "regular[4,3] any[4,2]; regular[4,3] any[4]; regular[2,3,4] any[3,2]; regular[3,3] "
         "any[3,1]",

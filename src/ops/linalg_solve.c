@@ -63,6 +63,7 @@ PL_OP_IN(linalg, cholesky, .group = PL_GROUP_LINALG, .inputs = "a", .attrs = "up
              "the lower triangular l [...,n,n] with a = l l', of symmetric positive definite "
              "matrices, of which the lower triangle is read; or, if upper, u with a = u' u by the "
              "upper one. The gradient is symmetric",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "spd[3,3]; spd[2,3,3] upper=true; spd[1,1]", .forward = cholesky_forward,
          .gradient = cholesky_rule, .unsaved = PL_UNSAVED_IN, .flops = pl_matrix_flops,
          .data = &(const double){1.0 / 3});
@@ -143,6 +144,7 @@ PL_OP_IN(linalg, solve_triangular, .group = PL_GROUP_LINALG, .inputs = "a b",
              "x of a x = b, or of x a = b if not left, where a [...,n,n] is upper or lower "
              "triangular: the other triangle is not read, nor is the diagonal if unitriangular, "
              "which then counts as 1. Stacks broadcast. A 0 on the diagonal gives inf or nan",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples =
              "regular[3,3] any[3,2] upper=true; regular[2,3,3] any[3,2] upper=false; "
              "regular[3,3] any[2,3] upper=true left=false; regular[3,3] any[2,2,3] upper=false "
@@ -212,6 +214,7 @@ PL_OP_IN(linalg, solve, .group = PL_GROUP_LINALG, .inputs = "a b",
          .doc =
              "x of a x = b, where a is [...,n,n] and b [...,n,k], or [...,n] where b has one dim "
              "or is a vector for each matrix; stacks broadcast. A singular matrix is an error",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples =
              "regular[3,3] any[3,2]; regular[3,3] any[3]; regular[2,3,3] any[2,3]; "
              "regular[3,3] any[2,3,1]; regular[1,1] any[1,1]",
@@ -237,6 +240,7 @@ PL_OP_IN(linalg, inv, .group = PL_GROUP_LINALG, .inputs = "a",
          .doc =
              "the inverses of square matrices [...,n,n]; a singular one is an error. What is "
              "multiplied by an inverse is better had from solve",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "regular[3,3]; regular[2,2,2]; regular[1,1]", .forward = inv_forward,
          .gradient = inv_rule, .unsaved = PL_UNSAVED_IN, .flops = pl_matrix_flops,
          .data = &(const double){2});
@@ -355,9 +359,9 @@ PL_OP_IN(linalg, det, .group = PL_GROUP_LINALG, .inputs = "a",
          .doc =
              "the determinants [...] of square matrices [...,n,n]. A gradient of second order "
              "needs matrices that are not singular",
-         .samples = "regular[3,3]; regular[2,2,2]; regular[1,1]", .shape = det_shape,
-         .forward = det_forward, .gradient = det_rule, .fused_gradient = det_fused,
-         .flops = pl_matrix_flops, .data = &(const double){2.0 / 3});
+         .onnx = "Det(a)", .samples = "regular[3,3]; regular[2,2,2]; regular[1,1]",
+         .shape = det_shape, .forward = det_forward, .gradient = det_rule,
+         .fused_gradient = det_fused, .flops = pl_matrix_flops, .data = &(const double){2.0 / 3});
 
 static bool slogdet_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_grad,
                          pl_tensor **gin) {
@@ -371,6 +375,7 @@ PL_OP_IN(linalg, slogdet, .group = PL_GROUP_LINALG, .inputs = "a",
              "the signs [...] of the determinants of square matrices [...,n,n], and the logarithms "
              "[...] of their sizes, which cannot overflow; of a singular one 0 and -inf, which "
              "have no gradient",
+         .onnx = "refuse 'ONNX has no operators of linear algebra'",
          .samples = "regular[3,3]; regular[2,2,2]", .outputs = 2, .shape = det_shape,
          .forward = det_forward, .gradient = slogdet_rule, .unsaved = PL_UNSAVED_OUT,
          .flops = pl_matrix_flops, .data = &(const double){2.0 / 3});

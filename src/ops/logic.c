@@ -55,15 +55,18 @@ static bool bits_forward(pl_args *c) {
   return true;
 }
 
-#define BITWISE(name_, which, doc_)                                                           \
-  static const int which_##name_ = which;                                                     \
-  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                    \
-        .samples = "bool[3,4] bool[3,4]; index9[2,3] index9[3]", .nograd = true,              \
-        .integers = PL_INTEGERS_MOVED, .broadcast = pl_broadcast_inputs, .shape = bits_shape, \
+#define BITWISE(name_, which, onnx_, doc_)                                                      \
+  static const int which_##name_ = which;                                                       \
+  PL_OP(name_, .group = PL_GROUP_COMPARISON, .inputs = "a b", .doc = doc_,                      \
+        .samples = "bool[3,4] bool[3,4]; index9[2,3] index9[3]", .onnx = onnx_, .nograd = true, \
+        .integers = PL_INTEGERS_MOVED, .broadcast = pl_broadcast_inputs, .shape = bits_shape,   \
         .forward = bits_forward, .data = &which_##name_);
-BITWISE(bitwise_and, AND, "the bits that a and b have both, a & b; of masks where both are 1")
-BITWISE(bitwise_or, OR, "the bits that a or b have, a | b; of masks where one is 1")
-BITWISE(bitwise_xor, XOR, "the bits that either a or b has, a ~ b; of masks where they differ")
+BITWISE(bitwise_and, AND, "of_masks(And, a, b)",
+        "the bits that a and b have both, a & b; of masks where both are 1")
+BITWISE(bitwise_or, OR, "of_masks(Or, a, b)",
+        "the bits that a or b have, a | b; of masks where one is 1")
+BITWISE(bitwise_xor, XOR, "of_masks(Xor, a, b)",
+        "the bits that either a or b has, a ~ b; of masks where they differ")
 #undef BITWISE
 
 /*
@@ -87,6 +90,7 @@ PL_OP(
     .doc =
         "~x: of a mask (uint8, each 0 or 1) the opposite, of int32 all bits turned, which is -x - "
         "1",
+    .onnx = "kind(x) == 'uint8' and Not(truth(x)) or Sub(Neg(x), 1)",
     .samples = "bool[3,4]; index9[3]", .nograd = true, .integers = PL_INTEGERS_MOVED,
     .decompose = bitwise_not_decompose);
 

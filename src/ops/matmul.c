@@ -93,8 +93,9 @@ PL_OP(
     bmm, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
     .doc =
         "the matrix product of a [m,k] and b [k,n], or of each pair of stacks [s,m,k] and [s,k,n]",
-    .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]", .shape = bmm_shape,
-    .forward = bmm_forward, .gradient = bmm_rule, .flops = bmm_flops, .unsaved = PL_UNSAVED_OUT);
+    .onnx = "MatMul(a, b)", .samples = "any[2,3] any[3,4]; any[3,2,3] any[3,3,2]",
+    .shape = bmm_shape, .forward = bmm_forward, .gradient = bmm_rule, .flops = bmm_flops,
+    .unsaved = PL_UNSAVED_OUT);
 
 /*
 ** matmul: any ranks, brought to bmm
@@ -173,6 +174,7 @@ PL_OP(matmul, .group = PL_GROUP_PRODUCTS, .inputs = "a b",
       .doc =
           "the matrix product of the last two dims; the dims before "
           "broadcast, a missing dim counts as 1",
+      .onnx = "MatMul(a, b)",
       .samples =
           "any[2,3] any[3,4]; any[3,2,3] any[3,2]; any[2,1,2,3] "
           "any[3,3,2]; any[3] any[3]; any[2,3] any[3]; any[3] any[3,2]",
@@ -277,6 +279,7 @@ PL_OP(
         "activation(x W' + bias): x [...,k], weight [n,k], bias [n], result [...,n]; slope is that "
         "of "
         "leaky_relu, alpha of elu is 1",
+    .onnx = "activated(linear(x, weight, bias), activation, slope)",
     .samples =
         "any[3,4] any[2,4] any[2]; any[2,2,4] any[3,4]; any[3,4] any[5,4] any[5] activation=relu; "
         "any[3,4] any[5,4] any[5] activation=leaky_relu slope=0.2; any[4] any[2,4] "

@@ -120,6 +120,9 @@ static bool max_fused(const pl_args *c, pl_tensor *const *gout, unsigned needs_g
 PL_OP(
     max_pool2d, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
     .doc = "the largest value of each window of images [n,c,h,w]; NaN counts as largest" POOL_WORDS,
+    .onnx =
+        "MaxPool(x, {kernel_shape = size, strides = stride_of(stride, size), pads = "
+        "around(padding)})",
     .samples = "any[1,2,4,4] size=2; any[2,1,5,6] size=3,2 stride=2,1 padding=1,0",
     .unsaved = PL_UNSAVED_ALL, .shape = pool_shape, .forward = max_forward, .gradient = max_rule,
     .fused_gradient = max_fused);
@@ -171,6 +174,7 @@ static bool back_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_g
 
 PL_OP(avg_pool2d_grad, .group = PL_GROUP_ADJOINTS, .inputs = "g", .attrs = POOL_ATTRS " input:ints",
       .doc = "the gradient of avg_pool2d for its images, of the given height and width",
+      .onnx = "refuse 'it is a part of gradients'",
       .samples =
           "any[1,2,2,2] size=2 input=4,4; any[1,2,3,6] size=3,2 stride=2,1 padding=1 input=5,5",
       .unsaved = PL_UNSAVED_ALL, .shape = back_shape, .forward = back_forward,
@@ -187,5 +191,8 @@ static bool avg_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 
 PL_OP(avg_pool2d, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = POOL_ATTRS,
       .doc = "the mean of each window of images [n,c,h,w], padding counted as zeros" POOL_WORDS,
+      .onnx =
+          "AveragePool(x, {kernel_shape = size, strides = stride_of(stride, size), pads = "
+          "around(padding), count_include_pad = 1})",
       .samples = "any[1,2,4,4] size=2; any[1,2,5,5] size=3,2 stride=2,1 padding=1",
       .unsaved = PL_UNSAVED_ALL, .shape = pool_shape, .forward = avg_forward, .gradient = avg_rule);

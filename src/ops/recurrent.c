@@ -254,6 +254,7 @@ PL_OP(
         "one LSTM layer over a sequence x [t,b,i]: the states of all steps [t,b,h], the last state "
         "and the last cell [b,h]. weight_ih [4h,i], weight_hh [4h,h] and the biases [4h] hold the "
         "gates input, forget, cell, output in this order; h0 and c0 [b,h] are zeros if absent",
+    .onnx = "lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0)",
     .samples =
         "any[3,2,4] any[12,4] any[12,3] any[12] any[12] any[2,3] any[2,3]; any[1,1,2] any[8,2] "
         "any[8,2]",
@@ -358,6 +359,7 @@ PL_OP(
         "weight_ih [3h,i], weight_hh [3h,h] and the biases [3h] hold the gates reset, update, new "
         "in this "
         "order; h0 [b,h] is zeros if absent",
+    .onnx = "gru(x, weight_ih, weight_hh, bias_ih, bias_hh, h0)",
     .samples = "any[3,2,4] any[9,4] any[9,3] any[9] any[9] any[2,3]; any[1,1,2] any[6,2] any[6,2]",
     .outputs = 2, .shape = gru_shape, .forward = gru_forward, .decompose = gru_decompose,
     .fused_gradient = gru_fused, .flops = layer_flops);

@@ -155,6 +155,7 @@ static bool sum_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 
 PL_OP(sum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the sum over some dims, or over all; of integers it is exact, or fails",
+      .onnx = "ReduceSum(x, some(dim), {keepdims = keepdim})",
       .samples = "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true",
       .integers = PL_INTEGERS_COUNTED, .shape = sum_shape, .forward = sum_forward,
       .gradient = sum_rule, .unsaved = PL_UNSAVED_ALL);
@@ -313,6 +314,7 @@ static bool logsumexp_decompose(pl_args *c) {
 #define REDUCE_SAMPLES "any[3,4]; any[2,3,4] dim=2; any[2,3,4] dim=1,3 keepdim=true"
 PL_OP(mean, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
       .doc = "the mean over some dims, or over all; real, of integers too",
+      .onnx = "ReduceMean(cast(x, 'real'), {axes = every(dim), keepdims = keepdim})",
       .samples = REDUCE_SAMPLES, .integers = PL_INTEGERS_READ, .decompose = mean_decompose);
 PL_OP(var, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .attrs = "dim:dims? keepdim:bool=false unbiased:bool=true",
@@ -429,16 +431,17 @@ static bool extreme_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 }
 
 static const int upward = 1, downward = -1;
-#define EXTREME(name_, direction, doc_)                                                     \
-  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",                                 \
-        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                                \
-        .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[3,4]", .outputs = 2, \
-        .shape = extreme_shape, .forward = extreme_forward, .gradient = extreme_rule,       \
-        .integers = PL_INTEGERS_MOVED, .unsaved = PL_UNSAVED_IN, .data = &direction);
-EXTREME(max, upward,
+#define EXTREME(name_, direction, onnx_, doc_)                                               \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",                                  \
+        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                                 \
+        .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[3,4]", .onnx = onnx_, \
+        .outputs = 2, .shape = extreme_shape, .forward = extreme_forward,                    \
+        .gradient = extreme_rule, .integers = PL_INTEGERS_MOVED, .unsaved = PL_UNSAVED_IN,   \
+        .data = &direction);
+EXTREME(max, upward, "most(ReduceMax, ArgMax, x, dim, keepdim)",
         "the largest values along a dim, and their positions (int32, from 1); without dim the "
         "largest value of all, alone")
-EXTREME(min, downward,
+EXTREME(min, downward, "most(ReduceMin, ArgMin, x, dim, keepdim)",
         "the smallest values along a dim, and their positions (int32, from 1); without dim the "
         "smallest value of all, alone")
 
@@ -458,15 +461,15 @@ static bool where_most(pl_args *c, bool (*most)(pl_tensor *, int, bool, pl_tenso
 static bool argmax_decompose(pl_args *c) { return where_most(c, pl_max); }
 static bool argmin_decompose(pl_args *c) { return where_most(c, pl_min); }
 
-#define ARG(name_, doc_)                                                                     \
-  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",                                  \
-        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                                 \
-        .samples = "any[3,4] dim=2; any[3,4]", .nograd = true, .integers = PL_INTEGERS_READ, \
-        .decompose = name_##_decompose);
-ARG(argmax,
+#define ARG(name_, onnx_, doc_)                                               \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x",                   \
+        .attrs = "dim:dim? keepdim:bool=false", .doc = doc_,                  \
+        .samples = "any[3,4] dim=2; any[3,4]", .onnx = onnx_, .nograd = true, \
+        .integers = PL_INTEGERS_READ, .decompose = name_##_decompose);
+ARG(argmax, "position_of(ArgMax, x, dim, keepdim)",
     "positions of the largest values along a dim (int32, from 1); without dim, of the largest of "
     "all, in row-major order")
-ARG(argmin,
+ARG(argmin, "position_of(ArgMin, x, dim, keepdim)",
     "positions of the smallest values along a dim (int32, from 1); without dim, of the smallest of "
     "all, in row-major order")
 #undef ARG
@@ -501,10 +504,12 @@ static bool amax_decompose(pl_args *c) { return amost(c, pl_max); }
 static bool amin_decompose(pl_args *c) { return amost(c, pl_min); }
 
 PL_OP(amax, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
-      .doc = "the largest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
+      .doc = "the largest values over some dims, or over all; NaN wins",
+      .onnx = "ReduceMax(x, {axes = every(dim), keepdims = keepdim})", .samples = REDUCE_SAMPLES,
       .integers = PL_INTEGERS_MOVED, .decompose = amax_decompose);
 PL_OP(amin, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dims? keepdim:bool=false",
-      .doc = "the smallest values over some dims, or over all; NaN wins", .samples = REDUCE_SAMPLES,
+      .doc = "the smallest values over some dims, or over all; NaN wins",
+      .onnx = "ReduceMin(x, {axes = every(dim), keepdims = keepdim})", .samples = REDUCE_SAMPLES,
       .integers = PL_INTEGERS_MOVED, .decompose = amin_decompose);
 
 /*
@@ -562,6 +567,6 @@ static bool prod_decompose(pl_args *c) {
 
 PL_OP(prod, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim? keepdim:bool=false",
       .doc = "the product along a dim, or of all elements; of none it is 1",
-      .integers = PL_INTEGERS_COUNTED,
+      .integers = PL_INTEGERS_COUNTED, .onnx = "ReduceProd(x, {axes = {dim}, keepdims = keepdim})",
       .samples = "any[3,4] dim=2; any[2,3,2] dim=2 keepdim=true; any[2,3]",
       .decompose = prod_decompose);

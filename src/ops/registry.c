@@ -126,7 +126,7 @@ static pl_registered *copy_spec(const pl_op_spec *s) {
   const size_t parsed = bytes_of(s->inputs) + bytes_of(s->attrs);
   pl_registered *r =
       calloc(1, sizeof *r + 2 * parsed + bytes_of(s->name) + bytes_of(s->group) + bytes_of(s->doc) +
-                    bytes_of(s->samples) + sizeof PL_GROUP_REGISTERED);
+                    bytes_of(s->samples) + bytes_of(s->onnx) + sizeof PL_GROUP_REGISTERED);
   if (!r) return pl_fail("%s: not enough memory", s->name), NULL;
   char *room = r->text + parsed;
   r->op = (pl_op){.name = copy_text(&room, s->name),
@@ -148,6 +148,7 @@ static pl_registered *copy_spec(const pl_op_spec *s) {
                   .gradient = s->gradient,
                   .fused_gradient = s->fused_gradient,
                   .flops = s->flops,
+                  .onnx = s->onnx ? copy_text(&room, s->onnx) : NULL,
                   .data = s->user};
   return r;
 }

@@ -242,6 +242,7 @@ PL_OP(layer_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
           "(x - mean) / sqrt(var + eps) * weight + bias, mean and var being those over the last "
           "dims of x, whose sizes are normalized_shape, as are those of weight and bias (Ba et al. "
           "2016)",
+      .onnx = "layer_norm(x, weight, bias, normalized_shape, eps)",
       .samples =
           "any[3,5] any[5] any[5] normalized_shape=5; any[2,3,4] any[3,4] any[3,4] "
           "normalized_shape=3,4 eps=0.1; any[2,3,4] normalized_shape=4; any[3,4] any[4] "
@@ -255,6 +256,9 @@ PL_OP(instance_norm, .group = PL_GROUP_LAYERS, .inputs = "x weight? bias?",
           "(x - mean) / sqrt(var + eps) * weight + bias for each channel of each image, x "
           "[n,c,...], mean and var being those over all its positions, weight and bias [c] "
           "(Ulyanov et al. 2016)",
+      .onnx =
+          "InstanceNormalization(x, per_channel(weight, x, 1), per_channel(bias, x, 0), {epsilon = "
+          "eps})",
       .samples =
           "any[2,3,2,2] any[3] any[3]; any[2,3,4]; any[2,2,3,2] any[2] eps=0.1; "
           "any[1,1,5] any[1] any[1]",

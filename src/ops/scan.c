@@ -60,9 +60,10 @@ static bool cumsum_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 }
 
 PL_OP(cumsum, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim",
-      .doc = "running sums along a dim", .samples = "any[3,4] dim=2; any[3,2] dim=1",
-      .integers = PL_INTEGERS_COUNTED, .shape = cumsum_shape, .forward = cumsum_forward,
-      .gradient = cumsum_rule, .unsaved = PL_UNSAVED_ALL);
+      .doc = "running sums along a dim", .onnx = "CumSum(x, int64(dim))",
+      .samples = "any[3,4] dim=2; any[3,2] dim=1", .integers = PL_INTEGERS_COUNTED,
+      .shape = cumsum_shape, .forward = cumsum_forward, .gradient = cumsum_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** cumprod: y[k] = x[1] ... x[k] in log n steps, each of which multiplies by what is 1, 2, 4, ...
@@ -135,10 +136,11 @@ static bool so_far_decompose(pl_args *c) {
 }
 
 static const int upward = 1, downward = -1;
-#define SO_FAR(name_, direction, doc_)                                                            \
-  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim", .doc = doc_,      \
-        .samples = "any[3,4] dim=2; any[5,2] dim=1", .outputs = 2, .integers = PL_INTEGERS_MOVED, \
-        .decompose = so_far_decompose, .data = &direction);
+#define SO_FAR(name_, direction, doc_)                                                       \
+  PL_OP(name_, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim", .doc = doc_, \
+        .samples = "any[3,4] dim=2; any[5,2] dim=1",                                         \
+        .onnx = "refuse 'ONNX has no operator for it'", .outputs = 2,                        \
+        .integers = PL_INTEGERS_MOVED, .decompose = so_far_decompose, .data = &direction);
 SO_FAR(cummax, upward, "the largest values so far along a dim, and their positions (int32, from 1)")
 SO_FAR(cummin, downward,
        "the smallest values so far along a dim, and their positions (int32, from 1)")

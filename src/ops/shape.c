@@ -55,14 +55,15 @@ static bool reshape_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 
 PL_OP(reshape, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "the same elements in another shape; one size may be -1",
-      .samples = "any[3,4] size=2,-1; any[2,2,3] size=12", .view = true,
-      .integers = PL_INTEGERS_MOVED, .forward = reshape_forward, .gradient = reshape_rule,
-      .unsaved = PL_UNSAVED_ALL);
+      .onnx = "Reshape(x, sizes(size))", .samples = "any[3,4] size=2,-1; any[2,2,3] size=12",
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = reshape_forward,
+      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
 
 PL_OP(view, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "reshape by PyTorch's other name: the same elements in another shape",
-      .samples = "any[3,4] size=2,-1", .view = true, .integers = PL_INTEGERS_MOVED,
-      .forward = reshape_forward, .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
+      .onnx = "Reshape(x, sizes(size))", .samples = "any[3,4] size=2,-1", .view = true,
+      .integers = PL_INTEGERS_MOVED, .forward = reshape_forward, .gradient = reshape_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** unsqueeze, squeeze: dims of size 1 come and go
@@ -101,14 +102,14 @@ static bool squeeze_forward(pl_args *c) {
 
 PL_OP(unsqueeze, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim",
       .doc = "a new dim of size 1, without copying; -1 puts it last",
-      .samples = "any[3,4] dim=2; any[3] dim=-1; any[] dim=1", .view = true,
-      .integers = PL_INTEGERS_MOVED, .forward = unsqueeze_forward, .gradient = reshape_rule,
-      .unsaved = PL_UNSAVED_ALL);
+      .onnx = "Unsqueeze(x, int64 {dim})", .samples = "any[3,4] dim=2; any[3] dim=-1; any[] dim=1",
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = unsqueeze_forward,
+      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
 PL_OP(squeeze, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dims?",
       .doc = "without some dims, or all, that have size 1; without copying",
-      .samples = "any[1,3,1]; any[1,3,1] dim=3; any[3,1] dim=1,2", .view = true,
-      .integers = PL_INTEGERS_MOVED, .forward = squeeze_forward, .gradient = reshape_rule,
-      .unsaved = PL_UNSAVED_ALL);
+      .onnx = "squeeze(x, dim)", .samples = "any[1,3,1]; any[1,3,1] dim=3; any[3,1] dim=1,2",
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = squeeze_forward,
+      .gradient = reshape_rule, .unsaved = PL_UNSAVED_ALL);
 
 /*
 ** expand
@@ -149,6 +150,7 @@ static bool expand_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 
 PL_OP(expand, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "size:ints",
       .doc = "repeats dims of size 1, and adds dims in front, without copying",
+      .onnx = "Expand(x, shape(out[1]))",
       .samples = "any[3,1] size=3,4; any[3] size=2,3; any[] size=2,2", .view = true,
       .integers = PL_INTEGERS_MOVED, .forward = expand_forward, .gradient = expand_rule,
       .unsaved = PL_UNSAVED_ALL);
@@ -181,9 +183,9 @@ static bool permute_rule(const pl_args *c, pl_tensor *const *gout, unsigned need
 }
 
 PL_OP(permute, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dims:dims",
-      .doc = "the dims in another order, without copying", .samples = "any[2,3,4] dims=3,1,2",
-      .view = true, .integers = PL_INTEGERS_MOVED, .forward = permute_forward,
-      .gradient = permute_rule, .unsaved = PL_UNSAVED_ALL);
+      .doc = "the dims in another order, without copying", .onnx = "Transpose(x, {perm = dims})",
+      .samples = "any[2,3,4] dims=3,1,2", .view = true, .integers = PL_INTEGERS_MOVED,
+      .forward = permute_forward, .gradient = permute_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool transpose_decompose(pl_args *c) {
   int64_t a = c->attr[0].i, b = c->attr[1].i;
@@ -241,14 +243,16 @@ static bool slice_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_
 PL_OP(slice, .group = PL_GROUP_SHAPES, .inputs = "x",
       .attrs = "dim:dim start:index length:int step:int=1",
       .doc = "`length` positions of a dim, from `start` in steps of `step`, without copying",
+      .onnx = "slice(x, dim, start, length, step)",
       .samples = "any[3,7] dim=2 start=2 length=3 step=2; any[4,3] dim=1 start=4 length=2 step=-2",
       .view = true, .integers = PL_INTEGERS_MOVED, .forward = slice_forward, .gradient = slice_rule,
       .unsaved = PL_UNSAVED_ALL);
 
 PL_OP(narrow, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim start:index length:int",
       .doc = "`length` positions of a dim, from `start`, without copying",
-      .samples = "any[3,7] dim=2 start=2 length=3", .view = true, .integers = PL_INTEGERS_MOVED,
-      .forward = slice_forward, .gradient = slice_rule, .unsaved = PL_UNSAVED_ALL);
+      .onnx = "slice(x, dim, start, length, 1)", .samples = "any[3,7] dim=2 start=2 length=3",
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = slice_forward, .gradient = slice_rule,
+      .unsaved = PL_UNSAVED_ALL);
 
 static bool unslice_shape(pl_args *c) {
   int64_t dim = c->attr[0].i, start = c->attr[1].i, step = c->attr[2].i, n = c->attr[3].i;
@@ -289,9 +293,9 @@ PL_OP(
     unslice, .group = PL_GROUP_ADJOINTS, .inputs = "x",
     .attrs = "dim:dim start:index step:int size:int",
     .doc = "zeros, of `size` along the dim, with x where slice would read it: the adjoint of slice",
-    .samples = "any[3,3] dim=2 start=2 step=2 size=7", .shape = unslice_shape,
-    .integers = PL_INTEGERS_MOVED, .forward = unslice_forward, .gradient = unslice_rule,
-    .unsaved = PL_UNSAVED_ALL);
+    .onnx = "refuse 'it is a part of gradients'", .samples = "any[3,3] dim=2 start=2 step=2 size=7",
+    .shape = unslice_shape, .integers = PL_INTEGERS_MOVED, .forward = unslice_forward,
+    .gradient = unslice_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool select_forward(pl_args *c) {
   const pl_tensor *x = c->in[0];
@@ -319,8 +323,9 @@ static bool select_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs
 
 PL_OP(select, .group = PL_GROUP_SHAPES, .inputs = "x", .attrs = "dim:dim index:index",
       .doc = "one position of a dim, which goes away; without copying",
-      .samples = "any[3,4] dim=2 index=3", .view = true, .integers = PL_INTEGERS_MOVED,
-      .forward = select_forward, .gradient = select_rule, .unsaved = PL_UNSAVED_ALL);
+      .onnx = "Gather(x, int64(index), {axis = dim})", .samples = "any[3,4] dim=2 index=3",
+      .view = true, .integers = PL_INTEGERS_MOVED, .forward = select_forward,
+      .gradient = select_rule, .unsaved = PL_UNSAVED_ALL);
 
 static bool flip_decompose(pl_args *c) {
   pl_ints dims = c->attr[0].ints.n ? c->attr[0].ints : as_dims(c->in[0]->rank);
@@ -390,6 +395,7 @@ static bool cat_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 
 PL_OP(cat, .group = PL_GROUP_SHAPES, .inputs = "xs...", .attrs = "dim:dim=0",
       .doc = "tensors joined along a dim that exists; of several dtypes, in the highest",
+      .onnx = "Concat(xs, {axis = dim})",
       .samples = "any[2,3] any[2,2] dim=2; any[1,3] any[2,3] any[1,3] dim=1",
       .integers = PL_INTEGERS_MOVED, .shape = cat_shape, .forward = cat_forward,
       .gradient = cat_rule, .unsaved = PL_UNSAVED_ALL);
@@ -477,5 +483,6 @@ static bool pad_rule(const pl_args *c, pl_tensor *const *gout, unsigned needs_gr
 PL_OP(
     pad, .group = PL_GROUP_LAYERS, .inputs = "x", .attrs = "pads:ints value:real=0",
     .doc = "adds `value` around x; pads: before and after for the last dim, then the one before it",
+    .onnx = "Pad(x, pads_of(x, pads), value)",
     .samples = "any[2,3] pads=1,2; any[2,3] pads=0,1,2,0 value=3", .integers = PL_INTEGERS_MOVED,
     .shape = pad_shape, .forward = pad_forward, .gradient = pad_rule, .unsaved = PL_UNSAVED_ALL);

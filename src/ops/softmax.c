@@ -66,10 +66,10 @@ static bool log_softmax_rule(const pl_args *c, pl_tensor *const *gout, unsigned 
 static const bool is_log = true;
 #define SOFTMAX_SAMPLES "any[3,4] dim=2; any[2,3,2] dim=2; any[4] dim=1"
 PL_OP(softmax, .group = PL_GROUP_ACTIVATIONS, .inputs = "x", .attrs = "dim:dim=-1",
-      .doc = "exp(x) / sum of exp(x) along a dim, without overflow", .samples = SOFTMAX_SAMPLES,
-      .shape = softmax_shape, .forward = softmax_forward, .gradient = softmax_rule,
-      .unsaved = PL_UNSAVED_IN);
+      .doc = "exp(x) / sum of exp(x) along a dim, without overflow",
+      .onnx = "Softmax(x, {axis = dim})", .samples = SOFTMAX_SAMPLES, .shape = softmax_shape,
+      .forward = softmax_forward, .gradient = softmax_rule, .unsaved = PL_UNSAVED_IN);
 PL_OP(log_softmax, .group = PL_GROUP_ACTIVATIONS, .inputs = "x", .attrs = "dim:dim=-1",
-      .doc = "x - log of the sum of exp(x) along a dim", .samples = SOFTMAX_SAMPLES,
-      .shape = softmax_shape, .forward = softmax_forward, .gradient = log_softmax_rule,
-      .unsaved = PL_UNSAVED_IN, .data = &is_log);
+      .doc = "x - log of the sum of exp(x) along a dim", .onnx = "LogSoftmax(x, {axis = dim})",
+      .samples = SOFTMAX_SAMPLES, .shape = softmax_shape, .forward = softmax_forward,
+      .gradient = log_softmax_rule, .unsaved = PL_UNSAVED_IN, .data = &is_log);

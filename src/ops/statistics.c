@@ -59,6 +59,7 @@ PL_OP(median, .group = PL_GROUP_REDUCTIONS, .inputs = "x", .attrs = "dim:dim? ke
       .doc =
           "the middle values along a dim, the lower of two, and their positions (int32, from 1); "
           "without dim the middle value of all, alone",
+      .onnx = "refuse 'ONNX has no operator for it'",
       .samples = "any[3,5] dim=2; any[4,2] dim=1 keepdim=true; any[3,4]", .outputs = 2,
       .integers = PL_INTEGERS_MOVED, .decompose = median_decompose);
 
@@ -151,6 +152,7 @@ PL_OP(histc, .group = PL_GROUP_REDUCTIONS, .inputs = "x",
       .doc =
           "how many elements lie in each of `bins` equal parts of [min, max], which is the range "
           "of x where min and max are alike; others are left out",
+      .onnx = "refuse 'ONNX has no operator that counts'",
       .samples = "any[20] bins=5; any[20] bins=4 min=-1 max=1", .nograd = true,
       .integers = PL_INTEGERS_REAL, .shape = histc_shape, .forward = histc_forward);
 

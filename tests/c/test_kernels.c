@@ -76,24 +76,24 @@ static void check(const char *isa, const char *name, ptrdiff_t i, double got, do
     (void)p;                                                \
     return (f);                                             \
   }
-#define UNARY(group, name, unsaved, attrs, samples, doc, f, df, ops)         \
+#define UNARY(group, name, unsaved, attrs, samples, doc, onnx, f, df, ops)   \
   BODY_1(name, f)                                                            \
   static double want_##name##_grad(double g, double x, double p, double q) { \
     const double y = want_##name(x, p, q);                                   \
     (void)x, (void)y;                                                        \
     return (df);                                                             \
   }
-#define STEP(group, name, attrs, samples, doc, f)    BODY_1(name, f)
-#define STEP_2(group, name, samples, doc, f)         BODY_2(name, f)
-#define LINEAR(group, name, samples, doc, f, ga, gb) BODY_2(name, f)
+#define STEP(group, name, attrs, samples, doc, onnx, f)    BODY_1(name, f)
+#define STEP_2(group, name, samples, doc, onnx, f)         BODY_2(name, f)
+#define LINEAR(group, name, samples, doc, onnx, f, ga, gb) BODY_2(name, f)
 #define BODY_GRAD(name, d)                                                      \
   static double want_##name(double g, double a, double b, double y, double p) { \
     (void)y, (void)a, (void)b, (void)g, (void)p;                                \
     return (d);                                                                 \
   }
-#define HALF(group, name, unsaved, attrs, samples, doc, f, ga, ga_ops) \
+#define HALF(group, name, unsaved, attrs, samples, doc, onnx, f, ga, ga_ops) \
   BODY_2(name, f) BODY_GRAD(name##_a, ga)
-#define BINARY(group, name, unsaved, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
+#define BINARY(group, name, unsaved, attrs, samples, doc, onnx, f, ga, gb, ga_ops, gb_ops) \
   BODY_2(name, f) BODY_GRAD(name##_a, ga) BODY_GRAD(name##_b, gb)
 #include "kernels/math/elementwise.def"
 #undef UNARY

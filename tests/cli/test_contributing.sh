@@ -15,6 +15,7 @@ run() { "$tree/build/perilune" -e "$1"; }
 # An elementwise op: one line.
 cat >>"$tree/src/kernels/math/elementwise.def" <<'END'
 UNARY(ACTIVATIONS, softsign, PL_UNSAVED_OUT, "", "any[3,4]", "x / (1 + |x|)",
+      "Div(x, Add(Abs(x), 1))",
       x / (1 + (x < 0 ? -x : x)),
       g / ((1 + (x < 0 ? -x : x)) * (1 + (x < 0 ? -x : x))),
       pl_div(G, pl_square(pl_affine(pl_abs(X), 1, 1))))

@@ -24,8 +24,8 @@
     }                                                                                              \
   }
 
-#define STEP(group, name, attrs, samples, doc, f) FORWARD_1(k_##name, f)
-#define UNARY(group, name, unsaved, attrs, samples, doc, f, df, ops)                             \
+#define STEP(group, name, attrs, samples, doc, onnx, f) FORWARD_1(k_##name, f)
+#define UNARY(group, name, unsaved, attrs, samples, doc, onnx, f, df, ops)                       \
   FORWARD_1(k_##name, f)                                                                         \
   static void k_##name##_grad(ptrdiff_t n, pl_real *restrict out, const pl_real *restrict gs,    \
                               const pl_real *restrict xs, const pl_real *restrict ys, pl_real p, \
@@ -68,13 +68,13 @@
       out[i] = (df);                                                               \
     }                                                                              \
   }
-#define LINEAR(group, name, samples, doc, f, ga_ops, gb_ops) FORWARD_2(k_##name, f)
-#define BINARY(group, name, unsaved, attrs, samples, doc, f, ga, gb, ga_ops, gb_ops) \
-  FORWARD_2(k_##name, f)                                                             \
-  BACKWARD_2(k_##name##_grad_a, ga)                                                  \
+#define LINEAR(group, name, samples, doc, onnx, f, ga_ops, gb_ops) FORWARD_2(k_##name, f)
+#define BINARY(group, name, unsaved, attrs, samples, doc, onnx, f, ga, gb, ga_ops, gb_ops) \
+  FORWARD_2(k_##name, f)                                                                   \
+  BACKWARD_2(k_##name##_grad_a, ga)                                                        \
   BACKWARD_2(k_##name##_grad_b, gb)
-#define HALF(group, name, unsaved, attrs, samples, doc, f, ga, ga_ops) \
-  FORWARD_2(k_##name, f)                                               \
+#define HALF(group, name, unsaved, attrs, samples, doc, onnx, f, ga, ga_ops) \
+  FORWARD_2(k_##name, f)                                                     \
   BACKWARD_2(k_##name##_grad_a, ga)
 
 /* Whether all results fit is found without a branch, so that the loop is vectorised. */
@@ -103,7 +103,7 @@
     return lost == 0;                                                                            \
   }                                                                                              \
   kind(group, name, __VA_ARGS__)
-#define STEP_2(group, name, samples, doc, f) FORWARD_2(k_##name, f)
+#define STEP_2(group, name, samples, doc, onnx, f) FORWARD_2(k_##name, f)
 #include "elementwise.def"
 #undef UNARY
 #undef STEP
