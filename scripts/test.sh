@@ -7,7 +7,8 @@
 #   tsan     hosts on several threads with the thread sanitizer, which does not understand gcc's OpenMP
 #   clang    by another compiler, whose warnings are errors too, and by its analyser
 # The last line is `N passed, N failed`. The tests need no download; those on real data run
-# when $PERILUNE_DATA names the folder that has them.
+# when $PERILUNE_DATA names the folder that has them, and ONNX files in onnxruntime where PyPI can be
+# reached (or $PERILUNE_PYTHON has it).
 #
 # usage: scripts/test.sh [-k] [part...]   parts: float double asan tsan clang, all by default;
 #                                         -k: do not install anything; -h: print this
@@ -65,12 +66,22 @@ tests() {
   row "build-$part, all" "${1:-0}" "${2:-1}" "$started"
 }
 
+# A Python with onnxruntime below the build folder, unless there is one; goes on without.
+onnxruntime() {
+  "${PERILUNE_PYTHON:-python3}" -c 'import onnx, onnxruntime' 2>/dev/null && return
+  [ -n "$install" ] && [ ! -d "$1/python" ] || return
+  python3 -m venv "$1/python" >"$log" 2>&1 &&
+    timeout 180 "$1/python/bin/pip" install --quiet --retries 1 --timeout 10 onnx onnxruntime \
+      >"$log" 2>&1 || echo "onnxruntime cannot be installed; its test is skipped"
+}
+
 c_files() { find include src tests examples -name '*.[ch]'; }
 
 for part in "$@"; do
   case $part in
     float)
       check build-float build float
+      onnxruntime build-float
       tests float
       ;;
     double)

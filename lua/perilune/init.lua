@@ -3,7 +3,8 @@
 -- `local pl = require "perilune"` gives one table: every function of the engine
 -- (`pl.tensor`, `pl.matmul`, `pl.no_grad`, ...) and the parts of the library, each loaded
 -- when it is first used: `pl.nn`, `pl.optim`, `pl.data`, `pl.image`, `pl.plot`,
--- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.profile`, `pl.testing`, `pl.help`,
+-- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.onnx`, `pl.profile`, `pl.testing`,
+-- `pl.help`,
 -- and `pl.save` and `pl.load`.
 --
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
@@ -21,14 +22,18 @@ local parts = {
   nn = "perilune.nn", optim = "perilune.optim", data = "perilune.data",
   image = "perilune.image", plot = "perilune.plot", progress = "perilune.progress",
   experiment = "perilune.experiment", help = "perilune.help", learn = "perilune.learn",
-  linalg = "perilune.linalg", profile = "perilune.profile", testing = "perilune.testing",
+  linalg = "perilune.linalg", onnx = "perilune.onnx", profile = "perilune.profile",
+  testing = "perilune.testing",
 }
 local functions = {save = "perilune.store", load = "perilune.store",
                          einsum = "perilune.einsum", export_c = "perilune.export"}
 
+-- What is the library's own.
+local hidden = {registered = true, trace = true, chain = true}
+
 local perilune = {}
 for name, value in next, core do
-  if not parts[name] and name ~= "registered" then perilune[name] = value end
+  if not parts[name] and not hidden[name] then perilune[name] = value end
 end
 
 local open_new_ops

@@ -53,6 +53,60 @@ static int io_write_file(lua_State *L) {
   return plb_result(L, pl_file_write(path, text, n));
 }
 
+/*
+** A file of parts, texts and tensors, which are written where they lie
+*/
+
+/* Whether the values of a tensor lie in the file as they do in memory: reals are floats there. */
+static bool lies_as_written(const pl_tensor *t) {
+  return pl_dtype_of(t) != PL_REAL || sizeof(pl_real) == sizeof(float);
+}
+
+static bool write_floats(pl_newfile *f, pl_tensor *t) {
+  float piece[1024];
+  const int64_t n = pl_numel(t), most = sizeof piece / sizeof *piece;
+  for (int64_t done = 0, i; done < n; done += i) {
+    for (i = 0; i < most && done + i < n; i++) piece[i] = (float)pl_at(t, done + i);
+    if (!pl_newfile_write(f, piece, (size_t)i * sizeof *piece)) return false;
+  }
+  return true;
+}
+
+static bool write_values(pl_newfile *f, pl_tensor *t) {
+  if (!(t = pl_contiguous(t))) return false;
+  if (!lies_as_written(t)) return write_floats(f, t);
+  const size_t width = pl_dtype_of(t) == PL_UINT8 ? 1 : 4;
+  return pl_newfile_write(f, pl_data(t), (size_t)pl_numel(t) * width);
+}
+
+/* The part on top. */
+static bool write_part(lua_State *L, pl_newfile *f) {
+  size_t n;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  if (text) return pl_newfile_write(f, text, n);
+  pl_scope_begin();
+  const bool ok = write_values(f, plb_box_at(L, -1)->tensor);
+  pl_scope_end();
+  return ok;
+}
+
+/* write_parts(path, parts) -> true, or nil and a message. Nothing here may raise while the file is in
+ * the making. */
+static int io_write_parts(lua_State *L) {
+  const char *path = plb_path(L, 1);
+  plb_need(L, 2, LUA_TTABLE);
+  const lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
+  for (lua_Integer i = 1; i <= n; i++, lua_pop(L, 1))
+    if (lua_rawgeti(L, 2, i) != LUA_TSTRING) plb_check(L, -1);
+  pl_newfile *f = pl_newfile_open(path);
+  bool ok = f != NULL;
+  for (lua_Integer i = 1; ok && i <= n; i++, lua_pop(L, 1))
+    ok = lua_rawgeti(L, 2, i) != LUA_TNIL && pl_check_interrupt() && write_part(L, f);
+  if (ok) return plb_result(L, pl_newfile_commit(f));
+  pl_newfile_discard(f);
+  return plb_nil(L);
+}
+
 static int io_append_file(lua_State *L) {
   size_t n;
   int64_t length;
@@ -86,6 +140,12 @@ static const plb_function functions[] = {
      "message if another one has locked it."},
     {"write_file", io_write_file,
      "(path, text)\nWrites a file, whole or not at all; true, or nil and a message."},
+    {"write_parts", io_write_parts,
+     "(path, parts)\nWrites a file of several parts, whole or not at all: texts, and tensors, "
+     "whose "
+     "values are written in row-major order, 4 bytes of a real or int32, 1 of a uint8; true, or "
+     "nil "
+     "and a message."},
     {"append_file", io_append_file,
      "(path, text, sync=true)\nAdds text to the end of a file; its new length, or nil and a "
      "message. Without sync the text may be lost if the machine stops before a later append "

@@ -54,6 +54,13 @@ local function place_in_script(frame)
   return not is_library(frame.source) and place_of(frame)
 end
 
+--- Where the script is: "net.lua:12"; nil without `debug`.
+-- @return string
+function blame.place()
+  local place = each_frame(place_in_script)
+  return place and sub(place, 1, -3)
+end
+
 --- Raises an error that blames the script.
 -- @param text of the message, as in `string.format`
 -- @param ... its arguments

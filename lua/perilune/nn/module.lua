@@ -83,6 +83,12 @@ local function place_of_error(modules)
   return outer == last and described(last) or name_of(outer) .. path .. " " .. described(last)
 end
 
+--- The module that is running, within others that are too; nil outside of all.
+-- @return module
+function module.innermost()
+  return depth > 0 and running[depth] or nil
+end
+
 -- Adds to a message where in the network it happened, and blames the script.
 local function locate(message)
   local modules = table.move(running, 1, depth, 1, {})
