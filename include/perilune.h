@@ -209,7 +209,8 @@ typedef struct {
   int64_t peak_bytes;   /* the most that tensor_bytes were, since pl_peak_reset */
   int64_t cached_bytes; /* freed storage kept for reuse */
   int64_t lua_bytes;    /* of a host's Lua state; otherwise 0 */
-  double op_seconds; /* in ops and their gradients, since pl_profile_start; 0 without a profile */
+  double op_seconds;   /* in ops and their gradients, since pl_profile_start; 0 without a profile */
+  double data_seconds; /* that data.batches waited for pictures */
 } pl_stats;
 /* Of this context. False, and an error, if the size is none. */
 PL_API bool pl_stats_now(pl_stats *stats);

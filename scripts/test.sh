@@ -98,6 +98,7 @@ for part in "$@"; do
       check "hosts, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/hosts
       check "tensors between hosts, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/border
       check "ops, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/ops build-tsan/tests
+      check "pictures in threads, thread sanitizer" env OMP_NUM_THREADS=1 build-tsan/tests/loading
       check "hostile hosts, thread sanitizer" env OMP_THREAD_LIMIT=1 build-tsan/tests/hostile
       unset TSAN_OPTIONS
       ;;

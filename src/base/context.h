@@ -119,6 +119,10 @@ struct pl_context {
 
   pl_tracer *tracer; /* NULL, but while a computation is traced */
 
+  /* image/loader.c */
+  int loader_threads;
+  double data_seconds; /* that batches were waited for */
+
   /* ops/load.c: the ops of the library whose pl_ops_open runs, a pl_waiting */
   void *opening;
 };

@@ -280,7 +280,8 @@ bool pl_stats_now(pl_stats *stats) {
                         .graph_bytes = held,
                         .peak_bytes = a->peak_bytes,
                         .cached_bytes = m.cached_bytes,
-                        .op_seconds = pl_profile_seconds(&c->profile)};
+                        .op_seconds = pl_profile_seconds(&c->profile),
+                        .data_seconds = c->data_seconds};
   return copy_stats(stats, &all);
 }
 

@@ -260,6 +260,7 @@ void plb_open_archive(lua_State *L);    /* safetensors */
 void plb_open_json(lua_State *L);       /* JSON */
 void plb_open_images(lua_State *L);     /* IDX, PNG, JPEG, batches */
 void plb_open_transforms(lua_State *L); /* steps of images */
+void plb_open_loader(lua_State *L);     /* pictures in folders, batches made ahead */
 void plb_open_numpy(lua_State *L);      /* NumPy's files, bytes */
 void plb_open_tables(lua_State *L);     /* CSV */
 void plb_open_files(lua_State *L);      /* files and folders */

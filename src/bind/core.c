@@ -166,6 +166,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   plb_open_json(L);
   plb_open_images(L);
   plb_open_transforms(L);
+  plb_open_loader(L);
   plb_open_numpy(L);
   plb_open_tables(L);
   plb_open_files(L);

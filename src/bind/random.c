@@ -1,6 +1,7 @@
 /*
 ** random.c: the stream of random numbers.
 */
+#include "base/random.h"
 #include "bind.h"
 
 static int stream_manual_seed(lua_State *L) {
@@ -31,7 +32,18 @@ static int stream_set_random_state(lua_State *L) {
   return 0;
 }
 
+static int stream_random_key(lua_State *L) {
+  enum { UNUSED = 11 }; /* a double, as files have numbers, holds the others exactly */
+  plb_enter(L);
+  const pl_random_state s = pl_random_take(1);
+  const pl_philox p = pl_philox_block(s.key, s.counter);
+  lua_pushinteger(L, (lua_Integer)(((uint64_t)p.v[0] << 32 | p.v[1]) >> UNUSED));
+  return 1;
+}
+
 static const plb_function functions[] = {
+    {"random_key", stream_random_key,
+     "()\nA random integer of 53 bits, as the key of other random numbers."},
     {"manual_seed", stream_manual_seed,
      "(seed)\nStarts the stream of random numbers anew: the same seed, the same numbers."},
     {"random_state", stream_random_state,

@@ -35,45 +35,68 @@ static bool sync_fd(int fd) {
 ** Reading
 */
 
-static FILE *open_regular(const pl_place *at, const char *path, int64_t *size) {
+/* A descriptor, or -1; a pipe is not opened, which would wait for its other end. */
+static int open_regular(const char *path, int64_t *size) {
+  pl_place at;
   struct stat st;
-  if (!pl_place_stat(at, &st)) return fail_os("open", path), NULL;
-  if (!S_ISREG(st.st_mode)) return pl_file_fail("cannot open %s: not a regular file", path), NULL;
-  const int fd = pl_place_open(at, O_RDONLY, 0);
-  FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
-  if (!f) {
-    fail_os("open", path);
-    if (fd >= 0) close(fd);
-    return NULL;
-  }
-  *size = st.st_size;
-  return f;
+  int fd = -1;
+  if (!pl_place_find(&at, PL_TO_READ, "open", path)) return -1;
+  const bool there = pl_place_stat(&at, &st);
+  if (there && !S_ISREG(st.st_mode)) pl_file_fail("cannot open %s: not a regular file", path);
+  else if (!there || (fd = pl_place_open(&at, O_RDONLY, 0)) < 0) fail_os("open", path);
+  else *size = st.st_size;
+  pl_place_end(&at);
+  return fd;
 }
 
 FILE *pl_file_open(const char *path, int64_t *size) {
-  pl_place at;
-  if (!pl_place_find(&at, PL_TO_READ, "open", path)) return NULL;
-  FILE *f = open_regular(&at, path, size);
-  pl_place_end(&at);
-  return f;
+  const int fd = open_regular(path, size);
+  FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+  if (f || fd < 0) return f;
+  fail_os("open", path);
+  close(fd);
+  return NULL;
+}
+
+/* Room for n bytes and one more, for what was there is not needed. */
+static bool make_room(const char *path, void **data, size_t *room, size_t n) {
+  if (*data && n < *room) return true;
+  free(*data);
+  *room = n + 1;
+  *data = malloc(*room);
+  return *data || pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory for its %zu bytes", path, n);
+}
+
+static bool read_all(int fd, char *data, size_t n) {
+  while (n > 0) {
+    const ssize_t k = read(fd, data, n);
+    if (k < 0 && errno == EINTR) continue;
+    if (k <= 0) return false;
+    data += k;
+    n -= (size_t)k;
+  }
+  return true;
+}
+
+bool pl_file_read_into(const char *path, size_t limit, void **data, size_t *room, size_t *n) {
+  int64_t size = 0;
+  const int fd = open_regular(path, &size);
+  if (fd < 0) return false;
+  *n = (size_t)size;
+  bool ok =
+      *n <= limit || pl_file_fail("%s: has %zu bytes, at most %zu were expected", path, *n, limit);
+  ok = ok && make_room(path, data, room, *n) &&
+       (read_all(fd, *data, *n) || pl_file_fail("%s: ended while it was read", path));
+  close(fd);
+  return ok;
 }
 
 void *pl_file_read(const char *path, size_t limit, size_t *n) {
-  int64_t size = 0;
-  FILE *f = pl_file_open(path, &size);
-  if (!f) return NULL;
-  char *data = NULL;
-  *n = (size_t)size;
-  if (*n > limit) pl_file_fail("%s: has %zu bytes, at most %zu were expected", path, *n, limit);
-  else if (!(data = malloc(*n + 1)))
-    pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory for its %zu bytes", path, *n);
-  else if (fread(data, 1, *n, f) != *n) {
-    pl_file_fail("%s: ended while it was read", path);
-    free(data);
-    data = NULL;
-  }
-  fclose(f);
-  return data;
+  void *data = NULL;
+  size_t room = 0;
+  if (pl_file_read_into(path, limit, &data, &room, n)) return data;
+  free(data);
+  return NULL;
 }
 
 bool pl_file_size(const char *path, int64_t *size) {

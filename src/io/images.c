@@ -50,31 +50,20 @@ static bool begins(const void *file, size_t n, const char *magic, size_t length)
   return n >= length && memcmp(file, magic, length) == 0;
 }
 
-/* NULL without a message if it is of neither kind. */
-static pl_tensor *decode(const char *name, const void *file, size_t n, int channels, int least,
-                         bool *known) {
-  const bool png = begins(file, n, "\x89PNG\r\n\x1a\n", 8),
-             jpeg = begins(file, n, "\xff\xd8\xff", 3);
-  *known = png || jpeg;
-  if (png) return with_channels(pl_png_decode(name, file, n, channels == 4), channels);
-  return jpeg ? with_channels(pl_jpeg_decode(name, file, n, channels == 1, least), channels) : NULL;
-}
-
 pl_tensor *pl_image_decode(const char *name, const void *file, size_t n, int channels, int least) {
-  bool known;
-  pl_tensor *t = decode(name, file, n, channels, least, &known);
-  if (!known) pl_file_fail("%s: not a PNG or JPEG file", name);
-  return t;
+  if (begins(file, n, "\x89PNG\r\n\x1a\n", 8))
+    return with_channels(pl_png_decode(name, file, n, channels == 4), channels);
+  if (begins(file, n, "\xff\xd8\xff", 3))
+    return with_channels(pl_jpeg_decode(name, file, n, channels == 1, least), channels);
+  return pl_bytes_fail_kind(name, "a PNG or JPEG file", file, n), NULL;
 }
 
 pl_tensor *pl_image_read(const char *path, int channels, int least) {
   size_t n;
-  bool known;
   void *file = pl_file_read(path, max_file, &n);
   if (!file) return NULL;
-  pl_tensor *t = decode(path, file, n, channels, least, &known);
+  pl_tensor *t = pl_image_decode(path, file, n, channels, least);
   free(file);
-  if (!known) pl_file_fail_kind(path, "a PNG or JPEG file");
   return t;
 }
 

@@ -25,6 +25,8 @@
 FILE *pl_file_open(const char *path, int64_t *size);
 /* Reads a file of at most `limit` bytes; the result is freed with free(). */
 void *pl_file_read(const char *path, size_t limit, size_t *n);
+/* The same into a block of malloc, or NULL, that has room for so many bytes, and grows. */
+bool pl_file_read_into(const char *path, size_t limit, void **data, size_t *room, size_t *n);
 /* Puts n bytes into the place of whatever the file had. */
 bool pl_file_write(const char *path, const void *data, size_t n);
 /* Adds n bytes; gives the new length. On failure the file has its old length. Bytes that were
@@ -42,6 +44,26 @@ bool pl_folder_lock(const char *path);
 bool pl_file_remove(const char *path);
 bool pl_file_rename(const char *from, const char *to);
 FILE *pl_file_stream(const char *path, const char *mode);
+
+/*
+** Folders (folder.c)
+*/
+
+/* Each is of malloc. */
+typedef struct {
+  int64_t n, room;
+  char **v;
+} pl_names;
+/* Copies the name. */
+bool pl_names_add(pl_names *names, const char *name);
+void pl_names_free(pl_names *names);
+/* The names in a folder that do not begin with a point, each list in the order of their bytes, behind
+   what is in them. All that are no folders count as files. A link is what it leads to, or, where an
+   access checks, a file that will not open. On failure too the lists are to be freed. */
+bool pl_folder_list(const char *path, pl_names *folders, pl_names *files);
+/* The paths below the folder of the files in it and in all below, in the order of their folders'
+   paths, and of their names: z, a/z, a-/b, a/b/c. A link back to where it lies is not followed. */
+bool pl_folder_find(const char *path, pl_names *files);
 
 /*
 ** A file in the making: nothing is at its path until it is committed. Commit and
@@ -67,6 +89,8 @@ typedef struct {
 const pl_file_kind *pl_file_kind_of(const char *path);
 /* Fails with "PATH: not a PNG image, but a NumPy array; pl.load reads it". */
 bool pl_file_fail_kind(const char *path, const char *expected);
+/* The same of a file's bytes. */
+bool pl_bytes_fail_kind(const char *path, const char *expected, const void *file, size_t n);
 
 /*
 ** IDX (idx.c): the format of MNIST and Fashion-MNIST, plain or in gzip

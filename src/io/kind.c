@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/base.h"
+
 enum { HEAD = 512 };
 
 #define LOADS            "pl.load reads it"
@@ -125,10 +127,17 @@ const pl_file_kind *pl_file_kind_of(const char *path) {
   return kind_of(head, n, size);
 }
 
-bool pl_file_fail_kind(const char *path, const char *expected) {
-  const pl_file_kind *kind = pl_file_kind_of(path);
-  if (!kind) return false;
+static bool fail_kind(const char *path, const char *expected, const pl_file_kind *kind) {
   if (!kind->what) return pl_file_fail("%s: not %s", path, expected);
   return pl_file_fail("%s: not %s, but %s%s%s", path, expected, kind->what, kind->hint ? "; " : "",
                       kind->hint ? kind->hint : "");
+}
+
+bool pl_file_fail_kind(const char *path, const char *expected) {
+  const pl_file_kind *kind = pl_file_kind_of(path);
+  return kind && fail_kind(path, expected, kind);
+}
+
+bool pl_bytes_fail_kind(const char *path, const char *expected, const void *file, size_t n) {
+  return fail_kind(path, expected, kind_of(file, PL_MIN(n, HEAD), (int64_t)n));
 }

@@ -154,6 +154,15 @@ function bench.test_svm()
   lu.assertStrContains(output, "30 labelled and 100 unlabelled examples")
 end
 
+function bench.test_loading()
+  local folder = program.folder()
+  runs("mkdir -p '%s/a' && cp bench/scaling.png '%s/a/1.png' && cp bench/scaling.png '%s/a/2.png'",
+    folder, folder, folder)
+  local output = runs("@perilune bench/loading.lua '%s' 1", folder)
+  program.remove(folder)
+  lu.assertStrMatches(output, "%d+\n")
+end
+
 function bench.test_scaling()
   local folder = program.folder()
   runs("@perilune bench/scaling.lua '%s' --seconds 0 --most 10", folder)

@@ -401,7 +401,7 @@ function T.test_refused()
   local set = numbered(4)
   fails("batches: set of tensors expected, got nil", data.batches)
   fails("batches: set of tensors expected, got a table without any", data.batches, {})
-  fails("batches: unknown option 'batchsize'; known: batch_size,", data.batches, set,
+  fails("batches: unknown option 'batchsize'; known: ahead, batch_size,", data.batches, set,
         {batchsize = 3})
   fails("batches: batch_size: positive integer expected, got 0", data.batches, set,
         {batch_size = 0})

@@ -748,8 +748,9 @@ groups.data_image_store = {
   {"data.batches {}", "batches: set of tensors expected, got a table without any"},
   {"data.batches(set, 3)", "batches: options: table expected, got number"},
   {"data.batches(set, {size = 3})",
-    "batches: unknown option 'size'; known: batch_size, collate, drop_last, flip, mean, " ..
-    "num_samples, order, sampler, seed, shift, shuffle, skip, std, transform, weights"},
+    "batches: unknown option 'size'; known: ahead, batch_size, collate, drop_last, flip, key, " ..
+      "mean, num_samples, order, sampler, seed, shift, shuffle, skip, std, transform, weights, " ..
+      "workers"},
   {"data.batches(set, {batch_size = 0})", "batches: batch_size: positive integer expected, got 0"},
   {"data.batches(set, {batch_size = 1.5})",
     "batches: batch_size: positive integer expected, got 1.5"},

@@ -815,6 +815,11 @@ local SAMPLED = SCRIPT:gsub(BATCHES, BATCHES .. [[, sampler = function(n, size, 
         return pl.cat({pl.randperm(n), pl.tensor({pass}, "int32")}, 1)
       end]], 1)
 
+-- The same with images that threads augment ahead.
+local AHEAD <const> = [[batch_size = 8, workers = 2, ahead = 3,
+      transform = pl.image.transform {{"random_flip"}, {"random_crop", 12, padding = 1}}]]
+local LOADED, LOADED_COUNTED = SCRIPT:gsub(BATCHES, AHEAD, 1), COUNTED:gsub(BATCHES, AHEAD, 1)
+
 -- Runs the script; gives the exit status and what it wrote on stdout and stderr.
 local function execute(arguments, environment, text)
   local script = temporary "run.lua"
@@ -894,6 +899,17 @@ end
 function T.test_samplers_killed_again_and_again()
   lu.assertStrContains(SAMPLED, "sampler")
   assert_survives({"kill plain-1 2 4", "kill dropout-2 2 6"}, 0, SAMPLED)
+end
+
+function T.test_threads_killed_again_and_again()
+  lu.assertStrContains(LOADED, "workers = 2")
+  assert_survives({"kill plain-1 2 4", "kill plain-2 1 1", "kill dropout-2 2 6"}, 0, LOADED)
+end
+
+function T.test_threads_of_a_cycle_killed_again_and_again()
+  lu.assertStrContains(LOADED_COUNTED, "workers = 2")
+  assert_survives({"kill plain-1 1 3", "kill plain-2 1 18", "kill dropout-2 1 9"}, 600,
+    LOADED_COUNTED)
 end
 
 -- The last checkpoint is that of iteration 7, then that of 14.

@@ -6,16 +6,17 @@ local progress = require "perilune.progress"
 local T = {}
 
 local real, was_quiet = {}, progress.quiet
-local written, now
+local written, now, waited
 
 -- Puts a device in the place of the real one.
 local function on(kind, width)
-  written, now = {}, 100
+  written, now, waited = {}, 100, 7
   for name, f in next, progress.device do real[name] = real[name] or f end
   progress.device.write = function(text) written[#written + 1] = text end
   progress.device.is_terminal = function() return kind == "terminal" end
   progress.device.width = function() return width or 80 end
   progress.device.clock = function() return now end
+  progress.device.waited = function() return waited end
   progress.quiet = false
 end
 
@@ -198,6 +199,30 @@ test("iterate_that_is_left", "file", nil, function()
     if i == 2 then break end
   end
   lu.assertEquals(output(), "list: 1/3 steps (33%), 0.5 steps/s, took 0:02\n")
+end)
+
+test("waiting_for_data", "file", nil, function()
+  local bar = progress.new {total = 40, title = "epoch 1"}
+  for i = 1, 4 do
+    now, waited = now + 10, waited + (i <= 2 and 4.3 or 0)
+    bar:update(10, {loss = 0.5})
+  end
+  lu.assertEquals(output(), [[
+epoch 1: 10/40 steps (25%), 1.0 steps/s, 0:30 left, waiting for data 43 %, loss 0.5000
+epoch 1: 20/40 steps (50%), 1.0 steps/s, 0:20 left, waiting for data 43 %, loss 0.5000
+epoch 1: 30/40 steps (75%), 1.0 steps/s, 0:10 left, waiting for data 29 %, loss 0.5000
+epoch 1: 40/40 steps (100%), 1.0 steps/s, 0:00 left, waiting for data 22 %, loss 0.5000
+]])
+  now = now + 10
+  bar:close()
+  lu.assertStrContains(output(), "0.8 steps/s, took 0:50, loss 0.5000\n")
+end)
+
+test("waiting_for_data_on_a_terminal", "terminal", 90, function()
+  local bar = progress.new {total = 40}
+  now, waited = now + 10, waited + 9
+  bar:update(10)
+  lu.assertStrContains(bars()[1], " 25%  1.0 steps/s  0:30 left  waiting for data 90 %")
 end)
 
 test("quiet", "terminal", nil, function()

@@ -6,9 +6,11 @@ local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local cycle = require "perilune.data.cycle"
 local entries = require "perilune.data.entries"
+local loading = require "perilune.data.loading"
 local option = require "perilune.internal.option"
 local orders = require "perilune.data.orders"
 local parts = require "perilune.data.parts"
+local pictures = require "perilune.data.pictures"
 
 local complain, blaming = blame.complain, blame.blaming
 local batches = {}
@@ -19,10 +21,12 @@ local BATCH_OPTIONS <const> = {
   collate = option.absent,
 }
 for name, mark in next, orders.OPTIONS do BATCH_OPTIONS[name] = mark end
+for name, mark in next, loading.OPTIONS do BATCH_OPTIONS[name] = mark end
 
 local CYCLE_OPTIONS <const> = {batch_size = 64, transform = option.absent, collate = option.absent}
 for name, mark in next, orders.OPTIONS do CYCLE_OPTIONS[name] = mark end
 for _, name in ipairs {"flip", "mean", "shift", "std"} do CYCLE_OPTIONS[name] = option.absent end
+for _, name in ipairs {"workers", "ahead"} do CYCLE_OPTIONS[name] = loading.OPTIONS[name] end
 
 -- Options that only pixels have.
 local PIXELS <const> = {"flip", "mean", "shift", "std"}
@@ -55,7 +59,8 @@ end
 -- What is of the library itself names the script's line where it fails; a function has lines of
 -- its own.
 local function own_lines(transform)
-  if type(transform) == "function" then return transform end
+  if type(transform) == "function" or transform == nil then return transform end
+  if core.is_transform(transform) then return nil end -- loaders do it
   return function(...) return blaming(transform, ...) end
 end
 
@@ -64,11 +69,18 @@ local function pixel_set(list)
   return check.is_tensor(images) and images:dtype() == "uint8"
 end
 
+-- Pictures in files have values too, but the ways to move them are steps of a transform.
+local function fits(list, name)
+  if pixel_set(list) then return true end
+  return (name == "mean" or name == "std") and entries.are_images(list) and
+    pictures.are_images(list[1].value)
+end
+
 local function check_options(who, list, o, given)
   o.batch_size = check.count(who, "batch_size", o.batch_size)
   check.natural(who, "shift", o.shift or 0)
   for _, name in ipairs(PIXELS) do
-    if given and given[name] ~= nil and not pixel_set(list) then
+    if given and given[name] ~= nil and not fits(list, name) then
       complain("%s: %s is for sets of uint8 images and their labels; transform may do it to others",
         who, name)
     elseif given and given[name] ~= nil and o.collate ~= nil then
@@ -76,6 +88,7 @@ local function check_options(who, list, o, given)
     end
   end
   orders.check(who, list.n, o)
+  loading.check(who, list, o)
 end
 
 -- The rows in the order in which they are used.
@@ -105,29 +118,31 @@ local function collator(list, o)
   end
 end
 
--- A function of rows that gives their batch: values in order, or a table by name.
-local function picker(list, o)
+-- A function of rows and their batch's number that gives the batch: values in order, or a table by
+-- name.
+local function picker(list, o, loaders)
   if o.collate ~= nil then return collator(list, o) end
   local pixels = pixel_set(list)
-  local function pick(i, rows)
+  local function pick(i, rows, number)
+    if loaders[i] then return core.next_batch(loaders[i], number) end
     if i == 1 and pixels then return core.image_batch(list[1].value, rows, o) end
     return entries.batch(list[i].value, rows, o)
   end
   if list.positional or entries.are_images(list) then
-    return function(rows)
+    return function(rows, number)
       local batch = {}
       for i = 1, #list do
-        local value, lengths = blaming(pick, i, rows)
+        local value, lengths = blaming(pick, i, rows, number)
         batch[#batch + 1] = value
         batch[#batch + 1] = lengths
       end
       return table.unpack(batch)
     end
   end
-  return function(rows)
+  return function(rows, number)
     local batch = {}
     for i, entry in ipairs(list) do
-      local value, lengths = blaming(pick, i, rows)
+      local value, lengths = blaming(pick, i, rows, number)
       batch[entry.key] = value
       if lengths then batch[entry.key .. "_lengths"] = lengths end
     end
@@ -157,16 +172,27 @@ end
 --
 -- A `collate` function makes the batch itself, of a list of samples: tables with the keys of the
 -- set that hold a row each, a number of a tensor [n].
+--
+-- Pictures of `data.folder` are read while the batch before is used, by as many threads as
+-- `workers` says; so are uint8 images if there is an `image.transform` for them. Each picture has
+-- random numbers of its own, and the batches are the same for any number of threads. An error that
+-- names a file is one of its batch, and the iterator goes on after it.
+--
+--     local flipped = pl.image.transform {{"random_flip"}}
+--     for x, y in data.batches(set, {workers = 2, transform = flipped}) do ... end
 -- @param set the set
 -- @param options `batch_size` (64); `shuffle` (true); `seed`: on which alone the order depends;
---   `drop_last` (false): leave out a last batch that is not full; `transform`: a function of what
---   a batch gives, whose results take its place; `order`: an int32 tensor of rows to use in this
---   order; `skip` (0): how many batches not to make; `weights`: a real tensor [n] or list, how
---   often rows are drawn relative to each other, and `num_samples`, how many of them (as many as
---   there are); `sampler`; `collate`; of uint8 images `mean` (0) and `std` (1) of the pixels,
---   `flip` (false): mirror half of the images, `shift` (0): move images by at most that many
---   pixels each way
--- @return the iterator
+--   `drop_last` (false): leave out a last batch that is not full; `transform`: a function of what a
+--   batch gives, whose results take its place, or an `image.transform`, done to each picture;
+--   `order`: an int32 tensor of rows to use in this order; `skip` (0): how many batches not to
+--   make; `weights`: a real tensor [n] or list, how often rows are drawn relative to each other,
+--   and `num_samples`, how many of them (as many as there are); `sampler`; `collate`; `workers`
+--   (0): threads that read pictures and transform them, and `ahead` (2): how many batches before
+--   they are used; `key`: an integer on which alone the random numbers of an image.transform
+--   depend; of uint8 images `mean` (0) and `std` (1) of the pixels, `flip` (false): mirror half of
+--   the images, `shift` (0): move images by at most that many pixels each way
+-- @return the iterator; with pictures, also two nils and a value that ends the threads when a loop
+--   ends
 function batches.batches(set, options)
   local list = entries.read("batches", set)
   local o = option.read("batches", options, BATCH_OPTIONS)
@@ -175,15 +201,17 @@ function batches.batches(set, options)
   local order = order_of(list, o)
   local size, batch, n = o.batch_size, o.skip, #order
   local count = count_of(n, size, o.drop_last)
-  local pick, transform = picker(list, o), own_lines(o.transform)
+  local loaders, closing = loading.open(list, o, order, count)
+  local pick = picker(list, o, loaders)
+  local change = own_lines(o.transform)
   return function()
     if batch >= count then return nil end
     local first = batch * size + 1
     batch = batch + 1
     local rows = order:slice(1, first, math.min(size, n - first + 1))
-    if o.transform then return something("transform", transform(pick(rows))) end
-    return pick(rows)
-  end
+    if change then return something("transform", change(pick(rows, batch))) end
+    return pick(rows, batch)
+  end, nil, nil, closing
 end
 
 --- Batches without end, for trainings that do not count in epochs: `local x, y = c:next()`.
@@ -194,7 +222,7 @@ end
 -- `state_dict` and `load_state_dict` it is a part of a job, and goes on where it was.
 -- @param set the set
 -- @param options as for `batches`: `batch_size` (64), `transform`, `collate`, `sampler`, `weights`,
---   `num_samples`, and of uint8 images `mean`, `std`, `flip`, `shift`
+--   `num_samples`, `workers`, `ahead`, and of uint8 images `mean`, `std`, `flip`, `shift`
 -- @return the cycle
 function batches.cycle(set, options)
   local list = entries.read("cycle", set)
@@ -202,7 +230,7 @@ function batches.cycle(set, options)
   check.count("cycle", "batch_size", o.batch_size)
   check_options("cycle", list, o, o)
   o.drop_last = true
-  return cycle.new(batches.batches, list.n, set, o)
+  return cycle.new(batches.batches, list.n, set, o, loading.has_key(list, o))
 end
 
 return batches

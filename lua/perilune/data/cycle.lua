@@ -29,21 +29,31 @@ end
 -- @param rows how many the set has
 -- @param set of tensors
 -- @param options for `batches`
+-- @param has_key whether random numbers of a pass depend on a key
 -- @return the cycle
-function cycle.new(batches, rows, set, options)
+function cycle.new(batches, rows, set, options, has_key)
   local self = setmetatable({
+    _has_key = has_key,
     pass = 1, place = 0, _batches = batches, _rows = rows, _set = set, _options = options,
   }, Cycle)
   if options.sampler == nil then full(self, orders.count(rows, options)) end
   return self
 end
 
--- Draws the order of the pass, if it has none.
+-- Draws the order of the pass, and the key of a transform's random numbers, if it has none.
 local function draw(self)
   if self._order then return end
   local order = orders.draw("cycle", self._rows, self._options, self.pass)
   self._count = full(self, #order)
   self._order = core.keep(order)
+  self._key = self._has_key and core.random_key() or nil
+end
+
+-- The batches of the current pass that are still to come.
+local function open(self)
+  local options = orders.fixed(self._options, self._order, self.place)
+  options.key = self._key
+  return self._batches(self._set, options)
 end
 
 --- The next batch. The order of a pass is drawn from the common stream of random numbers
@@ -51,19 +61,19 @@ end
 -- @return as of `data.batches`
 function Cycle:next()
   if self._order and self.place == self._count then
-    self.pass, self.place, self._order, self._next = self.pass + 1, 0, nil, nil
+    self.pass, self.place = self.pass + 1, 0
+    self._order, self._key, self._next = nil, nil, nil
   end
   draw(self)
-  self._next = self._next
-    or self._batches(self._set, orders.fixed(self._options, self._order, self.place))
+  self._next = self._next or open(self)
   self.place = self.place + 1
   return self._next()
 end
 
---- The pass, how many of its batches were given, and its order.
+--- The pass, how many of its batches were given, its order, and the key of its random numbers.
 -- @return table
 function Cycle:state_dict()
-  return {pass = self.pass, place = self.place, order = self._order}
+  return {pass = self.pass, place = self.place, order = self._order, key = self._key}
 end
 
 --- Takes over what `state_dict` gave, for the same set and options.
@@ -85,7 +95,11 @@ function Cycle:load_state_dict(state)
   if place > count then
     complain("load_state_dict: place is %d of %d batches", place, count)
   end
+  if state.key ~= nil and math.type(state.key) ~= "integer" then
+    complain("load_state_dict: key is a %s; integer expected", check.type(state.key))
+  end
   self.pass, self.place, self._next, self._count = pass, place, nil, count
+  self._key = state.key
   self._order = order and core.keep(order)
 end
 

@@ -25,6 +25,7 @@ local combine = require "perilune.data.combine"
 local csv = require "perilune.data.csv"
 local csv_write = require "perilune.data.csv_write"
 local entries = require "perilune.data.entries"
+local folder = require "perilune.data.folder"
 local images = require "perilune.data.images"
 local parts = require "perilune.data.parts"
 local ragged = require "perilune.data.ragged"
@@ -40,6 +41,7 @@ local data = {
   csv = csv.read, csv_rows = csv.rows, write_csv = csv_write.write,
   statistics = standard.statistics, standardise = standard.standardise,
   unstandardise = standard.unstandardise,
+  folder = folder.read, pictures = folder.pictures,
   split = split.split, folds = split.folds, permutation = parts.permutation,
   concat = combine.concat, map = combine.map, balance = combine.balance,
   ragged = ragged.new, bucket = ragged.bucket,

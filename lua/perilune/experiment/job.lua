@@ -17,6 +17,7 @@ local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
 local data = require "perilune.data"
 local entries = require "perilune.data.entries"
+local loading = require "perilune.data.loading"
 local orders = require "perilune.data.orders"
 local progress = require "perilune.progress"
 local schema = require "perilune.experiment.schema"
@@ -70,14 +71,15 @@ local function snapshot(self)
   local parts = {}
   for name, part in next, self._parts do parts[name] = part:state_dict() end
   return {
-    epoch = self.epoch, step = self.step, order = self._order, sums = self._sums,
-    seconds = self:seconds(), state = self.state, parts = parts,
+    epoch = self.epoch, step = self.step, order = self._order, pass_key = self._pass_key,
+    sums = self._sums, seconds = self:seconds(), state = self.state, parts = parts,
   }
 end
 
 -- What `snapshot` gives.
 local SNAPSHOT <const> = schema.record {
   epoch = schema.count, step = schema.natural, order = schema.optional(schema.tensor),
+  pass_key = schema.optional(schema.natural),
   sums = schema.map(schema.record {schema.number, schema.number}), seconds = schema.duration,
   state = schema.table, parts = schema.table,
 }
@@ -105,7 +107,8 @@ local function restore(self)
   for _, name in ipairs(words.sorted_keys(self._parts)) do
     load_part(self, name, saved.parts[name])
   end
-  self.epoch, self.step, self._order = saved.epoch, saved.step, saved.order
+  self.epoch, self.step = saved.epoch, saved.step
+  self._order, self._pass_key = saved.order, saved.pass_key
   self._sums, self.state = saved.sums, saved.state
   self._seconds, self._since = saved.seconds, core.clock()
 end
@@ -168,7 +171,8 @@ local function begin(self, who, parts)
 end
 
 local function end_epoch(self)
-  self.epoch, self.step, self._order, self._sums = self.epoch + 1, 0, nil, {}
+  self.epoch, self.step, self._sums = self.epoch + 1, 0, {}
+  self._order, self._pass_key = nil, nil
   self._looped = false
   self:save()
   if pl.interrupted() then self.run:stop() end
@@ -299,6 +303,14 @@ local function order_of(self, rows, options)
   return self._order
 end
 
+-- The key of this epoch's random numbers, if its batches need one.
+local function key_of_pass(self, set, options)
+  if loading.has_key(entries.read("batches", set), options) then
+    self._pass_key = options.key or self._pass_key or pl.random_key()
+  end
+  return self._pass_key
+end
+
 --- The batches of this epoch that are still to do: `for x, y in job:batches(set) do`.
 -- @param set of tensors
 -- @param[opt] options as for `data.batches`, but for `skip` and `seed`: the job's own seed says how
@@ -314,14 +326,18 @@ function Job:batches(set, options)
   o.batch_size = check.count("batches", "batch_size", o.batch_size or 64)
   orders.check("batches", rows, o)
   o = orders.fixed(o, order_of(self, rows, o), self.step)
-  local next_batch = data.batches(set, o)
+  o.key = key_of_pass(self, set, o)
+  local next_batch, _, _, closing = data.batches(set, o)
   local size, count = o.batch_size, data.batch_count(set, o)
   local total = math.min(o.order and #o.order or rows, count * size)
   local unit = set.images and "images" or "rows"
   local next_step, _, _, bar = loop(self, count, unit, size, total)
   return function()
     if next_step() then return next_batch() end
-  end, nil, nil, bar
+  end, nil, nil, setmetatable({}, {__close = function()
+    local _ <close> = closing
+    bar:close()
+  end})
 end
 
 --

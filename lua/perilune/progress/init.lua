@@ -6,9 +6,11 @@
 --       bar:update(#y, {loss = loss})
 --     end
 --
--- On a terminal the bar is one line on stderr, redrawn at most ten times a second and wiped
--- off at the end; elsewhere it is a plain line every ten seconds and one at the end. Nothing
--- is ever written to stdout. `progress.quiet = true` or PERILUNE_PROGRESS=off silences it.
+-- On a terminal the bar is one line on stderr, redrawn at most ten times a second and wiped off at
+-- the end; elsewhere it is a plain line every ten seconds and one at the end. It says "waiting for
+-- data 43 %" if so much of the time went by until `data.batches` had read its pictures: more
+-- `workers` may help then. Nothing is ever written to stdout. `progress.quiet = true` or
+-- PERILUNE_PROGRESS=off silences it.
 -- @module perilune.progress
 
 local core = require "perilune.core"
@@ -22,15 +24,17 @@ local unknown = require "perilune.internal.unknown"
 local progress = {quiet = os.getenv "PERILUNE_PROGRESS" == "off"}
 
 --- Where bars are drawn, as functions that may be replaced: `write(text)`, `is_terminal()`,
--- `width()` in columns, `clock()` in seconds.
+-- `width()` in columns, `clock()` in seconds, `waited()`, the seconds that data were waited for.
 progress.device = {
   write = function(text) io.stderr:write(text) end,
   is_terminal = function() return core.isatty(2) and os.getenv "TERM" ~= "dumb" end,
   width = core.terminal_width,
   clock = core.clock,
+  waited = core.data_seconds,
 }
 
 local REDRAW <const>, LINE <const> = 0.1, 10 -- least seconds between two bars, two lines
+local WAITING <const> = 0.2 -- the share of the time above which it is worth a word
 local WIPE <const> = "\r\27[K"
 local BLOCKS <const> = {"▏", "▎", "▍", "▌", "▋", "▊", "▉"}
 
@@ -88,6 +92,13 @@ local function speed_texts(bar, now)
   return texts
 end
 
+-- How much of the time data were waited for, if that is much.
+local function waiting_texts(bar, now)
+  local seconds = now - bar.started
+  local part = seconds > 0 and (progress.device.waited() - bar.waited) / seconds or 0
+  return part > WAITING and {("waiting for data %.0f %%"):format(100 * part)} or {}
+end
+
 local function append(list, more)
   return table.move(more, 1, #more, #list + 1, list)
 end
@@ -101,6 +112,7 @@ local function plain_line(bar, now)
   local part = share(bar)
   local percent = part and (" (%d%%)"):format(math.floor(100 * part)) or ""
   local texts = append({count_text(bar) .. percent}, speed_texts(bar, now))
+  append(texts, waiting_texts(bar, now))
   local title = bar.title ~= "" and bar.title .. ": " or ""
   return title .. table.concat(append(texts, value_texts(current_values(bar))), ", ")
 end
@@ -127,6 +139,7 @@ end
 local function bar_line(bar, now, width)
   local part, left = share(bar), bar.title ~= "" and bar.title .. "  " or ""
   local texts = append(part and {} or {count_text(bar)}, speed_texts(bar, now))
+  append(texts, waiting_texts(bar, now))
   local text = table.concat(append(texts, value_texts(current_values(bar))), "  ")
   if part then
     local room = math.min(30, width - columns(left) - columns(text) - 7)
@@ -209,7 +222,7 @@ function progress.new(options)
   local terminal, now = progress.device.is_terminal(), progress.device.clock()
   return setmetatable({
     total = o.total, title = o.title, unit = o.unit, done = o.done, first = o.done,
-    leave = o.leave, terminal = terminal, started = now,
+    leave = o.leave, terminal = terminal, started = now, waited = progress.device.waited(),
     shown_at = terminal and -math.huge or now,
   }, Bar)
 end
