@@ -1,5 +1,6 @@
 /*
-** adam.c: Adam (Kingma and Ba 2014, Algorithm 1), and AdamW (Loshchilov and Hutter 2017).
+** adam.c: Adam (Kingma and Ba 2014, Algorithm 1), AdamW (Loshchilov and Hutter 2017), and both as
+** AMSGrad (Reddi, Kale and Kumar 2018).
 */
 #include "step.h"
 
@@ -10,7 +11,7 @@ typedef struct {
   const int64_t *steps;
 } adam_options;
 
-static void adam_piece(const pl_step_param *s, int i, int64_t at, int64_t n, const void *options) {
+static void adam_piece(const pl_step_param *s, int i, const void *options) {
   const adam_options *c = options;
   const pl_adam_step *o = &c->given;
   const double t = (double)c->steps[i];
@@ -22,16 +23,25 @@ static void adam_piece(const pl_step_param *s, int i, int64_t at, int64_t n, con
                              (pl_real)(1 - pow(o->beta1, t)),
                              (pl_real)(1 - pow(o->beta2, t)),
                              o->decoupled};
-  PL_KERNELS(optim)->adam(n, s->p + at, s->g + at, s->a + at, s->b + at, &k);
+  if (s->state[2])
+    PL_KERNELS(optim)->amsgrad(s->n, s->p, s->g, s->state[0], s->state[1], s->state[2], &k);
+  else PL_KERNELS(optim)->adam(s->n, s->p, s->g, s->state[0], s->state[1], &k);
 }
 
 bool pl_adam(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *m,
              pl_tensor *const *v, const int64_t *steps, const pl_adam_step *o) {
   static const pl_step_rule adam = {"adam", "adam_", adam_piece, 12, 7};
   adam_options k = {.steps = steps};
-  if (!PL_READ_OPTIONS(adam.what, pl_adam_step, &k.given, o)) return false;
-  for (int i = 0; i < n; i++)
-    if (steps[i] < 1) return pl_fail("adam: step %lld is not 1 or more", (long long)steps[i]);
-  return pl_step(&adam, n, p, g, (pl_step_state){"first moment", m},
-                 (pl_step_state){"second moment", v}, &k);
+  if (!PL_READ_OPTIONS(adam.what, pl_adam_step, &k.given, o) ||
+      !pl_check_steps(adam.what, n, steps))
+    return false;
+  return pl_step(
+      &adam,
+      &(pl_step_lists){
+          n,
+          p,
+          g,
+          {{"first moment", m}, {"second moment", v}, {"largest second moment", k.given.largest}},
+          k.given.maximize},
+      &k);
 }

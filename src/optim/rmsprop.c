@@ -1,12 +1,14 @@
 /*
-** rmsprop.c: RMSprop (Tieleman and Hinton 2012, lecture 6.5), as PyTorch has it.
+** rmsprop.c: RMSprop (Tieleman and Hinton 2012, lecture 6.5), as PyTorch has it; centred, by the
+** variance in place of the mean square (Graves 2013, section 4.2).
 */
 #include "step.h"
 
-static void rmsprop_piece(const pl_step_param *s, int i, int64_t at, int64_t n,
-                          const void *options) {
+static void rmsprop_piece(const pl_step_param *s, int i, const void *options) {
   (void)i;
-  PL_KERNELS(optim)->rmsprop(n, s->p + at, s->g + at, s->a + at, s->b ? s->b + at : NULL, options);
+  if (s->state[2])
+    PL_KERNELS(optim)->centered(s->n, s->p, s->g, s->state[0], s->state[1], s->state[2], options);
+  else PL_KERNELS(optim)->rmsprop(s->n, s->p, s->g, s->state[0], s->state[1], options);
 }
 
 bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *square,
@@ -16,6 +18,9 @@ bool pl_rmsprop(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *cons
   if (!PL_READ_OPTIONS(rmsprop.what, pl_rmsprop_step, &s, o)) return false;
   const pl_rmsprop_options k = {(pl_real)s.lr, (pl_real)s.alpha, (pl_real)s.eps,
                                 (pl_real)s.weight_decay, (pl_real)s.momentum};
-  return pl_step(&rmsprop, n, p, g, (pl_step_state){"mean square", square},
-                 (pl_step_state){"buffer", buf}, &k);
+  return pl_step(
+      &rmsprop,
+      &(pl_step_lists){
+          n, p, g, {{"mean square", square}, {"buffer", buf}, {"mean", s.mean}}, s.maximize},
+      &k);
 }

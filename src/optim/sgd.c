@@ -8,13 +8,13 @@ typedef struct {
   const bool *first;
 } sgd_options;
 
-static void sgd_piece(const pl_step_param *s, int i, int64_t at, int64_t n, const void *options) {
+static void sgd_piece(const pl_step_param *s, int i, const void *options) {
   const sgd_options *c = options;
   const pl_sgd_step *o = &c->given;
   const pl_sgd_options k = {(pl_real)o->lr,        (pl_real)o->momentum,
                             (pl_real)o->dampening, (pl_real)o->weight_decay,
                             o->nesterov,           c->first && c->first[i]};
-  PL_KERNELS(optim)->sgd(n, s->p + at, s->g + at, s->a ? s->a + at : NULL, &k);
+  PL_KERNELS(optim)->sgd(s->n, s->p, s->g, s->state[0], &k);
 }
 
 bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *buf,
@@ -22,5 +22,5 @@ bool pl_sgd(int n, pl_tensor *const *p, pl_tensor *const *g, pl_tensor *const *b
   static const pl_step_rule sgd = {"sgd", "sgd_", sgd_piece, 2, 3};
   sgd_options k = {.first = first};
   if (!PL_READ_OPTIONS(sgd.what, pl_sgd_step, &k.given, o)) return false;
-  return pl_step(&sgd, n, p, g, (pl_step_state){"buffer", buf}, (pl_step_state){NULL, NULL}, &k);
+  return pl_step(&sgd, &(pl_step_lists){n, p, g, {{"buffer", buf}}, k.given.maximize}, &k);
 }

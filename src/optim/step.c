@@ -27,15 +27,17 @@ static bool state_fits(const char *what, const pl_step_state *c, int i, const pl
          pl_check_writable(what, c->list[i]);
 }
 
-static bool fill_param(const char *what, pl_step_param *s, pl_tensor *p, pl_tensor *g,
-                       const pl_step_state *a, const pl_step_state *b, int i) {
+static bool fill_param(const char *what, pl_step_param *s, const pl_step_lists *l, int i) {
+  pl_tensor *p = l->p[i], *g = l->g[i];
   if (missing(what, "parameter", i, p) || missing(what, "gradient", i, g) ||
       !(g = pl_contiguous(g)) || !fits(what, "parameter", i, p, p) || !pl_check_writable(what, p) ||
-      !fits(what, "gradient", i, p, g) || !state_fits(what, a, i, p) || !state_fits(what, b, i, p))
+      !fits(what, "gradient", i, p, g))
     return false;
   *s = (pl_step_param){.n = pl_numel(p), .p = pl_reals(p), .g = pl_reals(g)};
-  if (a->list) s->a = pl_reals(a->list[i]);
-  if (b->list) s->b = pl_reals(b->list[i]);
+  for (int k = 0; k < PL_STEP_STATES; k++) {
+    if (!state_fits(what, &l->state[k], i, p)) return false;
+    if (l->state[k].list) s->state[k] = pl_reals(l->state[k].list[i]);
+  }
   return true;
 }
 
@@ -49,20 +51,20 @@ static int by_address(const void *x, const void *y) {
   return (a > b) - (a < b);
 }
 
-/* Whether all is apart; `room` is for 3 n addresses. */
-static bool apart(int n, pl_tensor *const *p, pl_tensor *const *g, const pl_step_state *a,
-                  const pl_step_state *b, uintptr_t *room) {
+/* Whether all is apart; `room` is for CHANGED n addresses. */
+enum { CHANGED = 1 + PL_STEP_STATES };
+static bool apart(const pl_step_lists *l, uintptr_t *room) {
   size_t count = 0;
-  for (int i = 0; i < n; i++) {
-    room[count++] = (uintptr_t)p[i]->storage;
-    if (a->list) room[count++] = (uintptr_t)a->list[i]->storage;
-    if (b->list) room[count++] = (uintptr_t)b->list[i]->storage;
+  for (int i = 0; i < l->n; i++) {
+    room[count++] = (uintptr_t)l->p[i]->storage;
+    for (int k = 0; k < PL_STEP_STATES; k++)
+      if (l->state[k].list) room[count++] = (uintptr_t)l->state[k].list[i]->storage;
   }
   qsort(room, count, sizeof *room, by_address);
   for (size_t i = 1; i < count; i++)
     if (room[i] == room[i - 1]) return false;
-  for (int i = 0; i < n; i++) {
-    const uintptr_t own = (uintptr_t)g[i]->storage;
+  for (int i = 0; i < l->n; i++) {
+    const uintptr_t own = (uintptr_t)l->g[i]->storage;
     if (bsearch(&own, room, count, sizeof *room, by_address)) return false;
   }
   return true;
@@ -87,36 +89,65 @@ static void cut_pieces(int n, const pl_step_param *params, int parts, piece *pie
     }
 }
 
-static void run_pieces(int64_t n, const piece *pieces, const pl_step_param *params, bool many,
-                       pl_step_piece *f, const void *options) {
-#pragma omp parallel for schedule(static) if (many)
+/* A step up the gradient is one down its negative, which is made a piece at a time: in the cache. */
+static void step_up(pl_step_piece *f, pl_step_param *s, int i, const void *options) {
+  pl_real minus[PL_STEP_PIECE];
+  for (int64_t k = 0; k < s->n; k++) minus[k] = -s->g[k];
+  s->g = minus;
+  f(s, i, options);
+}
+
+static pl_step_param part_of(const pl_step_param *s, int64_t at) {
+  pl_step_param part = {PL_MIN(PL_STEP_PIECE, s->n - at), s->p + at, {NULL}, s->g + at};
+  for (int k = 0; k < PL_STEP_STATES; k++)
+    if (s->state[k]) part.state[k] = s->state[k] + at;
+  return part;
+}
+
+typedef struct {
+  const pl_step_rule *rule;
+  const pl_step_param *params;
+  const void *options;
+  bool many, maximize;
+} work;
+
+static void run_pieces(int64_t n, const piece *pieces, const work *w) {
+#pragma omp parallel for schedule(static) if (w->many)
   for (int64_t i = 0; i < n; i++) {
-    const pl_step_param *s = &params[pieces[i].param];
-    f(s, pieces[i].param, pieces[i].at, PL_MIN(PL_STEP_PIECE, s->n - pieces[i].at), options);
+    pl_step_param part = part_of(&w->params[pieces[i].param], pieces[i].at);
+    if (w->maximize) step_up(w->rule->f, &part, pieces[i].param, w->options);
+    else w->rule->f(&part, pieces[i].param, w->options);
   }
 }
 
-bool pl_step(const pl_step_rule *k, int n, pl_tensor *const *p, pl_tensor *const *g,
-             pl_step_state a, pl_step_state b, const void *options) {
-  pl_step_param *params = pl_scratch((size_t)n * (sizeof *params + 3 * sizeof(uintptr_t)) + 1);
+bool pl_step(const pl_step_rule *rule, const pl_step_lists *l, const void *options) {
+  const int n = l->n;
+  pl_step_param *params =
+      pl_scratch((size_t)n * (sizeof *params + CHANGED * sizeof(uintptr_t)) + 1);
   int64_t count = 0, total = 0;
   bool ok = params != NULL;
   for (int i = 0; ok && i < n; i++) {
-    if (!(ok = fill_param(k->what, &params[i], p[i], g[i], &a, &b, i))) break;
+    if (!(ok = fill_param(rule->what, &params[i], l, i))) break;
     count += (params[i].n + PL_STEP_PIECE - 1) / PL_STEP_PIECE;
     total += params[i].n;
   }
   piece *pieces = ok ? pl_scratch((size_t)count * sizeof *pieces + 1) : NULL;
   if (pieces) {
-    const bool many = total > 2 * PL_GRAIN && apart(n, p, g, &a, &b, (uintptr_t *)(params + n));
+    const bool many = total > 2 * PL_GRAIN && apart(l, (uintptr_t *)(params + n));
     pl_span span;
-    pl_span_begin(&span, k->op, false);
-    for (int i = 0; i < n; i++) pl_bump_version(p[i]);
+    pl_span_begin(&span, rule->op, false);
+    for (int i = 0; i < n; i++) pl_bump_version(l->p[i]);
     cut_pieces(n, params, many ? omp_get_max_threads() : 1, pieces);
-    run_pieces(count, pieces, params, many, k->f, options);
-    pl_span_end(&span, k->flops * (double)total, k->moves * (double)total * sizeof(pl_real));
+    run_pieces(count, pieces, &(work){rule, params, options, many, l->maximize});
+    pl_span_end(&span, rule->flops * (double)total, rule->moves * (double)total * sizeof(pl_real));
   }
   pl_scratch_free(pieces);
   pl_scratch_free(params);
   return pieces != NULL;
+}
+
+bool pl_check_steps(const char *what, int n, const int64_t *steps) {
+  for (int i = 0; i < n; i++)
+    if (steps[i] < 1) return pl_fail("%s: step %lld is not 1 or more", what, (long long)steps[i]);
+  return true;
 }

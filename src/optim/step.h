@@ -11,16 +11,17 @@
 
 enum { PL_STEP_PIECE = 8192 };
 
-/* A parameter, its gradient, and what the optimiser remembers of it (NULL: nothing). */
+/* A piece of a parameter, of its gradient, and of what the optimiser remembers of it (NULL:
+ * nothing). */
+enum { PL_STEP_STATES = 3 };
 typedef struct {
   int64_t n;
-  pl_real *p, *a, *b;
+  pl_real *p, *state[PL_STEP_STATES];
   const pl_real *g;
 } pl_step_param;
 
-/* What an optimiser does with `n` elements of parameter i from `at` on. */
-typedef void pl_step_piece(const pl_step_param *s, int i, int64_t at, int64_t n,
-                           const void *options);
+/* What an optimiser does with a piece of parameter i. */
+typedef void pl_step_piece(const pl_step_param *s, int i, const void *options);
 
 /* What is remembered, a tensor for each parameter, with a name for messages. */
 typedef struct {
@@ -36,7 +37,16 @@ typedef struct {
   double flops, moves;
 } pl_step_rule;
 
-bool pl_step(const pl_step_rule *rule, int n, pl_tensor *const *p, pl_tensor *const *g,
-             pl_step_state a, pl_step_state b, const void *options);
+/* The lists of a step. All optimisers can go up the gradient instead of down. */
+typedef struct {
+  int n;
+  pl_tensor *const *p, *const *g;
+  pl_step_state state[PL_STEP_STATES];
+  bool maximize;
+} pl_step_lists;
+
+bool pl_step(const pl_step_rule *rule, const pl_step_lists *lists, const void *options);
+/* False with a message unless all steps are counted from 1. */
+bool pl_check_steps(const char *what, int n, const int64_t *steps);
 
 #endif

@@ -74,6 +74,24 @@ static void test_options(void) {
   check(!pl_rmsprop(1, &w, &w, &w, NULL, &(pl_rmsprop_step){.lr = 1}) &&
             told(PL_ERROR, "the size in its pl_rmsprop_step is 0"),
         "RMSprop's");
+  double one = 1, mu = 1;
+  check(!pl_adagrad(1, &w, &w, &w, &at, &(pl_adagrad_step){.lr = 1}) &&
+            told(PL_ERROR, "the size in its pl_adagrad_step is 0"),
+        "Adagrad's");
+  check(!pl_nadam(1, &w, &w, &w, &w, &at, &one, &(pl_nadam_step){.lr = 1}) && one == 1 &&
+            told(PL_ERROR, "the size in its pl_nadam_step is 0"),
+        "NAdam's");
+  check(!pl_radam(1, &w, &w, &w, &w, &at, &(pl_radam_step){.lr = 1}) &&
+            told(PL_ERROR, "the size in its pl_radam_step is 0"),
+        "RAdam's");
+  check(!pl_asgd(1, &w, &w, &w, &at, &one, &mu, &(pl_asgd_step){.lr = 1}) && one == 1 && mu == 1 &&
+            told(PL_ERROR, "the size in its pl_asgd_step is 0"),
+        "ASGD's");
+  check(!pl_lion(1, &w, &w, &w, &(pl_lion_step){.lr = 1}) &&
+            told(PL_ERROR, "the size in its pl_lion_step is 0"),
+        "Lion's");
+  const pl_sgd_step up = {.size = sizeof up, .lr = 0.5, .maximize = true};
+  check(step(w, &up) && pl_at(w, 0) == 1.5, "up the gradient");
   pl_scope_end();
 }
 

@@ -117,13 +117,42 @@ typedef struct {
   pl_real lr, alpha, eps, weight_decay, momentum;
 } pl_rmsprop_options;
 
+typedef struct {
+  pl_real rate, eps, weight_decay;
+} pl_adagrad_options;
+
+/* p = keep p - (by_gradient d + by_mean m) / (root sqrt(v) + eps), where d = g + l2 p and m and v
+ * are the decaying means of d and of its square: NAdam, RAdam */
+typedef struct {
+  pl_real beta1, beta2, eps, l2, keep, by_gradient, by_mean, root;
+} pl_moments_options;
+
+typedef struct {
+  pl_real eta, keep, mu, rest, weight_decay; /* rest: 1 - mu */
+} pl_asgd_options;
+
+typedef struct {
+  pl_real lr, beta1, beta2, keep;
+} pl_lion_options;
+
 /* optim.c: one step of an optimiser over n parameters */
 typedef struct {
   void (*adam)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *m, pl_real *v,
                const pl_adam_options *o);
+  /* top: the largest v so far */
+  void (*amsgrad)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *m, pl_real *v, pl_real *top,
+                  const pl_adam_options *o);
   void (*sgd)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *buf, const pl_sgd_options *o);
   void (*rmsprop)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *square, pl_real *buf,
                   const pl_rmsprop_options *o);
+  void (*centered)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *square, pl_real *buf,
+                   pl_real *mean, const pl_rmsprop_options *o);
+  void (*adagrad)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *sum,
+                  const pl_adagrad_options *o);
+  void (*moments)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *m, pl_real *v,
+                  const pl_moments_options *o);
+  void (*asgd)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *mean, const pl_asgd_options *o);
+  void (*lion)(ptrdiff_t n, pl_real *p, const pl_real *g, pl_real *m, const pl_lion_options *o);
 } pl_optim_kernels;
 
 #endif
