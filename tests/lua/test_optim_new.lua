@@ -16,12 +16,12 @@ local function example()
   return table.concat(lines, "\n")
 end
 
--- What the example calls `Lion` and `opt`.
+-- What the example calls `Adamax` and `opt`.
 local function run_example(net)
   local env = {pl = pl, optim = optim, net = net}
   local text = ("\n" .. example()):gsub("\nlocal ", "\n")
   assert(load(text, "=example", "t", env))()
-  return env.Lion, env.opt
+  return env.Adamax, env.opt
 end
 
 local function network()
@@ -29,7 +29,7 @@ local function network()
   return nn.Sequential {nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1)}
 end
 
-local Lion = run_example(network())
+local Adamax = run_example(network())
 
 local x = pl.linspace(-1, 1, 32):reshape(8, 4)
 pl.keep(x)
@@ -54,7 +54,7 @@ function T.test_the_example_is_short_and_learns()
   lu.assertTrue(select(2, example():gsub("\n", "")) < 15)
   local net = network()
   local _, opt = run_example(net)
-  lu.assertEquals(tostring(opt), "Lion(4 parameters in 1 groups, lr=0.0003)")
+  lu.assertEquals(tostring(opt), "Adamax(4 parameters in 1 groups, lr=0.003)")
   local before = net(x):square():mean():item()
   train(net, opt, 50)
   lu.assertTrue(net(x):square():mean():item() < before)
@@ -63,15 +63,15 @@ end
 -- Against the formula in Lua's numbers.
 function T.test_the_steps_are_those_of_the_paper()
   local p = nn.parameter(pl.tensor {0.5, -1.25})
-  local opt = Lion({p}, {lr = 0.25, betas = {0.5, 0.75}, weight_decay = 0.5})
-  local expected, m = {0.5, -1.25}, {0, 0}
-  for _, gradient in ipairs {{1, -2}, {-4, 0.75}, {0.25, 8}} do
+  local opt = Adamax({p}, {lr = 0.25, betas = {0.5, 0.75}, eps = 0, weight_decay = 0.5})
+  local expected, m, u = {0.5, -1.25}, {0, 0}, {0, 0}
+  for t, gradient in ipairs {{1, -2}, {-4, 0.75}, {0.25, 8}} do
     p.grad = pl.tensor(gradient)
     opt:step()
     for i, g in ipairs(gradient) do
-      local c = 0.5 * m[i] + 0.5 * g
-      expected[i] = expected[i] * (1 - 0.25 * 0.5) - 0.25 * (c > 0 and 1 or -1)
-      m[i] = 0.75 * m[i] + 0.25 * g
+      g = g + 0.5 * expected[i]
+      m[i], u[i] = 0.5 * m[i] + 0.5 * g, math.max(0.75 * u[i], math.abs(g))
+      expected[i] = expected[i] - 0.25 / (1 - 0.5 ^ t) * m[i] / u[i]
     end
     for i, value in ipairs(p:totable()) do lu.assertAlmostEquals(value, expected[i], 1e-6) end
   end
@@ -79,7 +79,7 @@ end
 
 function T.test_groups_schedules_and_the_rate()
   local net = network()
-  local opt = Lion(optim.groups(net, {weight_decay = 0.5}), {lr = 0.1})
+  local opt = Adamax(optim.groups(net, {weight_decay = 0.5}), {lr = 0.1})
   lu.assertEquals({opt.groups[1].weight_decay, opt.groups[2].weight_decay}, {0.5, 0})
   lu.assertNotIs(opt.groups[1].betas, opt.groups[2].betas)
   local schedule = optim.StepLR(opt, {step_size = 1, gamma = 0.5})
@@ -93,13 +93,13 @@ end
 function T.test_a_state_goes_through_a_file()
   local path = os.tmpname()
   local net = network()
-  local opt = Lion(net:parameters())
+  local opt = Adamax(net:parameters())
   train(net, opt, 3)
   assert(pl.save(path, {net = net:state_dict(), opt = opt:state_dict()}))
   train(net, opt, 3)
   local other, saved = network(), assert(pl.load(path))
   os.remove(path)
-  local again = Lion(other:parameters(), {lr = 1})
+  local again = Adamax(other:parameters(), {lr = 1})
   other:load_state_dict(saved.net)
   again:load_state_dict(saved.opt)
   train(other, again, 3)
@@ -108,7 +108,7 @@ end
 
 function T.test_a_step_within_the_backward_pass()
   local a, b = network(), network()
-  local opt_a, opt_b = Lion(a:parameters()), Lion(b:parameters())
+  local opt_a, opt_b = Adamax(a:parameters()), Adamax(b:parameters())
   train(a, opt_a, 3)
   for _ = 1, 3 do pl.tidy(function() opt_b:step_backward(b(x):square():mean()) end) end
   lu.assertEquals(values(b), values(a))
@@ -133,7 +133,7 @@ end
 
 function T.test_nothing_is_recorded_and_nothing_stays()
   local net = network()
-  local opt = Lion(net:parameters())
+  local opt = Adamax(net:parameters())
   train(net, opt, 1)
   local before = pl.memory().tensors
   train(net, opt, 3)
@@ -179,9 +179,9 @@ function T.test_messages()
         {name = "A", options = {lr = 1}, step = print, step_all = print})
   fails("new: check: function expected, got number", optim.new,
         {name = "A", options = {lr = 1}, step = print, check = 1})
-  fails("Lion: unknown option 'b'; known: betas, lr, weight_decay", Lion, {p}, {b = 1})
-  fails("Lion: betas: two numbers in [0, 1) expected, got 2", Lion, {p}, {betas = {0.9, 2}})
-  fails("Lion: parameter 1 is a number; tensor expected", Lion, {1})
+  fails("Adamax: unknown option 'b'; known: betas, eps, lr, weight_decay", Adamax, {p}, {b = 1})
+  fails("Adamax: betas: two numbers in [0, 1) expected, got 2", Adamax, {p}, {betas = {0.9, 2}})
+  fails("Adamax: parameter 1 is a number; tensor expected", Adamax, {1})
   local A = optim.new {
     name = "A", options = {lr = optim.required, gamma = 1}, step = print,
     check = function(o) if o.gamma == 2 then return "gamma is 2" end end,
@@ -189,8 +189,8 @@ function T.test_messages()
   fails("A: option 'lr' is missing", A, {p})
   fails("A: gamma: number expected, got x", A, {p}, {lr = 1, gamma = "x"})
   fails("A: gamma is 2", A, {p}, {lr = 1, gamma = 2})
-  fails("load_state_dict of A: the state is one of Lion", function()
-    A({p}, {lr = 1}):load_state_dict(Lion({p}):state_dict())
+  fails("load_state_dict of A: the state is one of Adamax", function()
+    A({p}, {lr = 1}):load_state_dict(Adamax({p}):state_dict())
   end)
 end
 

@@ -14,51 +14,78 @@ local checks = {}
 -- Options
 --
 
-local function any() return true end
-local function at_least_0(v) return v >= 0 end
+--- A rule of options that are finite numbers for which something holds. A rule has what is
+-- expected, as text, and a function that says whether a value is that; `count`, how many of them
+-- are in a list.
+-- @param expected text
+-- @param[opt] holds function of the number
+-- @param[opt] count integer
+-- @return the rule
+function checks.number(expected, holds, count)
+  return {expected, function(v)
+    return type(v) == "number" and math.abs(v) < math.huge and (not holds or holds(v))
+  end, count = count}
+end
+
 local function fraction(v) return v >= 0 and v < 1 end
 
-local NUMBER <const> = {"number", any}
-local AT_LEAST_0 <const> = {"number of at least 0", at_least_0}
-local BETA <const> = {"two numbers in [0, 1)", fraction}
+checks.at_least_0 = checks.number("number of at least 0", function(v) return v >= 0 end)
 
--- What options of these names are, whichever optimiser has them.
+--- The rule of options that are positive integers.
+checks.count = checks.number("positive integer", function(v)
+  return math.tointeger(v) and v >= 1
+end)
+
+--- A rule of options that are one of some words.
+-- @param list of words
+-- @return the rule
+function checks.one_of(list)
+  local set = {}
+  for _, word in ipairs(list) do set[word] = true end
+  return {"one of " .. table.concat(list, ", "), function(v) return set[v] == true end}
+end
+
+-- What options of these names are, unless an optimiser says otherwise.
 local RULES <const> = {
-  lr = {"positive number", function(v) return v > 0 end},
-  momentum = AT_LEAST_0, weight_decay = AT_LEAST_0, eps = AT_LEAST_0,
-  alpha = {"number in [0, 1)", fraction},
+  lr = checks.number("positive number", function(v) return v > 0 end),
+  momentum = checks.at_least_0, weight_decay = checks.at_least_0, eps = checks.at_least_0,
+  alpha = checks.number("number in [0, 1)", fraction),
+  betas = checks.number("two numbers in [0, 1)", fraction, 2),
 }
 
-local function need(who, name, value, rule)
-  local expected, fits = rule[1], rule[2]
-  if type(value) ~= "number" or not (math.abs(value) < math.huge and fits(value)) then
-    complain("%s: %s: %s expected, got %s", who, name, expected, check.shown(value))
+-- And those whose default is of a type.
+local OF_TYPE <const> = {
+  number = checks.number "number",
+  boolean = {"true or false", function(v) return type(v) == "boolean" end},
+}
+
+local function need_one(who, name, value, rule)
+  if not rule[2](value) then
+    complain("%s: %s: %s expected, got %s", who, name, rule[1], check.shown(value))
   end
 end
 
-local function need_betas(who, betas)
-  if type(betas) ~= "table" then betas = {tostring(betas)} end
-  for i = 1, 2 do need(who, "betas", betas[i], BETA) end
+local function need(who, name, value, rule)
+  if not rule.count then return need_one(who, name, value, rule) end
+  if type(value) ~= "table" then value = {tostring(value)} end
+  for i = 1, rule.count do need_one(who, name, value[i], rule) end
 end
 
 --- Complains unless a learning rate can be set: 0 too, at which a schedule may end.
 -- @param who the optimiser's name
 -- @param lr anything
 function checks.lr(who, lr)
-  need(who, "lr", lr, AT_LEAST_0)
+  need(who, "lr", lr, checks.at_least_0)
 end
 
 --- Complains unless options have values that the kind of optimiser can work with.
 -- @param kind what `optimizer.new` was given
 -- @param o the options
 function checks.options(kind, o)
+  local rules = kind.rules or {}
   for _, name in ipairs(words.sorted_keys(kind.options)) do
-    local rule = RULES[name] or type(kind.options[name]) == "number" and NUMBER
-    if name == "betas" then
-      need_betas(kind.name, o.betas)
-    elseif rule and o[name] ~= nil then
-      need(kind.name, name, o[name], rule)
-    end
+    local rule = rules[name] or RULES[name] or OF_TYPE[type(kind.options[name])]
+    if rule and o[name] ~= nil then need(kind.name, name, o[name], rule) end
   end
   local problem = kind.check and kind.check(o)
   if problem then complain("%s: %s", kind.name, problem) end
@@ -111,9 +138,9 @@ local function obstacle(p)
   end
 end
 
-local function need_parameter(place, p, seen)
+local function need_parameter(kind, place, p, seen)
   if not pl.is_tensor(p) then complain("%s is a %s; tensor expected", place, check.type(p)) end
-  local text = obstacle(p)
+  local text = obstacle(p) or kind.refuses and kind.refuses(p)
   if text then complain("%s, %s, %s", place, words.shape(p), text) end
   if seen[p] then complain("%s is there twice", place) end
   seen[p] = true
@@ -153,10 +180,13 @@ function checks.own(o)
 end
 
 -- A group with all options; what it does not say itself comes from `common`.
-local function complete(who, given, common)
+local function complete(kind, given, common)
   local known = {params = option.required}
-  for name, value in next, common do known[name] = value end
-  return checks.own(option.read(who, given, known))
+  for name, default in next, kind.options do
+    known[name] = default
+    if common[name] ~= nil then known[name] = common[name] end
+  end
+  return checks.own(option.read(kind.name, given, known))
 end
 
 --- Makes the groups of an optimiser, or complains.
@@ -168,11 +198,14 @@ function checks.groups(kind, params, given)
   local common = option.read(kind.name, given, kind.options)
   checks.options(kind, common)
   local list, groups, seen = as_groups(kind.name, params), {}, {}
+  if kind.minimize and #list > 1 then
+    complain("%s: one group of parameters expected, got %d", kind.name, #list)
+  end
   for i, group in ipairs(list) do
-    groups[i] = complete(kind.name, group, common)
+    groups[i] = complete(kind, group, common)
     local of = #list > 1 and " of group " .. i or ""
     for j, p in ipairs(groups[i].params) do
-      need_parameter(("%s: parameter %d%s"):format(kind.name, j, of), p, seen)
+      need_parameter(kind, ("%s: parameter %d%s"):format(kind.name, j, of), p, seen)
     end
     checks.options(kind, groups[i])
   end

@@ -27,6 +27,8 @@ end
 
 --- Scales all gradients by the same factor if the norm of all of them together is larger
 -- than max_norm. A norm that is not finite is given back and changes nothing.
+--
+--     local norm = optim.clip_grad_norm_(net:parameters(), 5) -- between backward and step
 -- @param params list of tensors
 -- @param max_norm number
 -- @return the norm before
@@ -45,6 +47,8 @@ function clipping.clip_grad_norm_(params, max_norm)
 end
 
 --- Cuts every gradient off at -bound and bound.
+--
+--     optim.clip_grad_value_(net:parameters(), 0.5)
 -- @param params list of tensors
 -- @param bound number
 function clipping.clip_grad_value_(params, bound)

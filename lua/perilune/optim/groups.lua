@@ -13,6 +13,15 @@ local groups = {}
 --
 --     optim.AdamW(optim.groups(net, {weight_decay = 0.1}), {lr = 1e-3})
 --
+-- Groups are a list that one can write, too; what a group does not say is the optimiser's own. Here
+-- the body of a network learns ten times more slowly than its head, which has no momentum:
+--
+--     local opt = optim.SGD({
+--       {params = net.body:parameters(), lr = 0.01},
+--       {params = net.head:parameters(), momentum = 0},
+--     }, {lr = 0.1, momentum = 0.9})
+--     opt.groups[1].lr = 0.02 -- opt.lr = 0.02 sets all
+--
 -- @param module the network
 -- @param[opt] options `weight_decay` of the former; without it, the optimiser's own
 -- @return list of groups

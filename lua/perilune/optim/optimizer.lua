@@ -65,11 +65,42 @@ local function advance(self, chosen)
   end
 end
 
+-- A step of a kind that evaluates the loss itself.
+local function minimize(self, closure)
+  local params = {}
+  for _, p in ipairs(self.groups[1].params) do
+    if p.requires_grad then params[#params + 1] = p end
+  end
+  if #params == 0 then return pl.enable_grad(closure) end
+  return pl.no_grad(kind_of[self].minimize, params, self.state[1], self.groups[1], closure)
+end
+
 --- Changes the parameters by one step along their gradients, those of a group in one pass. A
 -- parameter without a gradient stays as it is, and so does a frozen one, whose `requires_grad` is
--- false, until it requires a gradient again.
-function Optimizer:step()
+-- false, until it requires a gradient again. Gradients add up until `zero_grad`, so a batch that
+-- does not fit into memory is taken in parts, each loss divided by their number:
+--
+--     opt:zero_grad()
+--     for x, y in data.batches(batch, {batch_size = 16}) do -- 4 parts of a batch of 64
+--       pl.tidy(function() (pl.cross_entropy(net(x), y) / 4):backward() end)
+--     end
+--     opt:step() -- as with the mean of all 64
+--
+-- `LBFGS` evaluates the loss several times in a step. It needs, and the others take, a function
+-- that forgets the gradients, evaluates the loss, goes back from it and returns it.
+-- @param[opt] closure that function
+-- @return what it gave when it was called first
+function Optimizer:step(closure)
+  local evaluates = kind_of[self].minimize
+  if type(closure) ~= "function" and (evaluates or closure ~= nil) then
+    complain("%s: step: function expected that returns the loss, got %s", self.name,
+      check.type(closure))
+  end
+  if evaluates then return blaming(minimize, self, closure) end
+  if not closure then return blaming(advance, self) end
+  local loss = pl.enable_grad(closure)
   blaming(advance, self)
+  return loss
 end
 
 --- `loss:backward()`, `step()` and `zero_grad()` in one: each parameter is changed as soon as its
@@ -79,6 +110,9 @@ end
 -- parameters have been changed already; no gradients are left.
 -- @param loss tensor of one element
 function Optimizer:step_backward(loss)
+  if kind_of[self].minimize then
+    complain("step_backward: %s evaluates the loss itself; step(function) expected", self.name)
+  end
   local params = {}
   for _, group in ipairs(self.groups) do
     table.move(group.params, 1, #group.params, #params + 1, params)
@@ -152,28 +186,54 @@ local function group_misfit(i, group, there)
   end
 end
 
--- What a kind's `state` says of a name, as text, unless the value is that.
-local function misfit_of(value, what)
-  if what == "tensor" then
-    return not (is_tensor(value) and value:dtype() == "real") and "real tensor" or nil
+local function is_real(value) return is_tensor(value) and value:dtype() == "real" end
+local function is_vector(value) return is_real(value) and value:dim() == 1 end
+
+local function list_of(is)
+  return function(value)
+    if type(value) ~= "table" then return false end
+    for _, item in ipairs(value) do
+      if not is(item) then return false end
+    end
+    return true
   end
-  return not (math.type(value) == "integer" and value >= 0) and "integer of at least 0" or nil
+end
+
+-- What a kind's `state` can say of a name: the words of messages, and whether a value is that.
+local REMEMBERED <const> = {
+  tensor = {"real tensor", is_real},
+  integer = {"integer of at least 0", function(v) return math.type(v) == "integer" and v >= 0 end},
+  number = {"number", math.type},
+  numbers = {"list of numbers", list_of(math.type)},
+  vector = {"real tensor with one dimension", is_vector},
+  vectors = {"list of real tensors with one dimension", list_of(is_vector)},
+}
+
+local function misfit_of(value, what)
+  local expected, is = table.unpack(REMEMBERED[what])
+  return not is(value) and expected or nil
 end
 
 -- What the engine steps all at once has to have the parameter's shape.
+local function has_shape_of(kind, name)
+  return not kind.step and (not kind.state or kind.state[name] == "tensor")
+end
+
 local function state_misfit(kind, k, p, state)
   if type(state) ~= "table" then
     return ("the state of parameter %d is a %s; table expected"):format(k, check.type(state))
   end
   for name, value in next, state do
-    local wanted = kind.state and misfit_of(value, kind.state[name])
+    local shaped = has_shape_of(kind, name) and is_tensor(value)
     if kind.state and not kind.state[name] then
       return ("the state of parameter %d has an entry '%s', which is not one of %s"):format(k, name,
         table.concat(words.sorted_keys(kind.state), ", "))
-    elseif wanted then
+    end
+    local wanted = kind.state and misfit_of(value, kind.state[name])
+    if wanted then
       return ("%s of parameter %d is a %s; %s expected"):format(name, k,
         is_tensor(value) and value:dtype() .. " tensor" or type(value), wanted)
-    elseif not kind.step and is_tensor(value) and words.shape(value) ~= words.shape(p) then
+    elseif shaped and words.shape(value) ~= words.shape(p) then
       return ("%s of parameter %d is %s for a parameter of %s"):format(
         name, k, words.shape(value), words.shape(p))
     end
@@ -211,11 +271,11 @@ local function with_options(group, options)
 end
 
 -- A copy whose tensors outlive the step in which it is made.
-local function kept(state)
+local function kept(value)
+  if is_tensor(value) then return pl.keep(value:clone()) end
+  if type(value) ~= "table" then return value end
   local copy = {}
-  for name, value in next, state do
-    copy[name] = is_tensor(value) and pl.keep(value:clone()) or value
-  end
+  for name, item in next, value do copy[name] = kept(item) end
   return copy
 end
 
@@ -245,6 +305,9 @@ end
 --- As the default of an option: it must be given.
 optimizer.required = option.required
 
+--- As the default of an option: it need not be given, and has none.
+optimizer.absent = option.absent
+
 -- The step of a kind that changes one parameter at a time. Nothing is recorded, and of the
 -- tensors that it makes only those in `state` outlive it.
 local function one_by_one(step)
@@ -265,47 +328,76 @@ local function need(what, value, expected)
   end
 end
 
+-- What of a kind may be left out, and its type. One of STEPS must be there.
+local PARTS <const> = {state = "table", check = "function", refuses = "function", rules = "table"}
+local STEPS <const> = {"step", "step_all", "minimize"}
+
+local function need_step(kind)
+  local given
+  for _, name in ipairs(STEPS) do
+    if kind[name] ~= nil then
+      if given then complain("new: %s or %s expected, got both", given, name) end
+      given = name
+    end
+  end
+  need(given or "step", kind[given], "function")
+end
+
+local function need_state(state)
+  for _, name in ipairs(words.sorted_keys(state)) do
+    if not REMEMBERED[state[name]] then
+      complain("new: state: %s is '%s'; one of %s expected", name, tostring(state[name]),
+        table.concat(words.sorted_keys(REMEMBERED), ", "))
+    end
+  end
+end
+
 local function read_kind(given)
-  local kind = option.read("new", given, {
-    name = option.required, options = option.required, check = option.absent,
-    step = option.absent, step_all = option.absent, state = option.absent,
-  })
+  local known = {name = option.required, options = option.required}
+  for name in next, PARTS do known[name] = option.absent end
+  for _, name in ipairs(STEPS) do known[name] = option.absent end
+  local kind = option.read("new", given, known)
   need("name", kind.name, "string")
   need("options", kind.options, "table")
   if kind.options.lr == nil then complain("new: options: lr is missing") end
-  if kind.state ~= nil then need("state", kind.state, "table") end
-  if kind.check ~= nil then need("check", kind.check, "function") end
-  if kind.step and kind.step_all then complain("new: step or step_all expected, got both") end
-  if kind.step_all == nil then need("step", kind.step, "function") end
-  if kind.step == nil then need("step_all", kind.step_all, "function") end
-  kind.step_all = kind.step_all or one_by_one(kind.step)
+  for name, expected in next, PARTS do
+    if kind[name] ~= nil then need(name, kind[name], expected) end
+  end
+  need_state(kind.state or {})
+  need_step(kind)
+  kind.step_all = kind.step_all or kind.step and one_by_one(kind.step)
   return kind
 end
 
---- Makes a kind of optimiser, such as `optim.Adam`. Lion (Chen et al. 2023), whose steps are of
--- one size in each direction, is
+--- Makes a kind of optimiser, such as `optim.Adam`. Adamax (Kingma and Ba 2015, section 7.1), which
+-- divides by the largest gradient so far, is
 --
---     local Lion = optim.new {
---       name = "Lion",
---       options = {lr = 1e-4, betas = {0.9, 0.99}, weight_decay = 0},
+--     local Adamax = optim.new {
+--       name = "Adamax",
+--       options = {lr = 2e-3, betas = {0.9, 0.999}, eps = 1e-8, weight_decay = 0},
 --       step = function(p, grad, state, o)
---         local m = state.exp_avg or pl.zeros(p:size())
---         local direction = (m * o.betas[1] + grad * (1 - o.betas[1])):sign()
---         p:mul_(1 - o.lr * o.weight_decay):add_(direction, -o.lr)
---         state.exp_avg = m:mul_(o.betas[2]):add_(grad, 1 - o.betas[2])
+--         local m, u = state.exp_avg or pl.zeros(p:size()), state.exp_inf or pl.zeros(p:size())
+--         grad = grad + p * o.weight_decay
+--         state.exp_avg = m:mul_(o.betas[1]):add_(grad, 1 - o.betas[1])
+--         state.exp_inf = u:mul_(o.betas[2]):copy_(u:maximum(grad:abs() + o.eps))
+--         state.step = (state.step or 0) + 1
+--         p:add_(m / u, -o.lr / (1 - o.betas[1] ^ state.step))
 --       end,
 --     }
---     local opt = Lion(net:parameters(), {lr = 3e-4, weight_decay = 0.1})
+--     local opt = Adamax(net:parameters(), {lr = 3e-3})
 --
 -- `step` changes one parameter in place, of which nothing is recorded. `state` is empty before
 -- the first step; the tensors and numbers in it stay, and are a part of checkpoints. `o` has the
--- options of the parameter's group. To step all parameters of a group at once, give
--- `step_all(params, grads, states, o)`, with lists, instead; it keeps its tensors itself. `state`
--- says of what is remembered by a name whether it is a "tensor" or an "integer", which is checked
--- when a state is loaded.
+-- options of the parameter's group. Instead, to step all parameters of a group at once, give
+-- `step_all(params, grads, states, o)`, with lists, which keeps its tensors itself; or, for one
+-- that evaluates the loss several times in a step, `minimize(params, state, o, closure)`, which
+-- gives what the closure gave first.
 -- @param kind table: `name`; `options`, their defaults, `lr` among them, or `optim.required`;
---   `step`; perhaps `state`; perhaps `check`, a function of the options that gives a text if they
---   do not go together
+--   `step`. Perhaps `state`, which says of what is remembered by a name whether it is a "tensor",
+--   an "integer" or a "number", a "vector", or a list, of "numbers" or "vectors": it is checked
+--   when a state is loaded. Perhaps `check`, a function of the options that gives a text if they do
+--   not go together, and `refuses`, one of a parameter. Perhaps `rules`: of an option `{"even
+--   number", function(v) return v % 2 == 0 end}`, what is expected and whether a value is that
 -- @return function(params, options), which makes an optimiser
 function optimizer.new(kind)
   kind = read_kind(kind)
@@ -322,23 +414,47 @@ function optimizer.new(kind)
   end
 end
 
---- What the states remember under a name, or zeros of the parameters' sizes.
+--- What the states remember under a name, or tensors of the parameters' sizes.
 -- @param params list of tensors
 -- @param states list of tables
 -- @param name key in the states
+-- @param[opt=0] first number, of which those tensors are full
 -- @return list of tensors
-function optimizer.remembered(params, states, name)
+function optimizer.remembered(params, states, name, first)
   local list = {}
-  for i, p in ipairs(params) do list[i] = states[i][name] or pl.keep(pl.zeros(p:size())) end
+  for i, p in ipairs(params) do
+    list[i] = states[i][name] or pl.keep(pl.full(p:size(), first or 0))
+  end
+  return list
+end
+
+--- The numbers that the states remember under a name.
+-- @param states list of tables
+-- @param name key in the states
+-- @param first number, before the first step
+-- @return list of numbers
+function optimizer.numbers(states, name, first)
+  local list = {}
+  for i, state in ipairs(states) do list[i] = state[name] or first end
+  return list
+end
+
+--- The numbers of the steps that are to be made, from 1.
+-- @param states list of tables
+-- @return list of integers
+function optimizer.steps(states)
+  local list = {}
+  for i, state in ipairs(states) do list[i] = (state.step or 0) + 1 end
   return list
 end
 
 --- Puts values into the states: after the step, which may fail.
 -- @param states list of tables
--- @param name key in the states
--- @param list of values, or nil for none
-function optimizer.remember(states, name, list)
-  for i, value in ipairs(list or {}) do states[i][name] = value end
+-- @param lists of values, by their names; nil for none
+function optimizer.remember(states, lists)
+  for name, list in next, lists do
+    for i, value in ipairs(list) do states[i][name] = value end
+  end
 end
 
 --- Whether a value is an optimiser.
@@ -346,6 +462,13 @@ end
 -- @return boolean
 function optimizer.is_optimizer(value)
   return type(value) == "table" and rawequal(getmetatable(value), meta)
+end
+
+--- Whether an optimiser evaluates the loss itself, several times in a step.
+-- @param self the optimiser
+-- @return boolean
+function optimizer.evaluates(self)
+  return kind_of[self].minimize ~= nil
 end
 
 return optimizer
