@@ -15,6 +15,10 @@
 --       end
 --       schedule:step()
 --     end
+--
+-- `groups` has options of their own for some parameters, `opt:step` says how gradients of several
+-- batches add up, `find_lr` looks for a rate. `opt:state_dict()` and `schedule:state_dict()` are
+-- parts of a checkpoint, and a training goes on from it to the same bits.
 -- @module perilune.optim
 
 local optimizer = require "perilune.optim.optimizer"
@@ -27,7 +31,7 @@ local function add(module)
   for name, value in next, (require(module)) do optim[name] = value end
 end
 
-for _, part in ipairs {"groups", "schedules", "clipping", "average"} do
+for _, part in ipairs {"groups", "schedules", "plateau", "clipping", "average", "range_test"} do
   add("perilune.optim." .. part)
 end
 
