@@ -104,7 +104,7 @@ local function make_gan(job, train_set)
   gan.critic = model.critic {width = options.width, batch_norm = settings.critic_norm}
   gan.sampler = model.sampler(gan.generator, shape)
   gan.last = model.sampler(gan.generator, shape)
-  gan.average = optim.average(gan.generator:parameters(), {
+  gan.average = optim.EMA(gan.generator:parameters(), {
     decay = options.average, warmup = true, means = gan.sampler:parameters()})
   gan.average:update()
   local adam = {lr = settings.lr, betas = settings.betas}

@@ -248,7 +248,7 @@ local function train(job, corpus)
   local schedule = optim.LambdaLR(optimizer, function(t)
     return settings.decay ^ -math.max(0, t + 1 - settings.flat)
   end)
-  local mean = optim.average(params)
+  local mean = optim.SWA(params)
   local words = corpus.vocabulary.size
   local sampler = settings.sampled > 0 and settings.sampled < words
     and sampled.new(corpus.train, words, settings.sampled)

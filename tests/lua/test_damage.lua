@@ -34,7 +34,7 @@ local function train(job, epochs, lr, set, stop)
   local net = network(job.variant)
   local opt = optim.Adam(optim.groups(net), {lr = lr})
   local parts = {model = net, optimizer = opt, schedule = optim.StepLR(opt, {step_size = 1}),
-                 average = optim.average(net:parameters()),
+                 average = optim.SWA(net:parameters()),
                  more = data.cycle(set, {batch_size = 3})}
   job.state.seen = 0
   for epoch in job:epochs(epochs, parts) do
