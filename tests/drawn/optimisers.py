@@ -19,10 +19,28 @@ OPTIONS = {
         weight_decay=lambda: d.number(0.02, 0.2),
         momentum=lambda: d.number(0.1, 0.9),
     ),
+    "Adagrad": lambda d: d.some(
+        lr=lambda: d.number(0.02, 0.2),
+        lr_decay=lambda: d.number(0.01, 0.2),
+        initial_accumulator_value=lambda: d.number(0.1, 1),
+        weight_decay=lambda: d.number(0.02, 0.2),
+    ),
+    "NAdam": lambda d: {
+        **moments(d),
+        **d.some(momentum_decay=lambda: d.number(0.01, 0.5), decoupled_weight_decay=d.flag),
+    },
+    "RAdam": lambda d: {**moments(d), **d.some(decoupled_weight_decay=d.flag)},
+    "ASGD": lambda d: d.some(
+        lr=lambda: d.number(0.02, 0.2),
+        lambd=lambda: d.number(0.01, 0.5),
+        alpha=lambda: d.number(0.5, 1),
+        t0=lambda: d.integer(0, 5),
+        weight_decay=lambda: d.number(0.02, 0.2),
+    ),
 }
 
 
-def adam(d):
+def moments(d):
     return d.some(
         lr=lambda: d.number(0.02, 0.2),
         betas=lambda: [d.number(0.5, 0.9), d.number(0.8, 0.99)],
@@ -31,8 +49,14 @@ def adam(d):
     )
 
 
+def adam(d):
+    return {**moments(d), **d.some(amsgrad=d.flag)}
+
+
 def options_of(d, name):
     o = OPTIONS[name](d)
+    if d.chance(0.1):
+        o["maximize"] = True
     if name == "SGD" and o.get("momentum"):
         o.update(d.some(nesterov=d.flag))
         if not o.get("nesterov"):

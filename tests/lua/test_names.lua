@@ -43,8 +43,8 @@ function T.test_messages()
     ["nn.SpatialConvolution"] = "pl.nn has no 'SpatialConvolution'; write nn.Conv2d(n, m, k)",
     ["nn.Adam()"] = "pl.nn has no 'Adam'; write pl.optim.Adam",
     ["nn.init.xavier_normal(x)"] = "pl.nn.init has no 'xavier_normal'; did you mean 'xavier_normal_'?",
-    ["optim.ExponentialLR(opt)"] = "pl.optim has no 'ExponentialLR'; write optim.LambdaLR(opt, "
-      .. "function(t) return factor end)",
+    ["optim.MultiplicativeLR(opt)"] = "pl.optim has no 'MultiplicativeLR'; write optim.LambdaLR(opt, "
+      .. "function(t) return factor end): the product of the factors",
     ["opt:stepp()"] = "an optimiser has no 'stepp'; did you mean 'step'?",
     ["opt.param_groups"] = "an optimiser has no 'param_groups'; write opt.groups",
     ["net:evaluate()"] = "a module has no 'evaluate'; write net:eval()",
@@ -103,6 +103,15 @@ function T.test_the_same_names_are_there()
   for name in torch.same:gmatch "[%w_]+" do
     local field <const> = name == "is_leaf" or name == "requires_grad"
     lu.assertTrue(field or (rawget(core.methods, name) or pl[name]) ~= nil, name)
+  end
+end
+
+function T.test_what_a_section_has_is_there()
+  for section, text in next, torch.present do
+    for name in text:gmatch "[%w_]+" do
+      lu.assertNotNil(pl[section][name], name)
+      lu.assertNil(torch.find(section, name), name)
+    end
   end
 end
 
