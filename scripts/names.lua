@@ -38,7 +38,11 @@ end
 
 local function section(key, title)
   local absent = {}
-  say("## %s\n\n| PyTorch, Torch7 | here |\n|---|---|", title)
+  say("## %s\n", title)
+  if torch.present[key] then
+    say("The same: %s.\n", (torch.present[key]:gsub("%s+$", ""):gsub("%s+", ", "):gsub("[%w_]+", "`%0`")))
+  end
+  say("| PyTorch, Torch7 | here |\n|---|---|")
   for _, row in ipairs(torch.rows(key)) do
     if row.write then say("| %s | %s |", names_of(row), row.write:gsub("|", "\\|"))
     else absent[#absent + 1] = row end

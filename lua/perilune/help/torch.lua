@@ -46,6 +46,16 @@ take_along_dim tan tanh tensor tile to topk transpose tril triplet_margin_loss t
 uniform_ unique unsqueeze var var_mean view where zero_ zeros zeros_like
 ]]
 
+--- What has PyTorch's name in a section.
+torch.present = {
+  optim = [[
+ASGD Adagrad Adam AdamW LBFGS Muon NAdam RAdam RMSprop SGD ChainedScheduler ConstantLR
+CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR LinearLR MultiStepLR
+OneCycleLR PolynomialLR ReduceLROnPlateau SWALR SequentialLR StepLR update_bn clip_grad_norm_
+clip_grad_value_
+]],
+}
+
 -- What is written otherwise, or absent, of the functions and the methods of tensors.
 texts.tensor = [[
 shape  x:size()
@@ -343,17 +353,19 @@ utils  pl.optim.clip_grad_norm_(net:parameters(), bound)
 
 -- Optimisers and schedules.
 texts.optim = [[
-LBFGS, Adagrad, Adadelta, Adamax, NAdam, RAdam, ASGD, Rprop, SparseAdam, Adafactor, Muon, lbfgs,
-    adagrad, adadelta, adamax, rprop  - optim.new {...} makes an optimiser from a few lines; SGD,
-    RMSprop, Adam and AdamW are there
 Optimizer  optim.new {...}
-sgd, adam, rmsprop  optim.SGD(net:parameters(), {lr = 0.1}) and their like
-lr_scheduler  optim.StepLR, optim.CosineAnnealingLR or optim.LambdaLR
-ExponentialLR, MultiStepLR, MultiplicativeLR, LinearLR, ConstantLR, PolynomialLR, CyclicLR,
-    OneCycleLR, SequentialLR, ChainedScheduler, CosineAnnealingWarmRestarts  optim.LambdaLR(opt,
-    function(t) return factor end)
-ReduceLROnPlateau  opt.lr = opt.lr * 0.1, where you measure
-swa_utils  optim.average(net:parameters(), decay)
+sgd, adam, rmsprop, lbfgs, adagrad, asgd  optim.SGD(net:parameters(), {lr = 0.1}) and their like
+Adamax, adamax  optim.new {...}, whose comment has it as its example
+Adadelta, Rprop, adadelta, rprop  - optim.new {...} makes an optimiser from a few lines; RMSprop and
+    Adam have taken their place
+Adafactor  - there are no factored second moments; Adam has whole ones, Lion none
+SparseAdam  - there are no sparse gradients; Adam's are dense
+lr_scheduler  optim.StepLR(opt, {step_size = 30}) and its like
+LRScheduler  optim.LambdaLR(opt, function(t) return factor end)
+MultiplicativeLR  optim.LambdaLR(opt, function(t) return factor end): the product of the factors
+swa_utils, AveragedModel  optim.EMA(net) or optim.SWA(net), whose module it is
+get_ema_multi_avg_fn, get_ema_avg_fn  optim.EMA(net, {decay = 0.999})
+get_swa_multi_avg_fn, get_swa_avg_fn  optim.SWA(net)
 ]]
 
 -- Data.
