@@ -38,6 +38,7 @@ typedef struct plb_state {
   int n_ops;                           /* ops that its scripts know */
   bool watches;                        /* opens those that are new */
   bool watches_modules;                /* a profile looks at each module that is called */
+  unsigned forgotten;                  /* how often all chains of layers ceased to hold */
   _Atomic(struct plb_call *) released; /* of custom.c: calls that ended elsewhere */
   struct pl_stop *stop;                /* of the host floor */
   void (*reached)(struct plb_state *s, pl_status why); /* a limit; of the host floor too */

@@ -23,6 +23,7 @@ typedef struct {
    names and values, with which `fields` and `operands` begin. */
 typedef struct {
   int n;
+  unsigned made_at; /* plb_state.forgotten then */
   link links[];
 } chain;
 
@@ -85,6 +86,7 @@ static int chain_new(lua_State *L) {
   const int n = (int)lua_rawlen(L, LINKS);
   chain *c = lua_newuserdatauv(L, sizeof *c + (size_t)n * sizeof *c->links, 1);
   c->n = n;
+  c->made_at = plb_enter(L)->forgotten;
   lua_newtable(L);
   lua_pushvalue(L, CLASS_FORWARD), lua_rawseti(L, LIST, FORWARD);
   lua_pushvalue(L, CLASS_CALL), lua_rawseti(L, LIST, CALL);
@@ -125,7 +127,7 @@ static bool layer_holds(const walk *w, const link *l) {
 /* Nobody looks at each module or op that is called, and the layers are those that there were. */
 static bool holds(const walk *w) {
   const plb_state *s = plb_enter(w->L);
-  bool good = !s->watches_modules && !s->context->tracer;
+  bool good = !s->watches_modules && !s->context->tracer && w->c->made_at == s->forgotten;
   for (int i = 0; good && i < w->c->n; i++) {
     lua_rawgeti(w->L, w->network, i + 1);
     good = layer_holds(w, &w->c->links[i]);
@@ -243,9 +245,18 @@ static int chain_watch(lua_State *L) {
   return 0;
 }
 
+/* forget(): no chain that there is holds any more, since a layer may have got hooks */
+static int chain_forget(lua_State *L) {
+  plb_enter(L)->forgotten++;
+  return 0;
+}
+
 void plb_open_chain(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"new", chain_new}, {"run", chain_run}, {"watch", chain_watch}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", chain_new},
+                                       {"run", chain_run},
+                                       {"watch", chain_watch},
+                                       {"forget", chain_forget},
+                                       {NULL, NULL}};
   luaL_newmetatable(L, CHAIN);
   lua_pop(L, 1);
   luaL_newlib(L, functions);

@@ -284,13 +284,19 @@ static void test_net_of_ops(void) {
       "net = pl.nn.Sequential {pl.nn.Linear(4, 8), pl.nn.Tanh(), pl.nn.Linear(8, 2)}\n"
       "function layers(x) for _, l in ipairs(net) do x = l(x) end return x end\n");
   static const char *const changes[] = {
-      "", "net[2] = pl.nn.LeakyReLU(0.3)", "net[2].slope = 0.6",
+      "",
+      "net[2] = pl.nn.LeakyReLU(0.3)",
+      "net[2].slope = 0.6",
+      "net[1]:register_forward_hook(function(_, _, y) return y * 3 end)",
+      "hook = net:register_forward_hook(function(_, _, y) return y + 1 end)\n"
+      "plain = layers function layers(x) return plain(x) + 1 end",
+      "hook:remove() layers = plain",
       "function net:forward(x) return layers(x) * 2 end layers_ = layers\n"
       "function layers(x) return layers_(x) * 2 end function net:forward(x) return layers(x) end"};
   pl_scope_begin();
   pl_tensor *x = pl_full(PL_REAL, pl_list(3, 4), 0.25), *y, *z;
   pl_net *net = pl_net_find(h, "net");
-  for (int i = 0; i < 4; i++) {
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
     check(pl_host_run_string(h, changes[i], "=change"), "a network changes");
     for (int k = 0; k < 3; k++)
       check(pl_net_call(net, 1, &x, 1, &y) && pl_host_call_tensors(h, "layers", 1, &x, 1, &z) &&

@@ -13,10 +13,12 @@ local blame = require "perilune.internal.blame"
 local check = require "perilune.internal.check"
 local core = require "perilune.core"
 local object = require "perilune.internal.object"
+local option = require "perilune.internal.option"
 local unknown = require "perilune.internal.unknown"
 local words = require "perilune.internal.words"
 local classes = require "perilune.nn.classes"
 local fields = require "perilune.nn.fields"
+local hooks = require "perilune.nn.hooks"
 local state = require "perilune.nn.state"
 
 local complain = blame.complain
@@ -133,8 +135,9 @@ local function call(self, ...)
   local level = depth + 1
   depth, running[level] = level, self
   local began = begins and watched(self, level)
-  if level == 1 then return finish(began, xpcall(self.forward, locate, self, ...)) end
-  return leave(level, began, self:forward(...))
+  local forward = hooks.of and hooks.of[self] and hooks.forward or self.forward
+  if level == 1 then return finish(began, xpcall(forward, locate, self, ...)) end
+  return leave(level, began, forward(self, ...))
 end
 
 -- Calls a module within another, as `layer(x, attributes)` does, for its first result; without
@@ -142,7 +145,7 @@ end
 local function run(layer, x, attributes)
   local level = depth + 1
   local y
-  if begins or level == 1 then
+  if begins or level == 1 or hooks.of then
     if attributes then y = call(layer, x, attributes) else y = call(layer, x) end
     return y
   end
@@ -274,6 +277,49 @@ function Module:parameter_count()
 end
 
 --
+-- Hooks
+--
+
+--- Has a function called after each call of the module: `f(module, inputs, output, ...)`, where
+-- `inputs` is the list of the arguments. What it gives, unless that is nil, takes the place of the
+-- output. A layer in a Sequential whose work is done together with the next one's is computed by
+-- itself while it has hooks, so that it shows its own output.
+--
+--     local seen = {}
+--     local handle = net[1]:register_forward_hook(function(_, _, y) seen[#seen + 1] = y:mean() end)
+--     net(x)
+--     handle:remove()
+--
+-- Copies and files of a module have no hooks. The `forward` called directly calls none.
+-- @param f function
+-- @return handle, whose method `remove` takes the hook away
+function Module:register_forward_hook(f)
+  return hooks.add("register_forward_hook", self, "forward", f)
+end
+
+--- Has a function called before each call of the module: `f(module, inputs)`. What it gives, unless
+-- that is nil, takes the place of the arguments.
+--
+--     net:register_forward_pre_hook(function(_, inputs) return inputs[1] / 255 end)
+-- @param f function
+-- @return handle, whose method `remove` takes the hook away
+function Module:register_forward_pre_hook(f)
+  return hooks.add("register_forward_pre_hook", self, "forward_pre", f)
+end
+
+--- Has a function called when a backward pass has been through the module:
+-- `f(module, grad_input, grad_output)`, with lists of the gradients of the inputs and of the
+-- outputs that have one. A list that it gives takes the place of `grad_input`, which is empty if no
+-- input requires a gradient.
+--
+--     net[1]:register_full_backward_hook(function(_, _, grads) print(grads[1]:norm()) end)
+-- @param f function
+-- @return handle, whose method `remove` takes the hook away
+function Module:register_full_backward_hook(f)
+  return hooks.add("register_full_backward_hook", self, "backward", f)
+end
+
+--
 -- State
 --
 
@@ -291,19 +337,29 @@ end
 
 --- Copies the values of a state into the parameters and buffers. Every name and shape must
 -- fit, or an error names those that do not and nothing is changed.
+--
+--     local names = net:load_state_dict(pl.load "other.safetensors", {strict = false})
+--     print(#names.missing, #names.unexpected)
 -- @param given what `state_dict` gave, or a loaded file; `nn.from_torch` takes PyTorch's
--- @return the module
-function Module:load_state_dict(given)
+-- @param[opt] options `strict` (true); if it is false, names may be missing or unexpected, and what
+--   has a name in both is copied; its shape must fit
+-- @return the module; if `strict` is false, a table of the names `missing` in the state and
+--   `unexpected` in it, two lists
+function Module:load_state_dict(given, options)
   if type(given) ~= "table" then
     complain("load_state_dict: table of tensors expected, got %s", check.type(given))
   end
+  local strict = option.read("load_state_dict", options, {strict = true}).strict
   local own = collect(self, is_tensor)
-  local problem = state.text(state.compare(own, given), words.abbreviate)
+  local report = state.compare(own, given)
+  local names = {missing = report.missing, unexpected = report.unexpected}
+  if not strict then report.missing, report.unexpected = {}, {} end
+  local problem = state.text(report, words.abbreviate)
   if problem then
     complain("load_state_dict: the state is not one of this %s: %s", name_of(self), problem)
   end
   state.copy(own, given)
-  return self
+  return strict and self or names
 end
 
 -- A copy of what a module holds: tensors, modules and plain tables are new, and what occurs twice

@@ -5,6 +5,7 @@ local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local classes = require "perilune.nn.classes"
 local chain = require("perilune.core").chain
+local hooks = require "perilune.nn.hooks"
 local module = require "perilune.nn.module"
 
 local run = module.Module._run
@@ -39,13 +40,18 @@ classes.made_of_fields(Sequential.init)
 
 --
 -- The plan: which layers are computed in one pass. It is made at the first call and holds as long
--- as the list has the same layers, and those that are computed with another do what they did. (One
--- that could not be, such as a LeakyReLU of negative slope, stays by itself.)
+-- as the list has the same layers, no hooks come or go, and those that are computed with another do
+-- what they did. (One that could not be, such as a LeakyReLU of negative slope, stays by itself.)
 --
 
--- Whether a layer does what its class was made for: a class derived from it may do something else.
+local function is_hooked(layer)
+  return hooks.of and hooks.of[layer] ~= nil
+end
+
+-- Whether a layer does what its class was made for: a class derived from it may do something else,
+-- and so may hooks.
 local function as_made(layer)
-  return layer.made_forward == layer.forward
+  return layer.made_forward == layer.forward and not is_hooked(layer)
 end
 
 -- The attributes with which the op of layer i does what the layers behind it do too, and how many
@@ -68,7 +74,7 @@ end
 -- A list with an entry for each layer: what it was, and `fused`, what it gave if the layer before
 -- it does its work; or else `attributes` for those that do such work.
 local function make_plan(layers)
-  local plan, i = {}, 1
+  local plan, i = {changes = hooks.changes}, 1
   while i <= #layers do
     local attributes, n = fuse(layers, i)
     for j = i, i + n do
@@ -95,9 +101,11 @@ local function link(layer, entry)
   }
 end
 
--- The chain of a plan, which needs no Lua between the layers; false if not all of them are ops.
-local function make_chain(plan)
+-- The chain of a plan, which needs no Lua between the layers; false if not all of them are ops, or
+-- if the network has hooks, which C would not call.
+local function make_chain(self, plan)
   local links = {}
+  if is_hooked(self) then return false end
   for i, entry in ipairs(plan) do
     links[i] = link(entry.layer, entry)
     if not links[i] then return false end
@@ -106,6 +114,7 @@ local function make_chain(plan)
 end
 
 local function holds(plan, layers)
+  if plan.changes ~= hooks.changes then return false end
   for i = 1, #plan do
     local entry, layer = plan[i], layers[i]
     if layer ~= entry.layer or layer.forward ~= entry.forward
@@ -122,7 +131,7 @@ function Sequential:forward(x)
   if y then return y end
   if not plan or not holds(plan, self) then
     plan = make_plan(self)
-    plan.chain = make_chain(plan)
+    plan.chain = make_chain(self, plan)
     self._plan = plan
   end
   for i = 1, #plan do
