@@ -3,9 +3,8 @@
 -- `local pl = require "perilune"` gives one table: every function of the engine
 -- (`pl.tensor`, `pl.matmul`, `pl.no_grad`, ...) and the parts of the library, each loaded
 -- when it is first used: `pl.nn`, `pl.optim`, `pl.data`, `pl.image`, `pl.plot`,
--- `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.onnx`, `pl.profile`, `pl.testing`,
--- `pl.help`,
--- and `pl.save` and `pl.load`.
+-- `pl.metrics`, `pl.train`, `pl.progress`, `pl.experiment`, `pl.learn`, `pl.linalg`, `pl.onnx`,
+-- `pl.profile`, `pl.testing`, `pl.help`, and `pl.save` and `pl.load`.
 --
 -- Lua counts from 1, and so do dimensions, rows, classes and token ids; -1 is the last.
 -- @module perilune
@@ -23,10 +22,13 @@ local parts = {
   image = "perilune.image", plot = "perilune.plot", progress = "perilune.progress",
   experiment = "perilune.experiment", help = "perilune.help", learn = "perilune.learn",
   linalg = "perilune.linalg", onnx = "perilune.onnx", profile = "perilune.profile",
-  testing = "perilune.testing",
+  testing = "perilune.testing", metrics = "perilune.metrics", train = "perilune.train",
 }
 local functions = {save = "perilune.store", load = "perilune.store",
                          einsum = "perilune.einsum", export_c = "perilune.export"}
+for _, name in ipairs {"jacobian", "hessian", "vjp", "jvp", "hvp"} do
+  functions[name] = "perilune.derivatives"
+end
 
 -- What is the library's own.
 local hidden = {registered = true, trace = true, chain = true}
