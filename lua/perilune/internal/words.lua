@@ -60,6 +60,34 @@ function words.abbreviate(list, most)
   return ("%s and %d more"):format(table.concat(list, ", ", 1, most), #list - most)
 end
 
+--- An integer with a comma after each three digits: "61,706".
+-- @param n
+-- @return string
+function words.thousands(n)
+  local text = ("%.0f"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (text:gsub("^,", ""))
+end
+
+--- The lines of a table whose columns stand below each other, two blanks apart.
+-- @param rows list of lists of strings
+-- @param right list that says of each column whether it ends at the same place, as numbers do
+-- @return list of strings
+function words.aligned(rows, right)
+  local widths, lines = {}, {}
+  for _, row in ipairs(rows) do
+    for i, text in ipairs(row) do widths[i] = math.max(widths[i] or 0, #text) end
+  end
+  for r, row in ipairs(rows) do
+    local line = {}
+    for i, text in ipairs(row) do -- string.format pads to 99 columns at most
+      local room = (" "):rep(widths[i] - #text)
+      line[i] = right[i] and room .. text or text .. room
+    end
+    lines[r] = (table.concat(line, "  "):gsub("%s+$", ""))
+  end
+  return lines
+end
+
 --- A shape as text: `[64,10]`.
 -- @param tensor
 -- @return string

@@ -20,7 +20,9 @@ local nn = {
   Sequential = require "perilune.nn.sequential",
 }
 
-for _, part in ipairs {"module", "layers", "recurrent", "activations", "losses", "torch"} do
+local PARTS <const> = {"module", "layers", "recurrent", "activations", "losses", "torch", "summary"}
+
+for _, part in ipairs(PARTS) do
   for name, value in next, (require("perilune.nn." .. part)) do nn[name] = value end
 end
 

@@ -394,11 +394,6 @@ end
 -- Description
 --
 
-local function thousands(n)
-  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-  return (text:gsub("^,", ""))
-end
-
 -- Calls visit(path, p) for the parameters that belong to a module and to none inside it.
 local function each_own(t, prefix, seen, visit)
   for _, key in ipairs(sorted_keys(t)) do
@@ -425,36 +420,21 @@ end
 local function describe_rows(self)
   local rows = {}
   each_own(self, "", {}, function(path, p)
-    rows[#rows + 1] = {path, "parameter", words.shape(p), thousands(p:numel())}
+    rows[#rows + 1] = {path, "parameter", words.shape(p), words.thousands(p:numel())}
   end)
   for path, m in self:named_modules() do
     local texts, n = own_parameters(m)
-    rows[#rows + 1] = {path, m:signature(), texts, n > 0 and thousands(n) or ""}
+    rows[#rows + 1] = {path, m:signature(), texts, n > 0 and words.thousands(n) or ""}
   end
   return rows
 end
 
-local function widths(rows)
-  local width = {0, 0, 0, 0}
-  for _, row in ipairs(rows) do
-    for i = 1, 4 do width[i] = math.max(width[i], #row[i]) end
-  end
-  return width
-end
-
 local function describe_table(self)
-  local rows = describe_rows(self)
-  local w = widths(rows)
-  local lines = {("%s, %s parameters"):format(self:signature(), thousands(self:parameter_count()))}
-  for _, row in ipairs(rows) do
-    local line = {}
-    for i, text in ipairs(row) do -- string.format pads to 99 columns at most
-      local room = (" "):rep(w[i] - #text)
-      line[i] = i == 4 and room .. text or text .. room
-    end
-    lines[#lines + 1] = (("  " .. table.concat(line, "  ")):gsub("%s+$", ""))
-  end
-  return table.concat(lines, "\n")
+  local title = ("%s, %s parameters"):format(self:signature(),
+                                            words.thousands(self:parameter_count()))
+  local lines = words.aligned(describe_rows(self), {false, false, false, true})
+  for i, line in ipairs(lines) do lines[i] = "  " .. line end
+  return table.concat({title, table.unpack(lines)}, "\n")
 end
 
 --- The layers inside with the shapes and the number of their parameters, as a table; of a module
