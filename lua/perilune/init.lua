@@ -25,13 +25,14 @@ local parts = {
   testing = "perilune.testing", metrics = "perilune.metrics", train = "perilune.train",
 }
 local functions = {save = "perilune.store", load = "perilune.store",
-                         einsum = "perilune.einsum", export_c = "perilune.export"}
+                         einsum = "perilune.einsum", export_c = "perilune.export",
+                         detect_anomaly = "perilune.anomaly"}
 for _, name in ipairs {"jacobian", "hessian", "vjp", "jvp", "hvp"} do
   functions[name] = "perilune.derivatives"
 end
 
 -- What is the library's own.
-local hidden = {registered = true, trace = true, chain = true}
+local hidden = {registered = true, trace = true, chain = true, anomaly = true, checkpoint = true}
 
 local perilune = {}
 for name, value in next, core do

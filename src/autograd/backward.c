@@ -44,6 +44,7 @@ typedef struct {
   bool leaves;     /* every leaf that requires a gradient is wanted */
   uint64_t oldest; /* nodes made before it cannot lead to a wanted input */
   bool create_graph, retain_graph;
+  pl_tracer *tracer; /* that follows the pass: each node, and not the ops of its rule */
   int n_reported; /* the first wanted inputs are leaves that are reported when they are complete */
   pl_ready *ready;
   void *context;
@@ -271,6 +272,17 @@ static bool call_rule(const pass *s, pl_args *c, pl_node *node, pl_tensor *const
   return by_composition(c, gout, needs_grad, gin, s->create_graph);
 }
 
+/* What a rule written elsewhere computes is followed as if it stood by itself. */
+static bool call_traced_rule(const pass *s, pl_args *c, pl_node *node, pl_tensor *const *gout,
+                             unsigned needs_grad, pl_tensor **gin) {
+  pl_context *here = PL_HERE;
+  here->tracer = node->custom ? s->tracer : NULL;
+  const bool ok = call_rule(s, c, node, gout, needs_grad, gin);
+  here->tracer = NULL;
+  if (ok && !pl_error()) s->tracer->went_back(s->tracer, c, node->place, gout, gin);
+  return ok;
+}
+
 /* A rule with more inputs than needs_grad has bits gives the gradients of all. */
 static bool is_needed(const pass *s, const pl_node *node, unsigned needs_grad, int i) {
   return node->n_in > 32 ? leads_to_wanted(s, node->in[i]) : needs_grad >> i & 1;
@@ -312,7 +324,8 @@ static bool step(pass *s, pending *v) {
   const int owner = pl_profile_owner(node->owner);
   node->busy = true;
   pl_span_begin(&span, node->op->name, true);
-  bool ok = call_rule(s, &c, node, v->gout, needs_grad, gin) && !pl_error();
+  bool ok = (s->tracer ? call_traced_rule : call_rule)(s, &c, node, v->gout, needs_grad, gin);
+  ok = ok && !pl_error();
   if (!ok && !pl_error()) pl_op_fail(&c, "the C code of its gradient failed and gives no reason");
   pl_span_end_gradient(&span, &c, node->op->fused_gradient && !s->create_graph, v->gout, needs_grad,
                        gin, ok);
@@ -445,11 +458,18 @@ static bool make_seed(pl_tensor *output, pl_tensor *given, pl_tensor **seed) {
 }
 
 static bool run_seeded(pass *s, int n, pl_tensor *const *outputs, pl_tensor *const *seeds) {
+  pl_context *here = PL_HERE;
   bool was = pl_grad_mode(s->create_graph);
+  pl_tracer *tracer = here->tracer;
+  if (tracer && tracer->went_back) {
+    s->tracer = tracer;
+    here->tracer = NULL;
+  }
   find_oldest(s);
   bool ok = collect(s, n, outputs);
   ok = ok && mark_useful(s) && flow_back(s, n, outputs, seeds);
   pl_grad_mode(was);
+  here->tracer = tracer;
   return ok && !pl_error();
 }
 

@@ -112,6 +112,7 @@ static pl_node *node_new(const pl_args *c, int n_out) {
   node->serial = next_serial(c);
   node->op = c->op;
   node->owner = pl_span_owner();
+  node->place = PL_HERE->place;
   node->n_in = c->n_in;
   node->n_out = n_out;
   node->attr = (pl_attr *)(node->in + n_in);
@@ -317,19 +318,24 @@ static bool apply(pl_args *c, int n_out, pl_tensor **out) {
 }
 
 /* A row that an ONNX graph has a rule for is one call to the tracer; of another one the tracer sees
- * the ops that it is made of, and then the call itself. */
+ * the ops that it is made of, if it wants that, and then the call itself. */
 static bool traced(pl_args *c, int n_out, pl_tensor **out) {
   pl_context *here = PL_HERE;
   pl_tracer *tracer = here->tracer;
   c->told = true;
-  if (c->op->onnx) here->tracer = NULL;
-  else c->in_parts = c->op->decompose != NULL;
+  here->tracer = NULL;
+  if (tracer->calling) here->place = tracer->calling(tracer);
+  if (!c->op->onnx && !tracer->whole) {
+    here->tracer = tracer;
+    c->in_parts = c->op->decompose != NULL;
+  }
   const bool ok = apply(c, n_out, out);
+  here->place = 0;
   here->tracer = tracer;
-  for (int i = 0; ok && c->custom && i < n_out; i++)
+  for (int i = 0; ok && tracer->copied && c->custom && i < n_out; i++)
     tracer->copied(tracer, c->custom->values[i], out[i]);
   if (ok) tracer->called(tracer, c, n_out, out);
-  return ok;
+  return ok && !pl_error();
 }
 
 bool pl_apply(const pl_op *op, int n_in, pl_tensor *const *in, const pl_attr *attr,

@@ -7,7 +7,8 @@
 #include "autograd.h"
 
 typedef struct pl_node {
-  int refs; /* one for each output tensor that lives, one for each input slot that names it */
+  int refs;  /* one for each output tensor that lives, one for each input slot that names it */
+  int place; /* what a tracer called the place of the call; 0: none did */
   uint64_t serial; /* order of creation is topological order */
   struct pl_node *next;
   const pl_op *op;

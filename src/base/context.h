@@ -53,11 +53,12 @@ typedef struct {
 } pl_profile;
 
 /*
-** What follows a computation, to write it down. While the context has one, each call of an op that is
-** not part of another one comes here with its inputs and outputs, and so does what becomes of
-** tensors outside of ops. Nothing is computed otherwise for it, and none of these may fail the call.
+** What follows a computation. While the context has one, each call of an op that is not part of
+** another one comes here with its inputs and outputs, and so does what becomes of tensors outside of
+** ops, and each gradient of a call. Nothing is computed otherwise for it. What is NULL is not asked.
 */
 typedef struct pl_tracer {
+  /* by pl_fail it may end the call */
   void (*called)(struct pl_tracer *t, const struct pl_args *c, int n_out, pl_tensor *const *out);
   /* `to` has the numbers of `from`, maybe in another dtype */
   void (*copied)(struct pl_tracer *t, pl_tensor *from, pl_tensor *to);
@@ -65,6 +66,12 @@ typedef struct pl_tracer {
   void (*read)(struct pl_tracer *t, pl_tensor *x);
   /* `what` changes x in place, by the numbers of y, or NULL */
   void (*changed)(struct pl_tracer *t, const char *what, pl_tensor *x, pl_tensor *y);
+  /* before a call: a number for where it is made, of which its gradient will be told */
+  int (*calling)(struct pl_tracer *t);
+  /* the gradients of the inputs are gin, NULL where there is none; as `called` it may end the pass */
+  void (*went_back)(struct pl_tracer *t, const struct pl_args *c, int place, pl_tensor *const *gout,
+                    pl_tensor *const *gin);
+  bool whole; /* no call is told of by the ops that it is made of */
 } pl_tracer;
 
 struct pl_context {
@@ -116,8 +123,8 @@ struct pl_context {
   uint64_t serial;       /* of the newest node */
   struct pl_node *dying; /* nodes that are being released, when `draining` */
   bool draining;
-
   pl_tracer *tracer; /* NULL, but while a computation is traced */
+  int place;         /* of the call that is being traced */
 
   /* image/loader.c */
   int loader_threads;

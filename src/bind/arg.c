@@ -163,7 +163,7 @@ bool plb_as_number(lua_State *L, int i) {
 
 void plb_note_read(const pl_tensor *t) {
   pl_tracer *tracer = PL_HERE->tracer;
-  if (tracer) tracer->read(tracer, (pl_tensor *)t);
+  if (tracer && tracer->read) tracer->read(tracer, (pl_tensor *)t);
 }
 
 /* Lua prints a NaN with its sign. */

@@ -255,6 +255,7 @@ void plb_open_optim(lua_State *L);      /* optimisers' steps */
 void plb_open_grad(lua_State *L);       /* gradients */
 void plb_open_custom(lua_State *L);     /* functions with gradients written in Lua */
 void plb_open_trace(lua_State *L);      /* following a computation */
+void plb_open_anomaly(lua_State *L);    /* where a NaN arises */
 void plb_open_random(lua_State *L);     /* the stream of random numbers */
 void plb_open_profile(lua_State *L);    /* where time goes */
 void plb_open_archive(lua_State *L);    /* safetensors */

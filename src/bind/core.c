@@ -151,6 +151,7 @@ LUAMOD_API int luaopen_perilune_core(lua_State *L) {
   plb_open_grad(L);
   plb_open_custom(L);
   plb_open_trace(L);
+  plb_open_anomaly(L);
   plb_add(L, "Memory", memory, NULL);
   plb_open_random(L);
   plb_open_optim(L);

@@ -7,7 +7,7 @@
 
 static void trace(const char *what, const pl_tensor *x, const pl_tensor *y) {
   pl_tracer *tracer = PL_HERE->tracer;
-  if (tracer) tracer->changed(tracer, what, (pl_tensor *)x, (pl_tensor *)y);
+  if (tracer && tracer->changed) tracer->changed(tracer, what, (pl_tensor *)x, (pl_tensor *)y);
 }
 
 bool pl_may_change(const char *what, const pl_tensor *x) {

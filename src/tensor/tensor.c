@@ -183,7 +183,7 @@ pl_tensor *pl_detach(pl_tensor *t) {
 pl_tensor *pl_cut(pl_tensor *y, pl_tensor *x, const char *by) {
   pl_tracer *tracer = PL_HERE->tracer;
   if (!y) return NULL;
-  if (tracer) tracer->copied(tracer, x, y);
+  if (tracer && tracer->copied) tracer->copied(tracer, x, y);
   y->cut = x->requires_grad ? by : x->cut;
   y->cut_in_no_grad = !x->requires_grad && x->cut_in_no_grad;
   return y;

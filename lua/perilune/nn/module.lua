@@ -101,6 +101,15 @@ local function locate(message)
   return ("%s (in %s)"):format(blame.moved(message), place)
 end
 
+-- The module that runs, or nil, and its place in the network; of perilune.anomaly.
+function module._innermost()
+  return running[depth]
+end
+
+function module._place()
+  return place_of_error(table.move(running, 1, depth, 1, {}))
+end
+
 -- What a profile does when a module begins, and when it ends.
 local begins, ends
 
