@@ -377,6 +377,9 @@ PL_API bool pl_backward(pl_tensor *output, pl_tensor *seed, bool retain_graph, b
 typedef bool pl_ready(void *context, int m, const int *which);
 PL_API bool pl_backward_each(pl_tensor *output, pl_tensor *seed, int n, pl_tensor *const *leaves,
                              pl_ready *ready, void *context);
+/* The leaves that require a gradient and that the outputs depend on, each once: as many as there is
+ * room for, in no order that counts. Gives how many there are; -1: no memory. */
+PL_API int pl_leaves(int n, pl_tensor *const *outputs, int room, pl_tensor **leaves);
 /*
 ** grads[i] = sum over o of seeds[o] * d outputs[o] / d inputs[i], NULL where there is no path.
 ** seeds may be NULL. create_graph makes the results differentiable and keeps the graph.

@@ -543,6 +543,23 @@ bool pl_backward_each(pl_tensor *output, pl_tensor *seed, int n, pl_tensor *cons
 ** Leaves
 */
 
+static bool want_leaf(pass *s, pl_tensor *t) {
+  if (!t || t->node || !t->requires_grad || find_wanted(s, t)) return true;
+  return add_wanted(s, t);
+}
+
+int pl_leaves(int n, pl_tensor *const *outputs, int room, pl_tensor **leaves) {
+  pass s = {.leaves = true};
+  bool ok = collect(&s, n, outputs);
+  for (int i = 0; ok && i < n; i++) ok = want_leaf(&s, outputs[i]);
+  for (size_t i = s.n; ok && i-- > 0;)
+    for (int j = 0; ok && j < s.v[i].node->n_in; j++) ok = want_leaf(&s, s.v[i].node->in[j]);
+  const int found = ok ? (int)s.n_wanted : -1;
+  for (int i = 0; i < PL_MIN(found, room); i++) leaves[i] = s.wanted[i].t;
+  pass_free(&s);
+  return found;
+}
+
 bool pl_requires_grad(const pl_tensor *t) { return t->requires_grad; }
 
 bool pl_is_leaf(const pl_tensor *t) { return !t->node; }

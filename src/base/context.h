@@ -125,6 +125,7 @@ struct pl_context {
   bool draining;
   pl_tracer *tracer; /* NULL, but while a computation is traced */
   int place;         /* of the call that is being traced */
+  bool recomputing;  /* what was computed before: running statistics stay as they are */
 
   /* image/loader.c */
   int loader_threads;

@@ -3,6 +3,7 @@
 */
 #include <string.h>
 
+#include "../base/context.h"
 #include "bind.h"
 
 /*
@@ -154,6 +155,50 @@ static int grad_grad(lua_State *L) {
   return 1;
 }
 
+/*
+** What nn.checkpoint needs
+*/
+
+static bool is_among(plb_list list, const pl_tensor *t) {
+  bool found = false;
+  for (int i = 0; i < list.n; i++) found |= list.t[i] == t;
+  return found;
+}
+
+/* leaves(outputs, others) -> list of the leaves that the outputs depend on, without the others */
+static int checkpoint_leaves(lua_State *L) {
+  lua_settop(L, 2);
+  plb_list outputs = read_list(L, 1, "outputs", false), others = {0};
+  if (lua_rawlen(L, 2)) others = read_list(L, 2, "others", false);
+  plb_make_room(L, 0);
+  pl_scope_begin();
+  plb_hold_list(L, outputs);
+  int n = pl_leaves(outputs.n, outputs.t, 0, NULL);
+  pl_scope_end();
+  if (n < 0) return plb_raise(L);
+  pl_tensor **leaves = lua_newuserdatauv(L, (size_t)n * sizeof *leaves + 1, 0);
+  pl_tensor ***boxes = push_boxes(L, n);
+  int kept = 0;
+  pl_scope_begin();
+  plb_hold_list(L, outputs);
+  plb_hold_list(L, others);
+  const bool same = pl_leaves(outputs.n, outputs.t, n, leaves) == n;
+  for (int k = 0; same && k < n; k++)
+    if (!is_among(others, leaves[k])) plb_fill(L, boxes[kept++], leaves[k]);
+  pl_scope_end();
+  if (!same) return pl_error() ? plb_raise(L) : luaL_error(L, "checkpoint: a graph has changed");
+  for (; n > kept; n--) lua_pushnil(L), lua_rawseti(L, -2, n);
+  return 1;
+}
+
+/* recomputing(on) -> whether it was so */
+static int checkpoint_recomputing(lua_State *L) {
+  pl_context *c = plb_enter(L)->context;
+  lua_pushboolean(L, c->recomputing);
+  c->recomputing = lua_toboolean(L, 1);
+  return 1;
+}
+
 static const plb_function functions[] = {
     {"grad", grad_grad,
      "(outputs, inputs, {grad_outputs=, retain_graph=false, create_graph=false})\nThe list of "
@@ -175,4 +220,10 @@ static const plb_function methods[] = {
      "one element, or times `gradient`) by every leaf to the leaf's field grad."},
     {NULL, NULL, NULL}};
 
-void plb_open_grad(lua_State *L) { plb_add(L, "Gradients", functions, methods); }
+void plb_open_grad(lua_State *L) {
+  static const luaL_Reg checkpoint[] = {
+      {"leaves", checkpoint_leaves}, {"recomputing", checkpoint_recomputing}, {NULL, NULL}};
+  plb_add(L, "Gradients", functions, methods);
+  luaL_newlib(L, checkpoint);
+  lua_setfield(L, 1, "checkpoint");
+}

@@ -14,6 +14,7 @@
 
 enum { X, WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
 enum { TRAINING, MOMENTUM, EPS, ACTIVATION, SLOPE, MAX_POOL };
+enum { STAYS }; /* in scratch: whether the running statistics do */
 
 /* x as [n, c, inner]. */
 typedef struct {
@@ -76,6 +77,7 @@ static void move(pl_tensor *running, int64_t k, double momentum, double value) {
 ** could not be called twice before its gradient is taken.
 */
 static void move_running(const pl_args *c, layout l, int64_t k, pl_real mean, pl_real var) {
+  if (c->scratch[STAYS]) return;
   double m = c->attr[MOMENTUM].d, unbiased = (double)l.count / (double)(l.count - 1);
   move(c->in[RUNNING_MEAN], k, m, (double)mean);
   move(c->in[RUNNING_VAR], k, m, (double)var * unbiased);
@@ -266,6 +268,7 @@ static bool forward_features(pl_args *c, const pl_tensor *x, pl_tensor *mean, pl
 }
 
 static bool batch_norm_forward(pl_args *c) {
+  c->scratch[STAYS] = PL_HERE->recomputing;
   pl_tensor *x = pl_contiguous(c->in[X]);
   pl_ints channels = pl_list(c->in[X]->size[1]);
   pl_tensor *mean = pl_empty(PL_REAL, channels), *rstd = pl_empty(PL_REAL, channels);

@@ -90,7 +90,7 @@ function T.test_gradients_written_in_lua()
                          function(_, grad) return grad / pl.zeros(1) end)
   local x = pl.ones(1):requires_grad_()
   matches(found(function() half(x):backward() end), "div gave an infinity in its result")
-  local bad = pl.custom(function(_, x) return x / 2 end, function() return pl.tensor {0 / 0} end)
+  local bad = pl.custom(function(_, v) return v / 2 end, function() return pl.tensor {0 / 0} end)
   matches(found(function() bad(x):backward() end), "custom gave a NaN in the gradient of xs")
 end
 

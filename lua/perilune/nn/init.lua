@@ -20,7 +20,8 @@ local nn = {
   Sequential = require "perilune.nn.sequential",
 }
 
-local PARTS <const> = {"module", "layers", "recurrent", "activations", "losses", "torch", "summary"}
+local PARTS <const> = {"module", "layers", "recurrent", "activations", "losses", "torch",
+                       "summary", "checkpoint"}
 
 for _, part in ipairs(PARTS) do
   for name, value in next, (require("perilune.nn." .. part)) do nn[name] = value end
