@@ -73,6 +73,7 @@ static int anomaly_call(lua_State *L) {
 }
 
 void plb_open_anomaly(lua_State *L) {
-  lua_pushcfunction(L, anomaly_call);
+  static const luaL_Reg functions[] = {{"call", anomaly_call}, {NULL, NULL}};
+  luaL_newlib(L, functions);
   lua_setfield(L, 1, "anomaly");
 }

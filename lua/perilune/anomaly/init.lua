@@ -42,7 +42,7 @@ function anomaly.detect_anomaly(f, ...)
   if type(f) ~= "function" and not module.is_module(f) then
     blame.complain("detect_anomaly: function expected, got %s", check.type(f))
   end
-  return core.anomaly(places(), f, ...)
+  return core.anomaly.call(places(), f, ...)
 end
 
 return anomaly

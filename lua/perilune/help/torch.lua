@@ -32,18 +32,18 @@ bincount bitwise_and bitwise_not bitwise_or bitwise_xor bmm cat cdist ceil chunk
 contiguous conv2d conv_transpose2d copy_ corrcoef cos cosh cosine_similarity cov cross_entropy
 cummax cummin cumprod cumsum detach diag dim div div_ dot dropout dtype einsum elu embedding empty
 enable_grad eq equal erf exp expand expm1 eye fill_ flatten flip floor floor_divide fmod frac full
-full_like gather ge gelu grad gru gt hardsigmoid hardswish hardtanh histc huber_loss index_add
-index_select instance_norm is_contiguous is_leaf is_tensor isfinite isinf isnan item kl_div l1_loss
-layer_norm le leaky_relu lerp linear linspace load log log10 log1p log2 log_softmax logical_and
-logical_not logical_or logical_xor logsigmoid logsumexp lstm lt manual_seed masked_fill
-masked_select matmul max max_pool2d maximum mean median meshgrid min minimum mish mm mse_loss mul
-mul_ multinomial mv nan_to_num nanmean nansum narrow ne neg nll_loss no_grad nonzero norm normal_
-numel one_hot ones ones_like outer pad permute pow prod quantile rand rand_like randint randn
-randn_like randperm reciprocal relu remainder repeat_interleave requires_grad requires_grad_ reshape
-roll round rsqrt save scatter_add searchsorted select selu sigmoid sign silu sin sinh size
+full_like gather ge gelu grad gru gt hardsigmoid hardswish hardtanh hessian histc huber_loss hvp
+index_add index_select instance_norm is_contiguous is_leaf is_tensor isfinite isinf isnan item
+jacobian jvp kl_div l1_loss layer_norm le leaky_relu lerp linear linspace load log log10 log1p log2
+log_softmax logical_and logical_not logical_or logical_xor logsigmoid logsumexp lstm lt manual_seed
+masked_fill masked_select matmul max max_pool2d maximum mean median meshgrid min minimum mish mm
+mse_loss mul mul_ multinomial mv nan_to_num nanmean nansum narrow ne neg nll_loss no_grad nonzero
+norm normal_ numel one_hot ones ones_like outer pad permute pow prod quantile rand rand_like randint
+randn randn_like randperm reciprocal relu remainder repeat_interleave requires_grad requires_grad_
+reshape roll round rsqrt save scatter_add searchsorted select selu sigmoid sign silu sin sinh size
 smooth_l1_loss softmax softplus sort split sqrt square squeeze stack std stride sub sub_ sum t
 take_along_dim tan tanh tensor tile to topk transpose tril triplet_margin_loss triu trunc unbind
-uniform_ unique unsqueeze var var_mean view where zero_ zeros zeros_like
+uniform_ unique unsqueeze var var_mean view vjp where zero_ zeros zeros_like
 ]]
 
 --- What has PyTorch's name in a section.
@@ -85,6 +85,9 @@ device, cuda, cpu, xpu, mps, get_device, is_cuda, is_cpu, pin_memory, is_pinned 
 empty_like, empty_strided  pl.empty(x:size(), x:dtype())
 new, new_empty, new_zeros, new_ones, new_full, new_tensor  pl.zeros(sizes, x:dtype()) and their like
 range  pl.arange(first, last), which includes the last
+jacrev, jacfwd  pl.jacobian(f, x)
+vhp  pl.hvp(f, x, v)
+set_detect_anomaly, anomaly_mode  pl.detect_anomaly(f, ...)
 logspace  10 ^ pl.linspace(first, last, n)
 normal  pl.randn(sizes) * std + mean
 bernoulli  pl.empty(sizes):bernoulli_(p)
@@ -348,6 +351,7 @@ CTCLoss, PoissonNLLLoss, GaussianNLLLoss, MarginRankingLoss, HingeEmbeddingLoss,
     gives one number: write its formula
 PairwiseDistance  (a - b):norm()
 DataParallel  - one machine: pl.threads(n) says how many threads
+checkpoint_sequential  nn.checkpoint(part, x) for each part
 utils  pl.optim.clip_grad_norm_(net:parameters(), bound)
 ]]
 
@@ -418,8 +422,8 @@ register_buffer  net.name = tensor: a tensor that needs no gradient is a buffer
 register_parameter  net.name = nn.parameter(tensor)
 register_module, add_module  net.name = module
 named_children  net:named_modules()
-register_forward_hook, register_forward_pre_hook, register_full_backward_hook  a forward of your
-    own, or pl.custom
+register_backward_hook  net:register_full_backward_hook(f)
+register_full_backward_pre_hook  the second list that net:register_full_backward_hook gives f
 getParameters  net:parameters()
 zeroGradParameters  net:zero_grad()
 updateOutput  net(x)
@@ -435,6 +439,31 @@ zeroGrad  opt:zero_grad()
 get_last_lr  opt.lr
 ]]
 
+-- Metrics, by scikit-learn's and torchmetrics' names.
+texts.metrics = [[
+accuracy_score, MulticlassAccuracy, BinaryAccuracy  metrics.accuracy(prediction, target)
+balanced_accuracy_score  metrics.recall(prediction, target)
+top_k_accuracy_score  metrics.top_k_accuracy(scores, target, {k = 3})
+precision_score, MulticlassPrecision, BinaryPrecision  metrics.precision(prediction, target)
+recall_score, MulticlassRecall, BinaryRecall  metrics.recall(prediction, target)
+f1_score, F1Score, MulticlassF1Score, BinaryF1Score  metrics.f1(prediction, target)
+classification_report, precision_recall_fscore_support  metrics.f1(prediction, target, {average =
+    "none"}), and so precision and recall
+ConfusionMatrixDisplay  metrics.plot_confusion_matrix(matrix, {classes = names})
+MulticlassConfusionMatrix, BinaryConfusionMatrix  metrics.ConfusionMatrix()
+roc, ROC  metrics.roc_curve(scores, target)
+auc, roc_auc_score, auroc, AUROC  metrics.roc_auc(scores, target)
+average_precision_score  metrics.average_precision(scores, target)
+calibration_curve, MulticlassCalibrationError,
+    BinaryCalibrationError  metrics.calibration_error(scores, target)
+mean_absolute_error, MeanAbsoluteError  metrics.mae(prediction, target)
+mean_squared_error, MeanSquaredError  metrics.rmse(prediction, target) ^ 2
+root_mean_squared_error  metrics.rmse(prediction, target)
+r2_score, R2Score  metrics.r2(prediction, target)
+log_loss  pl.cross_entropy(logits, labels)
+MetricCollection  a plain table of accumulators
+]]
+
 --- The sections, in the order of the page.
 torch.sections = {
   {key = "tensor", title = "Functions and methods of tensors"}, {key = "linalg", title =
@@ -443,10 +472,12 @@ torch.sections = {
   {key = "module", title = "Methods of modules"}, {key = "optim", title = "`pl.optim`"},
   {key = "optimizer", title = "Methods of optimisers"}, {key = "data", title = "`pl.data`"},
   {key = "image", title = "`pl.image`, from torchvision"},
+  {key = "metrics", title = "`pl.metrics`"},
 }
 
 --- The rows of a section.
--- @param section "tensor", "linalg", "nn", "optim", "data", "image", "module" or "optimizer"
+-- @param section "tensor", "linalg", "nn", "optim", "data", "image", "metrics", "module" or
+--   "optimizer"
 -- @return list of {names = list, write = what to write} or {names = list, why = why it is absent}
 function torch.rows(section)
   read[section] = read[section] or rows(texts[section])

@@ -60,7 +60,7 @@ local SECTIONS <const> = {
   pl = {"tensor", "nn", "optim"}, ["pl.nn"] = {"nn", "tensor", "optim"},
   ["pl.nn.functional"] = {"tensor"}, ["pl.optim"] = {"optim"},
   ["pl.linalg"] = {"linalg", "tensor"}, ["pl.data"] = {"data"},
-  ["pl.image"] = {"image"},
+  ["pl.image"] = {"image"}, ["pl.metrics"] = {"metrics"},
   ["a tensor"] = {"tensor"}, ["an optimiser"] = {"optimizer"}, ["a module"] = {"module"},
 }
 

@@ -103,12 +103,14 @@ local roc_curve_kind = {
 --     pl.plot.line(fpr, tpr):save "roc.png"
 -- @param prediction scores of one class, real [n]: logits or probabilities
 -- @param target [n], 0 and 1
+-- @param[opt] options a table that is empty so far
 -- @return fpr, false positive rates, real [k]
 -- @return tpr, true positive rates, real [k]
 -- @return thresholds, real [k], the first infinite
 local roc_curve = metric.once(roc_curve_kind)
 
 --- `roc_curve` over batches, which keeps their scores.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local RocCurve = metric.over(roc_curve_kind)
 
@@ -136,10 +138,12 @@ local roc_auc_kind = {
 -- @param prediction scores of one class [n], or of classes [n, classes], of which it is the mean of
 --   each against the others; logits or probabilities
 -- @param target 0 and 1, or labels from 1 or one-hot rows
+-- @param[opt] options a table that is empty so far
 -- @return number
 local roc_auc = metric.once(roc_auc_kind)
 
 --- `roc_auc` over batches, which keeps their scores.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local RocAuc = metric.over(roc_auc_kind)
 
@@ -171,12 +175,14 @@ local pr_curve_kind = {
 --     pl.plot.line(recall, precision):save "curve.png"
 -- @param prediction scores of one class, real [n]: logits or probabilities
 -- @param target [n], 0 and 1
+-- @param[opt] options a table that is empty so far
 -- @return precision, real [k + 1]
 -- @return recall, real [k + 1]
 -- @return thresholds, real [k]
 local precision_recall_curve = metric.once(pr_curve_kind)
 
 --- `precision_recall_curve` over batches, which keeps their scores.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local PrecisionRecallCurve = metric.over(pr_curve_kind)
 
@@ -201,10 +207,12 @@ local average_precision_kind = {
 -- @param prediction scores of one class [n], or of classes [n, classes], of which it is the mean of
 --   each against the others; logits or probabilities
 -- @param target 0 and 1, or labels from 1 or one-hot rows
+-- @param[opt] options a table that is empty so far
 -- @return number
 local average_precision = metric.once(average_precision_kind)
 
 --- `average_precision` over batches, which keeps their scores.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local AveragePrecision = metric.over(average_precision_kind)
 

@@ -40,10 +40,12 @@ local rmse_kind = kind_of_error("rmse", pl.square, math.sqrt)
 --     metrics.mae(net(x), y)
 -- @param prediction tensor
 -- @param target tensor of the same shape
+-- @param[opt] options a table that is empty so far
 -- @return number
 local mae = metric.once(mae_kind)
 
 --- `mae` over batches.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local MAE = metric.over(mae_kind)
 
@@ -52,10 +54,12 @@ local MAE = metric.over(mae_kind)
 --     metrics.rmse(net(x), y)
 -- @param prediction tensor
 -- @param target tensor of the same shape
+-- @param[opt] options a table that is empty so far
 -- @return number
 local rmse = metric.once(rmse_kind)
 
 --- `rmse` over batches.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local RMSE = metric.over(rmse_kind)
 
@@ -110,10 +114,12 @@ local r2_kind = {
 --     metrics.r2(net(x), y)
 -- @param prediction tensor [n, ...]
 -- @param target tensor of the same shape, with at least two rows
+-- @param[opt] options a table that is empty so far
 -- @return number
 local r2 = metric.once(r2_kind)
 
 --- `r2` over batches.
+-- @param[opt] options a table that is empty so far
 -- @return accumulator
 local R2 = metric.over(r2_kind)
 

@@ -1,5 +1,5 @@
---- Activation checkpointing (Chen et al. 2016): what a part of a network computes is not kept for the
--- gradient, but computed again.
+--- Activation checkpointing (Chen et al. 2016): what a part of a network computes is not kept for
+-- the gradient, but computed again.
 --
 -- The first time the part is computed with a graph, from which its leaves are read, and which is
 -- then let go. So that the outer graph has the part as one node with any number of inputs, of which
@@ -138,9 +138,9 @@ end
 
 local checkpoint = {}
 
---- Calls f(...), and keeps for the gradient the arguments alone: when a backward pass arrives there,
--- f is called again. So a network of n such parts needs the memory of one, and n sets of arguments,
--- for one more forward pass.
+--- Calls f(...), and keeps for the gradient the arguments alone: when a backward pass arrives, f is
+-- called again. So a network of n such parts needs the memory of one, and n sets of arguments, for
+-- one more forward pass.
 --
 --     function Net:forward(x)
 --       for _, block in ipairs(self.blocks) do x = nn.checkpoint(block, x) end
