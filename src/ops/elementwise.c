@@ -208,6 +208,12 @@ static pl_tensor *power_of_zero(pl_tensor *a, pl_tensor *b) {
   return pl_eq(pl_add(pl_abs(a), pl_relu(pl_neg(b))), pl_zero());
 }
 
+/* a / (a^2 + b^2), and 0 where the sum is no more than that. */
+static pl_tensor *share_of_squares(pl_tensor *a, pl_tensor *b) {
+  pl_tensor *sum = pl_add(pl_square(a), pl_square(b)), *none = pl_eq(sum, pl_zero());
+  return pl_where(none, pl_zero(), pl_div(a, pl_where(none, pl_one(), sum)));
+}
+
 static pl_tensor *number(double v) { return pl_full(PL_REAL, PL_ALL_DIMS, v); }
 
 /* t + x sigmoid(x) (1 - t^2), where t = tanh(softplus(x)) */

@@ -25,6 +25,16 @@ function T.test_norm_of_nothing()
   lu.assertAlmostEquals(second:totable(), {{0, 0}, {-0.064, 0.048}}, 1e-6)
 end
 
+-- Where the squares of a and b are no numbers, there is no direction: 0, and not NaN.
+function T.test_atan2_near_the_origin()
+  for _, tiny in ipairs {0, 1e-30, 1e-300} do
+    local a, b = pl.tensor {-tiny}:requires_grad_(), pl.tensor {0}:requires_grad_()
+    for _, g in ipairs(pl.grad(pl.atan2(a, b):sum(), {a, b}, {create_graph = true})) do
+      lu.assertEquals(g:isfinite():totable(), {1})
+    end
+  end
+end
+
 function T.test_third_order()
   if not double then return end
   local x = pl.tensor({0.3, -0.7, 1.1}):requires_grad_()

@@ -246,7 +246,7 @@ end
 function T.test_a_chain_is_left_where_lua_is_asked_for()
   local net, x = ops_alone()
   net[4].forward = function(_, y) return y * 0 end
-  eq(net(x):exp():sum(1):totable(), pl.full({8}, 3 / 8):totable())
+  near((net(x):exp() - 1 / 8):abs():amax():item(), 0, 1e-6)
   net[4].forward, net[1].weight = nil, "words"
   fails("linear: weight: tensor expected, got 'words' (in Sequential.1 Linear)", net, x)
   net[1].weight = nil
