@@ -425,9 +425,10 @@ static int fork_here(lua_State *L) {
 }
 
 static void test_fork(void) {
+  const pl_limits enough = {.size = sizeof enough, .seconds = 1}; /* for a fork with all sanitizers */
   const pid_t parent = getpid();
   int status = 1;
-  pl_host *h = open_limited(&short_time), *idle = open_limited(&short_time);
+  pl_host *h = open_limited(&enough), *idle = open_limited(&short_time);
   check(is_late(idle, "while true do end"), "time is over before the fork");
   lua_register(pl_host_lua(h), "fork_here", fork_here);
   bool late = is_late(h, "if fork_here() then while true do pcall(error) end end");
