@@ -41,6 +41,13 @@ static int csv_names(lua_State *L) {
   return 1;
 }
 
+/* (column, name) */
+static int csv_rename(lua_State *L) {
+  pl_csv *c = check_table(L);
+  const int i = check_column(L, c, 2);
+  return plb_result(L, pl_csv_rename(c, i, plb_text(L, 3, NULL)));
+}
+
 static bool add_words(lua_State *L, pl_csv *c, int i, int list) {
   const lua_Integer count = (lua_Integer)lua_rawlen(L, list);
   for (lua_Integer k = 1; k <= count; k++) {
@@ -53,12 +60,22 @@ static bool add_words(lua_State *L, pl_csv *c, int i, int list) {
   return true;
 }
 
-/* (column, type, required, words?) */
+/* (column, type, required, words?, unseen?) */
 static int csv_choose(lua_State *L) {
   pl_csv *c = check_table(L);
   const int i = check_column(L, c, 2), type = luaL_checkoption(L, 3, NULL, types);
   pl_csv_choose(c, i, (pl_csv_type)type, lua_toboolean(L, 4));
+  if (lua_toboolean(L, 6)) pl_csv_admit_unseen(c, i);
   return plb_result(L, !lua_istable(L, 5) || add_words(L, c, i, 5));
+}
+
+/* The first word of a column and its line; nil if numbers and words were not told apart there. */
+static int csv_first_word(lua_State *L) {
+  const pl_csv *c = check_table(L);
+  int64_t line;
+  lua_pushstring(L, pl_csv_first_word(c, check_column(L, c, 2), &line));
+  lua_pushinteger(L, line);
+  return 2;
 }
 
 static int csv_survey(lua_State *L) {
@@ -127,13 +144,10 @@ static int csv_read(lua_State *L) {
 }
 
 static void push_methods(lua_State *L) {
-  static const luaL_Reg methods[] = {{"names", csv_names},
-                                     {"choose", csv_choose},
-                                     {"survey", csv_survey},
-                                     {"column", csv_column},
-                                     {"read", csv_read},
-                                     {"close", csv_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"names", csv_names},   {"rename", csv_rename}, {"choose", csv_choose},
+      {"survey", csv_survey}, {"column", csv_column}, {"first_word", csv_first_word},
+      {"read", csv_read},     {"close", csv_close},   {NULL, NULL}};
   luaL_newlib(L, methods);
 }
 

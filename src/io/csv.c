@@ -32,8 +32,14 @@ enum {
   MAX_WORDS = 1000000, /* of a column */
 };
 
-/* What the fields of a column were so far. */
-typedef enum { NOTHING, WHOLE, NUMBERS, WORDS } guess;
+/* What the fields of a column were so far; LARGE are whole numbers beyond int32. */
+typedef enum { NOTHING, WHOLE, LARGE, NUMBERS, WORDS } guess;
+
+/* A field for messages, which are one line; line 0 is none. */
+typedef struct {
+  int64_t line;
+  char text[44];
+} sample;
 
 typedef struct {
   char *name;
@@ -43,7 +49,10 @@ typedef struct {
   bool guessing; /* in this pass */
   bool late;     /* words came after numbers: the numbers before are words too, and were not kept */
   guess seen;
+  sample odd; /* the first word; before there is one, the first whole number that real rounds */
   int64_t missing;
+  int64_t values, numbers; /* while guessing: that are there, and how many of them are numbers */
+  bool lax;                /* of given words: another is 0 */
   pl_words words;
 } column;
 
@@ -85,16 +94,25 @@ static bool no_memory(const pl_csv *c) {
   return pl_fail_as(PL_ERROR_MEMORY, "%s: not enough memory to read it", c->path);
 }
 
+static sample sample_of(const pl_csv *c, field f) {
+  enum { MOST = 40 };
+  sample s = {.line = c->from};
+  const size_t n = PL_MIN(f.n, MOST);
+  for (size_t i = 0; i < n; i++)
+    s.text[i] = (char)((unsigned char)f.text[i] < ' ' || f.text[i] == 127 ? '?' : f.text[i]);
+  for (size_t i = n; f.n > n && i < n + 3; i++) s.text[i] = '.';
+  return s;
+}
+
 /* "houses.csv: line 7, column 3 ('price'): 'cheap' is no number" */
+static bool fail_sample(const pl_csv *c, int i, const sample *s, const char *what) {
+  return pl_file_fail("%s: line %lld, column %d ('%.60s'): '%s' %s", c->path, (long long)s->line,
+                      i + 1, i < c->n ? c->columns[i].name : "", s->text, what);
+}
+
 static bool fail_field(const pl_csv *c, field f, const char *what) {
-  char text[41];
-  const size_t n = PL_MIN(f.n, sizeof text - 1);
-  for (size_t i = 0; i < n; i++) /* a message is one line */
-    text[i] = (unsigned char)f.text[i] < ' ' || f.text[i] == 127 ? '?' : f.text[i];
-  text[n] = 0;
-  return pl_file_fail("%s: line %lld, column %d ('%.60s'): '%s%s' %s", c->path, (long long)c->from,
-                      c->now + 1, c->now < c->n ? c->columns[c->now].name : "", text,
-                      f.n > n ? "..." : "", what);
+  const sample s = sample_of(c, f);
+  return fail_sample(c, c->now, &s, what);
 }
 
 /*
@@ -274,12 +292,12 @@ static bool is_missing(const pl_csv *c, field f) {
   return false;
 }
 
-/* WHOLE: fits int32; NUMBERS; else WORDS. */
+/* WHOLE, LARGE, NUMBERS, or else WORDS. */
 static guess read_number(const pl_csv *c, field f, double *value) {
   f = trimmed(f);
   switch (pl_decimal_read(f.text, f.n, c->plain, value)) {
     case PL_NO_NUMBER: return WORDS;
-    case PL_WHOLE: return *value >= INT32_MIN && *value <= INT32_MAX ? WHOLE : NUMBERS;
+    case PL_WHOLE: return *value >= INT32_MIN && *value <= INT32_MAX ? WHOLE : LARGE;
     default: return NUMBERS;
   }
 }
@@ -300,12 +318,71 @@ static bool read_int32(const pl_csv *c, field f, double *value) {
 }
 
 /*
+** Guesses that are refused
+*/
+
+/* Whether Lua takes it as a name; words of its own are none. */
+static bool is_name(const char *text) {
+  static const char *const words[] = {"and",   "break", "do",       "else", "elseif", "end",
+                                      "false", "for",   "function", "goto", "if",     "in",
+                                      "local", "nil",   "not",      "or",   "repeat", "return",
+                                      "then",  "true",  "until",    "while"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcmp(text, words[i]) == 0) return false;
+  if (*text >= '0' && *text <= '9') return false;
+  const char *p = text;
+  while (*p == '_' || (*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z')) p++;
+  return p > text && !*p;
+}
+
+/* How `types` of data.csv has a column: by its name if it is one of Lua's, else by its number. */
+static void print_key(const pl_csv *c, int i, char *key, size_t n) {
+  const char *name = c->columns[i].name;
+  if (is_name(name) && strlen(name) < n) snprintf(key, n, "%s", name);
+  else snprintf(key, n, "[%d]", i + 1);
+}
+
+static bool is_slip(const column *col) {
+  return col->seen == WORDS && 2 * col->numbers > col->values;
+}
+
+/* A number column with a slip, rather than a category that has a word for each number. */
+static bool fail_slip(const pl_csv *c, int i) {
+  const column *col = &c->columns[i];
+  char key[41], what[300];
+  print_key(c, i, key, sizeof key);
+  snprintf(what, sizeof what,
+           "is no number, but %lld of %lld values are; if it stands for a missing value, add it to "
+           "na; types = {%s = \"category\"} makes words of all",
+           (long long)col->numbers, (long long)col->values, key);
+  return fail_sample(c, i, &col->odd, what);
+}
+
+/* Two such numbers may be one after rounding. */
+static bool fail_rounded(const pl_csv *c, int i) {
+  char key[41], what[300];
+  print_key(c, i, key, sizeof key);
+  snprintf(what, sizeof what,
+           "has more digits than real (%s) keeps; types = {%s = \"category\"} keeps them, "
+           "types = {%s = \"real\"} rounds",
+           sizeof(pl_real) == 4 ? "float" : "double", key, key);
+  return fail_sample(c, i, &c->columns[i].odd, what);
+}
+
+/*
 ** The survey
 */
 
+static bool fail_unseen(const pl_csv *c, field f) {
+  if (c->columns[c->now].required) return fail_field(c, f, "is not among the words given");
+  return fail_field(c, f,
+                    "is not among the words given; unseen = \"zero\" takes it as none of them");
+}
+
 static bool add_word(pl_csv *c, column *col, field f) {
   if (pl_words_find(&col->words, f.text, f.n)) return true;
-  if (col->given) return fail_field(c, f, "is not among the words given");
+  if (col->given) return col->lax || fail_unseen(c, f);
+  if (col->words.n == MAX_WORDS && col->guessing && is_slip(col)) return fail_slip(c, c->now);
   if (col->words.n == MAX_WORDS)
     return fail_field(c, f, "is one word too many: a column has at most 1000000; leave it out");
   const int32_t k = pl_words_add(&col->words, f.text, f.n);
@@ -314,16 +391,30 @@ static bool add_word(pl_csv *c, column *col, field f) {
   return pl_utf8_check(pl_words_text(&col->words, k, &n)) < 0 || fail_field(c, f, "is not UTF-8");
 }
 
+static bool look_at_word(pl_csv *c, column *col, field f) {
+  if (col->seen != WORDS) {
+    col->late = col->seen != NOTHING;
+    col->odd = sample_of(c, f);
+    col->seen = WORDS;
+  }
+  return col->late || add_word(c, col, f);
+}
+
+/* Whether real has all digits of a whole number, which was read as a double. */
+static bool is_kept(double whole) {
+  return (double)(pl_real)whole == whole && fabs(whole) < 9007199254740992.0; /* 2^53 */
+}
+
 /* What a field says of a column whose type is to be found. */
 static bool look(pl_csv *c, column *col, field f) {
   double value;
-  const guess kind = col->seen == WORDS ? WORDS : read_number(c, f, &value);
-  if (kind == WORDS) {
-    col->late = col->late || (col->seen != NOTHING && col->seen != WORDS);
-    col->seen = WORDS;
-    return col->late || add_word(c, col, f);
-  }
+  const guess kind = read_number(c, f, &value);
+  col->values++;
+  if (kind == WORDS) return look_at_word(c, col, f);
+  col->numbers++;
+  if (col->seen == WORDS) return col->late || add_word(c, col, f);
   if (kind > col->seen) col->seen = kind;
+  if (kind < NUMBERS && !col->odd.line && !is_kept(value)) col->odd = sample_of(c, f);
   return isfinite((pl_real)value) || read_real(c, f, &value);
 }
 
@@ -369,14 +460,16 @@ static bool pass_over(pl_csv *c, int64_t limit) {
   return !pl_error();
 }
 
-/* The type of a column that was to be guessed, by what it has; true if its words are not known yet. */
-static bool decide(column *col) {
-  if (!col->guessing) return false;
-  col->guessing = false;
-  col->type = col->seen == WORDS                        ? PL_CSV_CATEGORY
-              : col->seen == WHOLE && col->missing == 0 ? PL_CSV_INT32
-                                                        : PL_CSV_REAL;
-  return col->late;
+/* The type of a column that was to be guessed, by what it has. */
+static bool decide(const pl_csv *c, int i) {
+  column *col = &c->columns[i];
+  if (!col->guessing) return true;
+  if (col->seen == WORDS) {
+    col->type = PL_CSV_CATEGORY;
+    return !is_slip(col) || fail_slip(c, i);
+  }
+  col->type = col->seen == WHOLE && col->missing == 0 ? PL_CSV_INT32 : PL_CSV_REAL;
+  return col->type == PL_CSV_INT32 || col->seen == NUMBERS || !col->odd.line || fail_rounded(c, i);
 }
 
 static bool sort_words(pl_csv *c, column *col) {
@@ -402,10 +495,15 @@ static bool finish_column(pl_csv *c, column *col) {
   return sort_words(c, col);
 }
 
-static bool look_again(pl_csv *c) {
-  bool again = false;
-  for (int i = 0; i < c->n; i++) again = decide(&c->columns[i]) || again;
-  return again;
+/* Decides about all columns; `again`: the words of some are not known yet. */
+static bool decide_all(pl_csv *c, bool *again) {
+  *again = false;
+  for (int i = 0; i < c->n; i++) {
+    if (!decide(c, i)) return false;
+    *again = *again || c->columns[i].late;
+    c->columns[i].guessing = false;
+  }
+  return true;
 }
 
 bool pl_csv_survey(pl_csv *c, int64_t limit) {
@@ -413,7 +511,9 @@ bool pl_csv_survey(pl_csv *c, int64_t limit) {
   if (!pass_over(c, limit)) return false;
   if (c->rows == 0)
     return pl_file_fail("%s: has no rows%s", c->path, c->o.header ? " below its header" : "");
-  if (look_again(c)) {
+  bool again;
+  if (!decide_all(c, &again)) return false;
+  if (again) {
     for (int i = 0; i < c->n; i++) c->columns[i].missing = 0;
     if (!pass_over(c, limit)) return false;
   }
@@ -446,7 +546,7 @@ static bool store_field(pl_csv *c, field f, void *to) {
   }
   if (col->type == PL_CSV_CATEGORY) {
     value = pl_words_find(&col->words, missing ? "" : f.text, missing ? 0 : f.n);
-    if (value == 0) return fail_field(c, f, "is not among the words given");
+    if (value == 0 && !col->lax) return fail_unseen(c, f);
   } else if (!read_int32(c, f, &value)) {
     return false;
   }
@@ -572,10 +672,20 @@ int pl_csv_columns(const pl_csv *c) { return c->n; }
 
 const char *pl_csv_name(const pl_csv *c, int i) { return c->columns[i].name; }
 
+bool pl_csv_rename(pl_csv *c, int i, const char *name) {
+  char *copy = strdup(name);
+  if (!copy) return no_memory(c);
+  free(c->columns[i].name);
+  c->columns[i].name = copy;
+  return true;
+}
+
 void pl_csv_choose(pl_csv *c, int i, pl_csv_type type, bool required) {
   c->columns[i].type = type;
   c->columns[i].required = required;
 }
+
+void pl_csv_admit_unseen(pl_csv *c, int i) { c->columns[i].lax = true; }
 
 bool pl_csv_add_word(pl_csv *c, int i, const char *word, size_t n) {
   column *col = &c->columns[i];
@@ -591,6 +701,12 @@ int64_t pl_csv_rows(const pl_csv *c) { return c->rows; }
 pl_csv_type pl_csv_type_of(const pl_csv *c, int i) { return c->columns[i].type; }
 
 int64_t pl_csv_missing(const pl_csv *c, int i) { return c->columns[i].missing; }
+
+const char *pl_csv_first_word(const pl_csv *c, int i, int64_t *line) {
+  const column *col = &c->columns[i];
+  *line = col->odd.line;
+  return col->seen == WORDS ? col->odd.text : NULL;
+}
 
 int pl_csv_words(const pl_csv *c, int i) { return c->columns[i].words.n; }
 

@@ -14,8 +14,9 @@
 
 typedef enum {
   PL_CSV_SKIP,  /* not read */
-  PL_CSV_GUESS, /* int32 if all are whole numbers and none is missing; real if all are numbers;
-                     else a category */
+  PL_CSV_GUESS, /* int32 if all are whole numbers of its range and none is missing; real if all are
+                   numbers; else a category. Refused are a category with more numbers than other
+                   words, and whole numbers alone of which real would round one */
   PL_CSV_REAL,  /* missing ones are NaN */
   PL_CSV_INT32,
   PL_CSV_CATEGORY /* int32: which word it is, from 1; a missing one is the word "" */
@@ -36,15 +37,21 @@ pl_csv *pl_csv_open(const char *path, const pl_csv_options *o);
 void pl_csv_close(pl_csv *c);
 int pl_csv_columns(const pl_csv *c);
 const char *pl_csv_name(const pl_csv *c, int i);
+/* The name in messages too. */
+bool pl_csv_rename(pl_csv *c, int i, const char *name);
 /* `required`: no value may be missing. All columns are skipped before. */
 void pl_csv_choose(pl_csv *c, int i, pl_csv_type type, bool required);
 /* Adds a word to a category, which has the given ones, in that order, and no others then. */
 bool pl_csv_add_word(pl_csv *c, int i, const char *word, size_t n);
+/* Other words than the given ones are 0. */
+void pl_csv_admit_unseen(pl_csv *c, int i);
 /* At most so many rows; negative: all. */
 bool pl_csv_survey(pl_csv *c, int64_t limit);
 int64_t pl_csv_rows(const pl_csv *c);
 pl_csv_type pl_csv_type_of(const pl_csv *c, int i);
 int64_t pl_csv_missing(const pl_csv *c, int i);
+/* What made a category of a column that was guessed, shortened, and where; NULL of others. */
+const char *pl_csv_first_word(const pl_csv *c, int i, int64_t *line);
 /* Words are sorted: numbers by value, others by their bytes. */
 int pl_csv_words(const pl_csv *c, int i);
 const char *pl_csv_word(const pl_csv *c, int i, int k, size_t *n);

@@ -134,7 +134,7 @@ function T.test_x_and_y()
   eq({set[2]:totable(), set.classes}, {{1, 2, 3}, {"1", "2", "3"}})
   local train, test = data.split(set, 2)
   eq({train.classes, #test[1]}, {set.classes, 1})
-  expect_nil("column 'city' has words, such as 'Bonn', and x has numbers: one_hot = true makes a column of "
+  expect_nil("column 'city' has words, such as 'Bonn' in line 2, and x has numbers: one_hot = true makes a column of "
     .. "each word, columns = {...} leaves it out", data.csv(path, {target = "price"}))
 end
 
@@ -171,9 +171,76 @@ function T.test_numbers_are_rounded_once()
 end
 
 function T.test_words_that_come_late()
-  local set, about = columns "a,b\n3,1\n,1\nx,1\n3,1\n007,1\n"
-  eq(about.words.a, {"", "007", "3", "x"})
-  eq({set.a, about.types.a, about.missing.a}, {{3, 1, 4, 3, 2}, "category", 1})
+  local set, about = columns "a,b\n3,1\n,1\nx,1\ny,1\n007,1\n"
+  eq(about.words.a, {"", "007", "3", "x", "y"})
+  eq({set.a, about.types.a, about.missing.a}, {{3, 1, 4, 5, 2}, "category", 1})
+end
+
+-- One slip does not make a category of a column of numbers.
+function T.test_a_word_among_numbers()
+  local function slip(key, numbers, values)
+    return ("is no number, but %d of %d values are; if it stands for a missing value, add it to na; "
+      .. "types = {%s = \"category\"} makes words of all"):format(numbers, values, key)
+  end
+  local lines = {"area,price"}
+  for i = 1, 199 do lines[#lines + 1] = ("%d.5,%d"):format(i, i) end
+  lines[101] = "l00,7"
+  local text = table.concat(lines, "\n")
+  for _, options in ipairs {{}, {target = "price", one_hot = true}, {target = "area"}} do
+    expect_nil("line 101, column 1 ('area'): 'l00' " .. slip("area", 198, 199), data.csv(write(text), options))
+  end
+  eq(select(2, columns(text, {na = {"", "l00"}})).types.area, "real")
+  eq(#select(2, columns(text, {types = {area = "category"}})).words.area, 199)
+  expect_nil("line 3, column 2 ('no. of'): 'many' " .. slip("[2]", 2, 3), data.csv(write "a,no. of\n1,1\n1,many\n,\n1,2\n"))
+  expect_nil("line 1, column 1 ('1'): 'x' " .. slip("[1]", 2, 3), data.csv(write "x\n1\n2\n", {header = false}))
+  for name, key in pairs {["end"] = "[1]", ["2nd"] = "[1]", [""] = "[1]", s_2 = "s_2", ["\xc3\xa9"] = "[1]"} do
+    expect_nil(("line 3, column 1 ('%s'): 'x' "):format(name) .. slip(key, 2, 3), data.csv(write(name .. ",b\n1,\nx,\n2,\n")))
+    expect_nil(("line 3, column 1 ('%s'): 'x' "):format(name) .. slip(key, 2, 3),
+      data.csv(write "a,\n1,\nx,\n2,\n", {names = {name, "b"}}))
+  end
+  eq(columns("1\nx\n2\n", {header = false, types = {[1] = "category"}})[1], {1, 3, 2})
+  local many = {"a", "-"} -- more numbers than a category has words
+  for i = 1, 1000001 do many[#many + 1] = i end
+  expect_nil("line 2, column 1 ('a'): '-' " .. slip("a", 1000000, 1000001), data.csv(write(table.concat(many, "\n"))))
+  local _, about = columns "a\n1\n2\nmany\nfew\n\n" -- half of them
+  eq(about.types.a, "category")
+  expect_nil("column 'a' has words, such as 'many' in line 4, and x has numbers: one_hot = true makes a column of each "
+    .. "word, columns = {...} leaves it out", data.csv(path, {target = false}))
+  expect_nil("column 'a' is a category, and x has numbers: one_hot = true makes a column of each word, columns = {...} "
+    .. "leaves it out", data.csv(path, {target = false, types = {a = "category"}}))
+end
+
+-- Two long numbers that real cannot tell apart are no values of a column that nobody called real.
+function T.test_whole_numbers_with_more_digits_than_real()
+  local big = core.real == "float" and {"12345678901", "12345678902"} or {"12345678901234567", "12345678901234568"}
+  local why = ("'%s' has more digits than real (%s) keeps; types = {id = \"category\"} keeps them, "
+    .. "types = {id = \"real\"} rounds"):format(big[1], core.real)
+  write("id,x\n7,1\n" .. big[1] .. ",2\n" .. big[2] .. ",3\n")
+  for _, options in ipairs {{}, {target = "x"}, {target = "id"}} do
+    expect_nil("line 3, column 1 ('id'): " .. why, data.csv(path, options))
+  end
+  eq(assert(data.csv(path, {types = {id = "category"}})).id:totable(), {1, 2, 3})
+  eq(assert(data.csv(path, {types = {id = "real"}})).id:dtype(), "real")
+  -- a missing value makes a column real too
+  local odd = core.real == "float" and "16777217" or "9007199254740993"
+  eq(select(2, data.csv(write("id\n\"\"\n" .. odd .. "\n"))), path .. ": line 3, column 1 ('id'): "
+    .. why:gsub(big[1], odd))
+  -- numbers with fractions are measured, and what real holds stays
+  eq(select(2, columns("a\n" .. big[1] .. "\n0.5\n")).types.a, "real")
+  eq(columns("a\n4294967296\n-3000000000\n"), {a = {4294967296, -3000000000}})
+  eq(columns("a\n01067\n16777217\n"), {a = {1067, 16777217}})
+end
+
+function T.test_words_that_were_not_seen()
+  local _, about = assert(data.csv(write "city,x,y\nBonn,1,1\nUlm,2,2\n", {target = "y", one_hot = true}))
+  write "city,x\nUlm,1\nKiel,2\n,3\n"
+  expect_nil("line 3, column 1 ('city'): 'Kiel' is not among the words given; unseen = \"zero\" takes it as none of them",
+    data.csv(path, {like = about, target = false}))
+  eq(assert(data.csv(path, {like = about, target = false, unseen = "zero"}))[1]:totable(), {{0, 1, 1}, {0, 0, 2}, {0, 0, 3}})
+  eq(assert(data.csv(path, {types = {city = {"Ulm", "Kiel"}}, unseen = "zero"})).city:totable(), {1, 2, 0})
+  expect_nil("line 3, column 1 ('city'): 'Kiel' is not among the words given",
+    data.csv(path, {target = "city", types = {city = {"Ulm"}}, unseen = "zero"}))
+  fails("csv: unseen: 'refuse' or 'zero' expected, got mean", data.csv, path, {unseen = "mean"})
 end
 
 function T.test_words_of_numbers_are_sorted_by_value()
@@ -243,7 +310,7 @@ function T.test_the_same_of_another_file()
   eq({set[1]:size(), set[2]:totable(), set[2]:dtype()}, {{3, 4}, {100, 200, 300}, "real"})
   expect_nil("there is no column 'price'; it has 'id', 'city', 'area'; target = false reads x alone",
     data.csv(write "id,city,area\n1,Ulm,2\n", {like = about}))
-  expect_nil("line 2, column 2 ('city'): 'Köln' is not among the words given",
+  expect_nil("line 2, column 2 ('city'): 'Köln' is not among the words given; unseen = \"zero\" takes it as none of them",
     data.csv(write "id,city,area\n1,Köln,2\n", {like = about, target = false}))
   fails("csv: like says what columns are", data.csv, path, {like = about, columns = {1}})
   fails("csv: like: the description of a table expected, got 1", data.csv, path, {like = 1})
@@ -310,7 +377,7 @@ function T.test_damaged_tables()
     {"a,b\n1,1e\n", "line 2, column 2 ('b'): '1e' is no number", {types = {b = "real"}}},
     {"a,b\n1,2.5\n", "line 2, column 2 ('b'): '2.5' is no whole number of int32's range", {types = {b = "int32"}}},
     {"a\n1e999\n", "line 2, column 1 ('a'): '1e999' is beyond " .. core.real},
-    {"a,b\n1,x\n1,y\n", "line 3, column 2 ('b'): 'y' is not among the words given", {types = {b = {"x"}}}},
+    {"a,b\n1,x\n1,y\n", "line 3, column 2 ('b'): 'y' is not among the words given; unseen = \"zero\" takes it as none of them", {types = {b = {"x"}}}},
     {"a,b\n1,y\n", "column 'b' is chosen twice", {columns = {"b", 2}}},
     {"a,b\n1,y\n", "column 'b' is chosen twice", {columns = {"b"}, target = "b"}},
     {"a\n1\n", "there are no columns but the target", {target = "a"}},

@@ -17,7 +17,7 @@ local MOST_ONE_HOT <const> = 1000
 local OPTIONS <const> = {
   separator = ",", header = true, names = option.absent, columns = option.absent,
   target = option.absent, types = option.absent, missing = "nan", na = NA, rows = option.absent,
-  one_hot = false, like = option.absent,
+  one_hot = false, unseen = "refuse", like = option.absent,
 }
 local TYPES <const> = {real = true, int32 = true, category = true}
 
@@ -44,6 +44,9 @@ end
 local function check_choice(who, o)
   if o.missing ~= "nan" and o.missing ~= "refuse" then
     complain("%s: missing: 'nan' or 'refuse' expected, got %s", who, check.shown(o.missing))
+  end
+  if o.unseen ~= "refuse" and o.unseen ~= "zero" then
+    complain("%s: unseen: 'refuse' or 'zero' expected, got %s", who, check.shown(o.unseen))
   end
   csv_write.check_separator(who, o.separator)
   local kind = math.type(o.target) or type(o.target)
@@ -154,12 +157,17 @@ local function name_columns(path, table_, o)
   if o.names and #o.names ~= #names then
     return nil, ("%s: has %d columns; there are %d names"):format(path, #names, #o.names)
   end
-  return o.names and table.move(o.names, 1, #names, 1, {}) or names
+  for i, name in ipairs(o.names or {}) do
+    local ok, why = table_:rename(i, name)
+    if not ok then return nil, why end
+    names[i] = name
+  end
+  return names
 end
 
 local function choose(plan, o, i, required)
   local kind, list = type_of(o, i, plan.names[i])
-  return plan.table:choose(i, kind, required, list)
+  return plan.table:choose(i, kind, required, list, o.unseen == "zero" and i ~= plan.target)
 end
 
 local function find_target(path, names, o)
@@ -218,18 +226,24 @@ local function describe_column(plan, about, i)
   about.types[name], about.missing[name], about.words[name] = kind, missing, list
 end
 
+-- What is said of a column of x that is a category.
+local function no_numbers(plan, k)
+  local i = plan.columns[k]
+  local word, line = plan.table:first_word(i)
+  return ("%s: column '%s' %s, and x has numbers: one_hot = true makes a column of each word, "
+    .. "columns = {...} leaves it out"):format(plan.path, plan.names[i],
+    word and ("has words, such as '%s' in line %d"):format(word, line) or "is a category")
+end
+
 -- The names of the columns of x; nil and a message if one has words and may not be parted.
 local function features(plan, about)
   local list = {}
-  for _, name in ipairs(about.inputs) do
+  for k, name in ipairs(about.inputs) do
     local known = about.words[name]
     if not known then
       list[#list + 1] = name
     elseif not plan.o.one_hot then
-      local word = known[1] == "" and known[2] or known[1]
-      return nil, ("%s: column '%s' has words, such as '%s', and x has numbers: one_hot = true "
-        .. "makes a column of each word, columns = {...} leaves it out"):format(plan.path, name,
-        word)
+      return nil, no_numbers(plan, k)
     elseif #known > MOST_ONE_HOT then
       return nil, ("%s: column '%s' has %d words; one_hot makes columns of %d at most")
         :format(plan.path, name, #known, MOST_ONE_HOT)
@@ -265,7 +279,8 @@ end
 local function feature(plan, about, tensor, i)
   local known = about.words[plan.names[i]]
   if not known then return tensor:to("real"):unsqueeze(2) end
-  return core.one_hot(tensor, #known):to "real"
+  if plan.o.unseen == "refuse" then return core.one_hot(tensor, #known):to "real" end
+  return core.one_hot(tensor + 1, #known + 1):narrow(2, 2, #known):to "real"
 end
 
 local function matrix_set(plan, about, tensors)
@@ -320,9 +335,19 @@ end
 --
 -- A column is real; int32; or a category: int32, which of the column's words it is, from 1, where
 -- words are sorted, numbers by value. If `types` does not say which, it is int32 if it has whole
--- numbers alone and none is missing, real if it has numbers, else a category. Numbers are decimal,
--- with a point, or inf. A missing value is NaN in a real column and the word "" in a category;
--- int32 has none, and a target must not miss any.
+-- numbers of int32's range alone and none is missing, real if it has numbers, else a category.
+-- Numbers are decimal, with a point, or inf; 01067 is 1067. A missing value is NaN in a real column
+-- and the word "" in a category; int32 has none, and a target must not miss any.
+--
+-- Two guesses are refused, with the line. If more than half of the values that are not missing are
+-- numbers, a word is a slip or stands for a missing value. And if a column of whole numbers becomes
+-- real, as one is beyond int32 or missing, real must have all digits of each. `types` makes "real"
+-- of such a column, rounded, or "category", whose words have all digits and the zeros before them.
+-- In x, and in y without `types`, whole numbers are real, rounded.
+--
+-- A category whose words are given, or come from `like`, has no others, and misses no value unless
+-- "" is one of them. With `unseen = "zero"` what is none of them is 0, and with `one_hot` a row of
+-- zeros; not in a target.
 --
 -- Blank lines are left out. Text is UTF-8. What does not fit is named with file, line and column.
 --
@@ -336,7 +361,8 @@ end
 -- @param options `target`: a column, by name or number; `columns`: list of those to read, all by
 --   default; `types`: by column "real", "int32", "category", or the list of its words;
 --   `one_hot` (false): x has a column for each word of a category, else categories are refused
---   there; `missing` ("nan"): or "refuse"; `na`: list of what stands for a missing value: "", NA,
+--   there; `unseen` ("refuse"): or "zero", what becomes of words that are not among the given ones;
+--   `missing` ("nan"): or "refuse"; `na`: list of what stands for a missing value: "", NA,
 --   N/A, NaN, nan, null and NULL; `separator` (","); `header` (true): the first row has the names;
 --   `names`: list of names in their place; `rows`: at most so many; `like`: the description of
 --   another table, whose columns, types, words and target are taken
