@@ -38,7 +38,8 @@ static bool batch_norm_shape(pl_args *c) {
   if (!training && (!c->in[RUNNING_MEAN] || !c->in[RUNNING_VAR]))
     return pl_op_fail(c, "running_mean and running_var are needed outside of training");
   if (training && layout_of(x).count < 2)
-    return pl_op_fail(c, "training needs more than one value a channel, x is %s", PL_DESCRIBE(x));
+    return pl_op_fail(c, "training needs more than one value a channel, x is %s%s", PL_DESCRIBE(x),
+                      x->size[0] == 1 ? "; drop_last = true leaves out a last batch of one" : "");
   if (!pl_check_activation(c, ACTIVATION, c->attr[MAX_POOL].i > 1)) return false;
   int64_t n = c->attr[MAX_POOL].i;
   if (n == 1) return pl_out(c, 0, PL_REAL, pl_size(x));

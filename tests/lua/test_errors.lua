@@ -503,7 +503,8 @@ groups.norms_and_losses = {
   {"pl.batch_norm(x, nil, nil, nil, nil, {training = true, momentm = 1})",
     [[batch_norm: there is no attribute 'momentm'; see help("batch_norm")]]},
   {"pl.batch_norm(pl.ones(1, 4), nil, nil, nil, nil, true)",
-    "batch_norm: training needs more than one value a channel, x is real[1,4]"},
+    "batch_norm: training needs more than one value a channel, x is real[1,4]; drop_last = true leaves out a last "
+      .. "batch of one"},
   {"pl.batch_norm(x, pl.ones(3), nil, nil, nil, true)",
     "batch_norm: weight is real[3], expected real[4] for x real[3,4]"},
   {'pl.batch_norm(x, nil, nil, pl.ones({4}, "int32"), nil, true)',
@@ -774,7 +775,8 @@ groups.data_image_store = {
   {"data.batches(set, {skip = -1})", "batches: skip: integer of at least 0 expected, got -1"},
   {"data.batches(set, {shift = -1})", "batches: shift: integer of at least 0 expected, got -1"},
   {"data.batches(set, {std = 0})()", "image_batch: std is 0; a positive number expected"},
-  {"data.batches(set, {mean = {}})()", "image_batch: option mean is a table; number expected"},
+  {"data.batches(set, {mean = {}})()", "batches: mean is a table; number expected. One for each channel is a step of a transform: "
+      .. 'image.transform {{"normalise", mean = {...}, std = {...}}}'},
   {"data.batches(set, {order = v})()", "batches: order: int32 tensor [n] expected, got real[4]"},
   {"data.batches(set, {order = 3})()", "batches: order: int32 tensor [n] expected, got number"},
   {"data.split(set)", "split: nil of 4 rows; 1 to 3, or a fraction, expected"},

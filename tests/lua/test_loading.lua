@@ -436,8 +436,9 @@ function T.test_unreadable_files_are_left_out_and_named()
   local names = {}
   for i, skipped in ipairs(set.skipped) do
     names[i] = skipped.file:sub(#folder + 2)
-    lu.assertStrContains(skipped.why, skipped.file)
+    lu.assertNotStrContains(skipped.why, skipped.file)
   end
+  eq(set.skipped[2].why, "not a PNG or JPEG file, but a RIFF file, such as WebP, WAV and AVI")
   eq(names, {"cat/03.png", "cat/99.webp", "dog/02.jpg"})
   eq(#collect(set, {batch_size = 4}), 1)
   for _, name in ipairs {"cat/01.png", "cat/02.png", "dog/01.jpg", "dog/03.jpg"} do
@@ -445,6 +446,34 @@ function T.test_unreadable_files_are_left_out_and_named()
   end
   refused("none of the 7 pictures can be read: " .. folder .. "/cat/01.png: ", folder,
     {unreadable = "skip"})
+end
+
+-- In the names that the script knows, and with its line, whether rows were chosen before or not.
+function T.test_wrong_rows_blame_the_script()
+  write_classes(2)
+  local set = assert(data.folder(folder, {size = 4}))
+  local part = set.images:index_select {1, 2}
+  for text, f in pairs {
+    ["batch: row 1 is 0; 1 to 4 expected"] = function() set.images:batch {0} end,
+    ["batch: index 0 at position 1 is not within 1 and 2"] = function() part:batch {0} end,
+    ["batch: index: tensor expected, got 'a'"] = function() part:batch "a" end,
+    ["batches: index 9 at position 1 is not within 1 and 2"] = function()
+      data.batches({part}, {order = pl.tensor({9}, "int32")})
+    end,
+  } do
+    local _, message = pcall(f)
+    lu.assertStrMatches(message, ".*test_loading.lua:%d+: " .. text)
+  end
+end
+
+function T.test_means_of_channels_are_a_step()
+  write_classes(1)
+  local images = {images = pl.zeros({2, 4, 4}, "uint8"), labels = pl.ones({2}, "int32")}
+  for _, set in ipairs {images, (assert(data.folder(folder, {size = 4})))} do
+    fails("batches: mean is a table; number expected. One for each channel is a step of a transform: "
+      .. 'image.transform {{"normalise", mean = {...}, std = {...}}}', data.batches, set, {mean = {0.5, 0.5, 0.5}})
+    fails("cycle: std is a tensor; number expected.", data.cycle, set, {std = pl.ones(3)})
+  end
 end
 
 -- What the library keeps to itself can be called all the same.

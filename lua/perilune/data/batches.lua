@@ -76,6 +76,17 @@ local function fits(list, name)
     pictures.are_images(list[1].value)
 end
 
+-- Only a transform has a mean for each channel.
+local function check_scale(who, o)
+  for _, name in ipairs {"mean", "std"} do
+    if type(o[name]) == "table" or check.is_tensor(o[name]) then
+      complain("%s: %s is a %s; number expected. One for each channel is a step of a transform: "
+        .. "image.transform {{\"normalise\", mean = {...}, std = {...}}}", who, name,
+        check.type(o[name]))
+    end
+  end
+end
+
 local function check_options(who, list, o, given)
   o.batch_size = check.count(who, "batch_size", o.batch_size)
   check.natural(who, "shift", o.shift or 0)
@@ -87,6 +98,7 @@ local function check_options(who, list, o, given)
       complain("%s: collate gets the pixels as they are, without %s", who, name)
     end
   end
+  check_scale(who, o)
   orders.check(who, list.n, o)
   loading.check(who, list, o)
 end

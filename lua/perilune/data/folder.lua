@@ -58,13 +58,24 @@ local function find(path)
   return set
 end
 
+-- What is wrong with a file, for those who know which one it is.
+local function without_file(message, file)
+  local first, last = message:find(file .. ": ", 1, true)
+  if not first then return message end
+  if first == 1 then return message:sub(last + 1) end
+  return message:sub(1, first - 1) .. "it" .. message:sub(last - 1) -- cannot open it: no permission
+end
+
 -- The rows that can be read, and a list of {file = , why = } of the others.
 local function readable(images)
   local rows, skipped, row = {}, {}, 1
   while row <= #images do
     local bad, why = blaming(core.first_unreadable, images._source, row)
     for i = row, (bad or #images + 1) - 1 do rows[#rows + 1] = i end
-    if bad then skipped[#skipped + 1] = {file = images:file(bad), why = why} end
+    if bad then
+      local file = images:file(bad)
+      skipped[#skipped + 1] = {file = file, why = without_file(why, file)}
+    end
     row = (bad or #images) + 1
   end
   return rows, skipped
@@ -74,8 +85,8 @@ end
 local function without_unreadable(path, set)
   local rows, skipped = readable(set.images)
   if #rows == 0 then
-    return nil, ("%s: none of the %d pictures can be read: %s"):format(path, #skipped,
-      skipped[1].why)
+    return nil, ("%s: none of the %d pictures can be read: %s: %s"):format(path, #skipped,
+      skipped[1].file, skipped[1].why)
   end
   local chosen = core.tensor(rows, "int32")
   set.images = set.images:index_select(chosen)
@@ -110,7 +121,7 @@ local UNREADABLE <const> = {error = true, skip = true}
 --   with different sizes is an error. `mode` ("rgb"), or "gray". `transform`: an `image.transform`,
 --   done to each picture that is read, with random numbers of its own. `unreadable` ("error"): a
 --   file that cannot be read is an error of its batch; "skip" reads all files now and leaves those
---   out, which are `set.skipped`, a list of {file = , why = }
+--   out, which are `set.skipped`, a list of {file = path, why = what is wrong with it}
 -- @return the set, `images`, `labels` from 1 and `classes`; or nil and a message, if there are no
 --   pictures, say
 function folder.read(path, options)

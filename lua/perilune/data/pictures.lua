@@ -57,7 +57,8 @@ end
 
 -- The numbers of the files that rows are.
 local function numbers_of(self, rows)
-  return self._rows and core.index_select(self._rows, rows, 1) or rows
+  if not self._rows then return rows end
+  return blame.in_name_of("batches", "index_select", core.index_select, self._rows, rows, 1)
 end
 
 --
@@ -100,7 +101,7 @@ function Pictures:batch(rows)
   if #rows == 0 then complain("batch: at least one row expected") end
   local options = {batch_size = #rows, batches = 1}
   options.key = self._transform and core.random_key()
-  local loader <close> = pictures.open(self, rows, options)
+  local loader <close> = blame.in_name_of("batch", "batches", pictures.open, self, rows, options)
   return blaming(core.next_batch, loader, 1)
 end
 

@@ -58,7 +58,7 @@ local function offered(name)
   local sets = require("perilune.data").image_sets()
   return {
     "set", default = "fashion-mnist", before = "fashion-mnist", choices = sets, common = true,
-    help = "the images: " .. table.concat(sets, ", "),
+    help = "the images",
   }
 end
 

@@ -197,7 +197,12 @@ function Module:signature()
   return ("%s(%s)"):format(name_of(self), self:extra())
 end
 
---- The parameters, as a list of tensors: the argument of an optimiser.
+--- The parameters, as a list of tensors: the argument of an optimiser. Layers come in their order,
+-- what has a name in the order of the alphabet, so `bias` before `weight`; `named_parameters` says
+-- which is which.
+--
+--     local net = nn.Sequential {nn.Linear(2, 3), nn.Linear(3, 1)}
+--     local b1, w1, b2, w2 = table.unpack(net:parameters())
 -- @return list
 function Module:parameters()
   return values(collect(self, function(v) return is_tensor(v) and is_parameter(v) end))

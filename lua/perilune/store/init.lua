@@ -65,8 +65,11 @@ local function save_arrays(path, value, compress)
       type(value) == "table" and "an object" or check.type(value))
   end
   for name, tensor in next, value do
-    if type(name) ~= "string" or not check.is_tensor(tensor) then
-      complain("save: %s has NumPy arrays by name; '%s' is a %s", path, tostring(name),
+    if type(name) ~= "string" then
+      complain("save: %s has NumPy arrays by name, such as {x = a, y = b}; got the key %s", path,
+        check.shown(name))
+    elseif not check.is_tensor(tensor) then
+      complain("save: %s has NumPy arrays by name; '%s' is a %s", path, name,
         check.type(tensor))
     end
   end
