@@ -19,7 +19,7 @@ static int io_read_image(lua_State *L) {
   const int channels = (int)plb_opt_whole(L, 2, 0);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_image_read(path, channels, 0));
+  plb_fill(L, box, pl_image_read(path, channels, 0, NULL));
   pl_scope_end();
   return *box ? 1 : plb_nil(L);
 }

@@ -17,9 +17,11 @@
 */
 
 /* Planes [c][h][w], c of 1 (grey), 3 (red, green, blue) or 4 (with alpha); values from 0 to 1, until
-   a step makes others of them. */
+   a step makes others of them. Of a JPEG that was read smaller, the window is what its image covers;
+   pl_picture_resize takes the new size from that, and of all others it is the whole. */
 typedef struct {
   int c, h, w;
+  pl_window window;
   float *v; /* of malloc; pl_picture_free frees it */
 } pl_picture;
 

@@ -30,7 +30,7 @@ bool pl_picture_new(pl_picture *p, int c, int h, int w) {
   const size_t bytes = (size_t)c * (size_t)h * (size_t)w * sizeof(float);
   *p = (pl_picture){0};
   if (!pl_picture_check("image", h, w) || !within_bound(bytes)) return false;
-  *p = (pl_picture){c, h, w, malloc(bytes)};
+  *p = (pl_picture){c, h, w, {0, 0, h, w}, malloc(bytes)};
   if (p->v) return true;
   *p = (pl_picture){0};
   return pl_fail_as(PL_ERROR_MEMORY, "not enough memory for an image of %d x %d pixels", w, h);
@@ -90,18 +90,22 @@ void pl_picture_put(const pl_picture *p, void *memory, pl_layout at) {
 */
 
 /* Red, green, blue, red, ... become planes. */
-static bool from_tensor(pl_picture *p, const pl_tensor *t) {
+static bool from_tensor(pl_picture *p, const pl_tensor *t, const pl_window *window) {
   if (!t) return false;
   const pl_ints size = pl_size(t);
   const int h = (int)size.v[0], w = (int)size.v[1], c = size.n == 2 ? 1 : (int)size.v[2];
-  return pl_picture_get(p, c, h, w, pl_data(t), (pl_layout){PL_UINT8, 1, (int64_t)w * c, c});
+  if (!pl_picture_get(p, c, h, w, pl_data(t), (pl_layout){PL_UINT8, 1, (int64_t)w * c, c}))
+    return false;
+  p->window = *window;
+  return true;
 }
 
 bool pl_picture_decode(pl_picture *p, const char *name, const void *file, size_t n, int channels,
                        int least) {
   *p = (pl_picture){0};
   pl_scope_begin();
-  const bool ok = from_tensor(p, pl_image_decode(name, file, n, channels, least));
+  pl_window window;
+  const bool ok = from_tensor(p, pl_image_decode(name, file, n, channels, least, &window), &window);
   pl_scope_end();
   return ok;
 }
@@ -109,7 +113,8 @@ bool pl_picture_decode(pl_picture *p, const char *name, const void *file, size_t
 bool pl_picture_read(pl_picture *p, const char *path, int channels, int least) {
   *p = (pl_picture){0};
   pl_scope_begin();
-  const bool ok = from_tensor(p, pl_image_read(path, channels, least));
+  pl_window window;
+  const bool ok = from_tensor(p, pl_image_read(path, channels, least, &window), &window);
   pl_scope_end();
   return ok;
 }

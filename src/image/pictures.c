@@ -75,12 +75,18 @@ const uint8_t *pl_pictures_pixels(const pl_pictures *p, int64_t i) {
   return pl_uint8s(p->images) + i * p->c * p->h * p->w;
 }
 
+/* A side of what a JPEG is read with at least: with less than twice the pixels it would be less sharp. */
+static int least_side(const pl_pictures *s) {
+  return 2 * PL_MIN(PL_MAX(s->h, s->w), PL_MOST_PIXELS);
+}
+
 static bool fit(pl_picture *p, int h, int w) {
-  if (h == 0 || (p->h == h && p->w == w)) return true;
-  const bool tall = (int64_t)p->h * w >= (int64_t)p->w * h;
-  const int64_t height = tall ? (int64_t)p->h * w / p->w : h,
-                width = tall ? w : (int64_t)p->w * h / p->h;
-  return pl_picture_resize(p, (int)height, (int)width, (pl_resize){PL_RESIZE_BILINEAR, true}) &&
+  if (h == 0) return true;
+  const double high = p->window.h, wide = p->window.w;
+  const bool tall = high * w >= wide * h;
+  const int64_t height = tall ? (int64_t)(high * w / wide) : h,
+                width = tall ? w : (int64_t)(wide * h / high);
+  return pl_picture_resize(p, height, width, (pl_resize){PL_RESIZE_BILINEAR, true}) &&
          pl_step_center_crop(&(pl_numbers){2, {h, w}}, p, NULL);
 }
 
@@ -91,7 +97,7 @@ bool pl_pictures_get(const pl_pictures *s, int64_t i, pl_reader *r, pl_picture *
                           (pl_layout){PL_UINT8, 1, (int64_t)s->w * s->c, s->c});
   const char *path = s->files.v[i];
   return pl_file_read_into(path, most_bytes(), &r->bytes, &r->room, &n) &&
-         pl_picture_decode(p, path, r->bytes, n, s->c, PL_MAX(s->h, s->w)) && fit(p, s->h, s->w);
+         pl_picture_decode(p, path, r->bytes, n, s->c, least_side(s)) && fit(p, s->h, s->w);
 }
 
 int64_t pl_pictures_unreadable(const pl_pictures *s, int64_t i) {

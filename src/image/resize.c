@@ -40,6 +40,12 @@ static bool new_taps(taps *t, int n, int width) {
   return pl_fail_as(PL_ERROR_MEMORY, "resize: not enough memory for the weights"), false;
 }
 
+/* A line or column of n pixels, and which part of it becomes the new one. */
+typedef struct {
+  int n;
+  double begin, length;
+} span;
+
 static double triangle(double x) { return x < 1 ? 1 - x : 0; }
 
 static double cubic(double x, double a) {
@@ -81,32 +87,36 @@ static void narrow_tap(taps *t, int i, double middle, int support, int in, pl_re
     w[inside(begin + j, in) - first] += (float)filter(mode, begin + j - at, false);
 }
 
-static void area_tap(taps *t, int i, int in, int out) {
-  const int first = (int)((int64_t)i * in / out),
-            end = (int)pl_ceil_div((int64_t)(i + 1) * in, out);
+static void area_tap(taps *t, int i, span in, int out) {
+  const int first = (int)(in.begin + i * in.length / out),
+            end = PL_MIN((int)ceil(in.begin + (i + 1) * in.length / out), in.n);
   t->first[i] = first;
   t->count[i] = end - first;
   for (int j = 0; j < end - first; j++)
     t->weight[(size_t)i * (size_t)t->width + (size_t)j] = 1 / (float)(end - first);
 }
 
-static bool make_taps(taps *t, int in, int out, pl_resize how) {
-  const double scale = (double)in / out, stretch = how.antialias && scale > 1 ? scale : 1;
+static int nearest(int i, span in, int out) {
+  return inside((int)((float)in.begin + (float)i * ((float)in.length / (float)out)), in.n);
+}
+
+static bool make_taps(taps *t, span in, int out, pl_resize how) {
+  const double scale = in.length / out, stretch = how.antialias && scale > 1 ? scale : 1;
   const int support = how.mode == PL_RESIZE_BICUBIC ? 2 : 1;
   const double radius = support * stretch;
   if (!new_taps(t, out, (int)ceil(PL_MAX(radius, scale)) * 2 + 1)) return false;
   for (int i = 0; i < out; i++) {
-    const double middle = (i + 0.5) * scale;
+    const double middle = in.begin + (i + 0.5) * scale;
     if (how.mode == PL_RESIZE_NEAREST) {
-      t->first[i] = inside((int)((float)i * ((float)in / (float)out)), in);
+      t->first[i] = nearest(i, in, out);
       t->count[i] = 1;
       t->weight[(size_t)i * (size_t)t->width] = 1;
     } else if (how.mode == PL_RESIZE_AREA) {
       area_tap(t, i, in, out);
     } else if (how.antialias) {
-      wide_tap(t, i, middle, stretch, radius, in, how.mode);
+      wide_tap(t, i, middle, stretch, radius, in.n, how.mode);
     } else {
-      narrow_tap(t, i, middle, support, in, how.mode);
+      narrow_tap(t, i, middle, support, in.n, how.mode);
     }
   }
   return true;
@@ -136,23 +146,27 @@ static void along_columns(const taps *t, const float *from, int w, float *to) {
 }
 
 static bool widths(pl_picture *p, int w, pl_resize how) {
+  const span in = {p->w, p->window.left, p->window.w};
   taps t;
   pl_picture q;
-  if (w == p->w) return true;
-  if (!make_taps(&t, p->w, w, how)) return false;
+  if (w == p->w && w == in.length) return true;
+  if (!make_taps(&t, in, w, how)) return false;
   const bool ok = pl_picture_new(&q, p->c, p->h, w);
   if (ok) along_lines(&t, p->v, p->w, (int64_t)p->c * p->h, q.v);
+  q.window.top = p->window.top, q.window.h = p->window.h;
   free_taps(&t);
   return ok && pl_picture_replace(p, q);
 }
 
 static bool heights(pl_picture *p, int h, pl_resize how) {
+  const span in = {p->h, p->window.top, p->window.h};
   taps t;
   pl_picture q;
-  if (h == p->h) return true;
-  if (!make_taps(&t, p->h, h, how)) return false;
+  if (h == p->h && h == in.length) return true;
+  if (!make_taps(&t, in, h, how)) return false;
   const bool ok = pl_picture_new(&q, p->c, h, p->w);
   for (int k = 0; ok && k < p->c; k++) along_columns(&t, pl_plane(p, k), p->w, pl_plane(&q, k));
+  q.window.left = p->window.left, q.window.w = p->window.w;
   free_taps(&t);
   return ok && pl_picture_replace(p, q);
 }
@@ -167,9 +181,9 @@ bool pl_step_resize(const pl_numbers *a, pl_picture *p, pl_dice *dice) {
   (void)dice;
   int64_t h = (int64_t)a[0].v[0], w = (int64_t)a[0].v[1];
   if (a[0].n == 1) { /* of the shorter side */
-    const int64_t side = h, shorter = PL_MIN(p->h, p->w);
-    h = side * p->h / shorter;
-    w = side * p->w / shorter;
+    const double side = a[0].v[0], shorter = PL_MIN(p->window.h, p->window.w);
+    h = (int64_t)(side * p->window.h / shorter);
+    w = (int64_t)(side * p->window.w / shorter);
   }
   return pl_picture_resize(p, h, w, (pl_resize){(pl_resize_mode)a[1].v[0], a[2].v[0] != 0});
 }

@@ -20,6 +20,7 @@ typedef struct {
   bool antialias;
 } pl_resize;
 
+/* Of the picture's window, which is the whole then. */
 bool pl_picture_resize(pl_picture *p, int64_t h, int64_t w, pl_resize how);
 
 #endif

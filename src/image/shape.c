@@ -65,6 +65,7 @@ static bool check_box(const char *who, const pl_picture *p, box b) {
 
 static bool cut(pl_picture *p, box b) {
   pl_picture q;
+  if (b.h == p->h && b.w == p->w) return true;
   if (!pl_picture_new(&q, p->c, b.h, b.w)) return false;
   for (int k = 0; k < p->c; k++)
     for (int y = 0; y < b.h; y++)

@@ -50,19 +50,32 @@ static bool begins(const void *file, size_t n, const char *magic, size_t length)
   return n >= length && memcmp(file, magic, length) == 0;
 }
 
-pl_tensor *pl_image_decode(const char *name, const void *file, size_t n, int channels, int least) {
-  if (begins(file, n, "\x89PNG\r\n\x1a\n", 8))
-    return with_channels(pl_png_decode(name, file, n, channels == 4), channels);
-  if (begins(file, n, "\xff\xd8\xff", 3))
-    return with_channels(pl_jpeg_decode(name, file, n, channels == 1, least), channels);
-  return pl_bytes_fail_kind(name, "a PNG or JPEG file", file, n), NULL;
+static pl_window all_of(const pl_tensor *t) {
+  const pl_ints size = pl_size(t);
+  return (pl_window){0, 0, (double)size.v[0], (double)size.v[1]};
 }
 
-pl_tensor *pl_image_read(const char *path, int channels, int least) {
+pl_tensor *pl_image_decode(const char *name, const void *file, size_t n, int channels, int least,
+                           pl_window *window) {
+  pl_tensor *t = NULL;
+  pl_window unused;
+  if (!window) window = &unused;
+  if (begins(file, n, "\x89PNG\r\n\x1a\n", 8)) {
+    t = pl_png_decode(name, file, n, channels == 4);
+    if (t) *window = all_of(t);
+  } else if (begins(file, n, "\xff\xd8\xff", 3)) {
+    t = pl_jpeg_decode(name, file, n, channels == 1, least, window);
+  } else {
+    pl_bytes_fail_kind(name, "a PNG or JPEG file", file, n);
+  }
+  return with_channels(t, channels);
+}
+
+pl_tensor *pl_image_read(const char *path, int channels, int least, pl_window *window) {
   size_t n;
   void *file = pl_file_read(path, max_file, &n);
   if (!file) return NULL;
-  pl_tensor *t = pl_image_decode(path, file, n, channels, least);
+  pl_tensor *t = pl_image_decode(path, file, n, channels, least, window);
   free(file);
   return t;
 }

@@ -106,16 +106,23 @@ pl_tensor *pl_idx_read(const char *path);
 
 enum { PL_MOST_PIXELS = 100000000 };
 
+/* A part of an image, in its pixels: where it begins, and its size. */
+typedef struct {
+  double top, left, h, w;
+} pl_window;
+
 /*
 ** uint8 [h,w] or [h,w,c]. `channels` is 1 (grey), 3 (colour) or 4 (with alpha), or 0 for what the file
 ** has: [h,w] if it is grey, else [h,w,3]. Unless alpha is wanted, transparency is laid on white. 16
 ** bits are reduced to 8. A JPEG is turned as its EXIF data say, and may come smaller, by halves,
-** quarters or eighths, as long as its shorter side keeps `least` pixels; 0 asks for all. Images of more
-** than 100 megapixels are refused.
+** quarters or eighths, as long as its shorter side keeps `least` pixels; 0 asks for all. The last of
+** such pixels may lie beyond the border in part: *window is what the file's image covers of what came,
+** all of it otherwise; it may be NULL. Images of more than 100 megapixels are refused.
 */
-pl_tensor *pl_image_read(const char *path, int channels, int least);
+pl_tensor *pl_image_read(const char *path, int channels, int least, pl_window *window);
 /* The same of the bytes of a file, whose name stands in messages. */
-pl_tensor *pl_image_decode(const char *name, const void *file, size_t n, int channels, int least);
+pl_tensor *pl_image_decode(const char *name, const void *file, size_t n, int channels, int least,
+                           pl_window *window);
 /* Grey [h,w], colour [h,w,3] or, as PNG alone, with alpha [h,w,4]: uint8, or real with 0 for black and
    1 for full. `quality` is that of JPEG, 1 to 100. */
 bool pl_image_write(const char *path, pl_tensor *image, int quality);

@@ -99,7 +99,7 @@ static int orientation(const struct jpeg_decompress_struct *j) {
 static void choose_scale(reader *r) {
   const int64_t side = r->j.image_width < r->j.image_height ? r->j.image_width : r->j.image_height;
   r->j.scale_num = r->j.scale_denom = 8;
-  for (unsigned part = 4; r->least > 0 && part && (side * part + 7) / 8 >= r->least; part /= 2)
+  for (unsigned part = 4; r->least > 0 && part && side * part >= (int64_t)r->least * 8; part /= 2)
     r->j.scale_num = part;
 }
 
@@ -156,6 +156,18 @@ static bool read_lines(void *user) {
   return true;
 }
 
+/* Of the file's picture, by orientation: where line 1 and column 1 of the upright one are. */
+static const bool from_bottom[] = {0, 0, 0, 1, 1, 0, 1, 1, 0},
+                  from_right[] = {0, 0, 1, 1, 0, 0, 0, 1, 1};
+
+/* A smaller picture's last line and column, in the file, may stand for fewer pixels than others. */
+static pl_window upright_window(const reader *r) {
+  const double part = (double)r->j.scale_num / r->j.scale_denom, h = part * r->j.image_height,
+               w = part * r->j.image_width, top = from_bottom[r->turn] ? r->j.output_height - h : 0,
+               left = from_right[r->turn] ? r->j.output_width - w : 0;
+  return r->turn < 5 ? (pl_window){top, left, h, w} : (pl_window){left, top, w, h};
+}
+
 /*
 ** Line y, column x of the upright picture lies at first + y * down + x * right in the file's, which is
 ** mirrored (2, 4, 5, 7), upside down (3, 4) or on its side (5 to 8).
@@ -165,8 +177,6 @@ typedef struct {
 } walk;
 
 static walk walk_of(int turn, int64_t h, int64_t w, int64_t c) {
-  static const bool from_bottom[] = {0, 0, 0, 1, 1, 0, 1, 1, 0},
-                    from_right[] = {0, 0, 1, 1, 0, 0, 0, 1, 1};
   const int64_t line = w * c, by_line = from_bottom[turn] ? -line : line,
                 by_pixel = from_right[turn] ? -c : c;
   const int64_t first =
@@ -201,10 +211,12 @@ static pl_tensor *decode(reader *r) {
   return guarded(&r->guard, read_lines, r) ? upright(r->lines, r->turn) : NULL;
 }
 
-pl_tensor *pl_jpeg_decode(const char *path, const void *file, size_t n, bool grey, int least) {
+pl_tensor *pl_jpeg_decode(const char *path, const void *file, size_t n, bool grey, int least,
+                          pl_window *window) {
   reader r = {.file = file, .n = n, .grey = grey, .least = least};
   r.j.err = begin_guard(&r.guard, path, "damaged JPEG");
   pl_tensor *t = decode(&r);
+  if (t) *window = upright_window(&r);
   jpeg_destroy_decompress(&r.j);
   free(r.cmyk);
   return t;

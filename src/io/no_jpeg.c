@@ -7,8 +7,9 @@ static bool without(const char *path) {
   return pl_fail_as(PL_ERROR_UNSUPPORTED, "%s: this library was built without libjpeg", path);
 }
 
-pl_tensor *pl_jpeg_decode(const char *path, const void *file, size_t n, bool grey, int least) {
-  (void)file, (void)n, (void)grey, (void)least;
+pl_tensor *pl_jpeg_decode(const char *path, const void *file, size_t n, bool grey, int least,
+                          pl_window *window) {
+  (void)file, (void)n, (void)grey, (void)least, (void)window;
   return without(path), NULL;
 }
 

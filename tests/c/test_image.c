@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "image/image.h"
+#include "image/resize.h"
 
 static char folder[40];
 static pl_memory before;
@@ -133,6 +133,50 @@ static void test_smaller_jpegs(void **state) {
     pl_picture_free(&p);
   }
   remove(path);
+}
+
+/* Of 61 columns, eighths have 7 and 5 parts of 8, that is, eight pixels. */
+static void test_what_smaller_jpegs_cover(void **state) {
+  (void)state;
+  const char *path = written("a.jpg", 45, 61);
+  pl_picture p;
+  if (!path) { /* this library was built without libjpeg */
+    fails(false, "libjpeg");
+    return;
+  }
+  assert_true(pl_picture_read(&p, path, 0, 5));
+  assert_int_equal(p.h, 6);
+  assert_int_equal(p.w, 8);
+  assert_true(p.window.top == 0 && p.window.left == 0);
+  assert_true(p.window.h == 45 / 8.0 && p.window.w == 61 / 8.0);
+  assert_true(pl_picture_resize(&p, 3, 8, (pl_resize){PL_RESIZE_BILINEAR, true}));
+  assert_int_equal(p.h, 3);
+  assert_int_equal(p.w, 8);
+  assert_true(p.window.h == 3 && p.window.w == 8);
+  pl_picture_free(&p);
+  remove(path);
+}
+
+/* Column x of 12 has the value x + 1/2, that of its middle: so has what is made of a part. */
+static void test_resizing_takes_the_window(void **state) {
+  (void)state;
+  static const int widths[] = {2, 5, 7, 12, 20};
+  for (int mode = PL_RESIZE_BILINEAR; mode <= PL_RESIZE_NEAREST; mode++)
+    for (int i = 0; i < 5; i++) {
+      const int w = widths[i];
+      pl_picture p;
+      assert_true(pl_picture_new(&p, 1, 1, 12));
+      for (int x = 0; x < 12; x++) p.v[x] = (float)x + 0.5f;
+      p.window = (pl_window){0, 0.75, 1, 10.5};
+      assert_true(pl_picture_resize(&p, 2, w, (pl_resize){(pl_resize_mode)mode, mode < 2}));
+      assert_true(p.window.left == 0 && p.window.w == w && p.window.h == 2);
+      for (int x = 0; x < w; x++) {
+        const double place = 0.75 + 10.5 / w * (mode == PL_RESIZE_NEAREST ? x : x + 0.5),
+                     room = mode < 2 && x > 1 && x < w - 2 ? 1e-3 : 1;
+        assert_true(p.v[x] > place - room && p.v[x] < place + room);
+      }
+      pl_picture_free(&p);
+    }
 }
 
 static void test_interrupted(void **state) {
@@ -282,6 +326,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_values_that_no_byte_has, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_channels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_smaller_jpegs, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_what_smaller_jpegs_cover, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_resizing_takes_the_window, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_interrupted, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_writing_is_interrupted, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_files_that_are_none, set_up, tear_down),

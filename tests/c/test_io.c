@@ -378,7 +378,7 @@ static bytes png(png_header p, const void *rows, size_t n) {
 
 enum { GREY, RGB = 2, PALETTE, GREY_ALPHA, RGBA = 6 };
 
-static pl_tensor *read_image(const char *name) { return pl_image_read(name, 0, 0); }
+static pl_tensor *read_image(const char *name) { return pl_image_read(name, 0, 0, NULL); }
 
 static void check_png(bytes b, int n, const unsigned char *want, int rank) {
   put(&b);

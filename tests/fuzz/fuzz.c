@@ -97,15 +97,15 @@ READER_OF(safetensors, TWO *CONVERTED) {
 READER_OF(idx, DEFLATED) { use(pl_idx_read(path)); }
 
 #ifndef WITHOUT_PNG
-READER_OF(png, DEFLATED) { use(pl_image_read(path, 0, 0)); }
+READER_OF(png, DEFLATED) { use(pl_image_read(path, 0, 0, NULL)); }
 #endif
 
 #ifndef WITHOUT_JPEG
 /* A line of blocks is at least a byte long, three times as many pixels come of it, and upright ones
    are others. */
 READER_OF(jpeg, 512 * 3 * 2) {
-  use(pl_image_read(path, 0, 0));
-  use(pl_image_read(path, 1, 3));
+  use(pl_image_read(path, 0, 0, NULL));
+  use(pl_image_read(path, 1, 3, NULL));
 }
 #endif
 

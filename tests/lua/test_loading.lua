@@ -197,6 +197,46 @@ function T.test_size_covers_and_crops()
     "pictures[1,1,5,8]")
 end
 
+-- A JPEG of a real picture [h, w], which EXIF says to turn.
+local function write_photo(path, x, orientation)
+  assert(pl.mkdir((folder .. "/" .. path):match "(.*)/"))
+  assert(image.write(folder .. "/" .. path, x, {quality = 100}))
+  local exif = "Exif\0\0MM\0\42\0\0\0\8\0\1" .. (">I2I2I4I2I2I4"):pack(0x112, 3, 1, orientation, 0, 0)
+  local bytes = read_bytes(path)
+  write_bytes(path, bytes:sub(1, 2) .. (">BBI2"):pack(0xff, 0xe1, #exif + 2) .. exif .. bytes:sub(3))
+end
+
+-- JPEGs are read with a half, a quarter or an eighth of their lines, which comes out as the whole does.
+function T.test_photos_that_are_read_smaller()
+  local y, x = pl.arange(0, 150, "real"):reshape(151, 1), pl.arange(0, 202, "real"):reshape(1, 203)
+  local smooth = 0.5 + 0.5 * (0.11 * y):sin() * (0.09 * x):cos()
+  for orientation = 1, 8 do
+    write_photo("cat/1.jpg", smooth, orientation)
+    local whole = assert(data.folder(folder)).images:batch()
+    for _, size in ipairs {{8, 8}, {16, 16}, {37, 37}, {9, 5}} do
+      local h, w = size[1], size[2]
+      local high, wide = whole:size(3), whole:size(4)
+      local tall = high * w >= wide * h
+      local covering = tall and {high * w // wide, w} or {h, wide * h // high}
+      local off = assert(data.folder(folder, {size = size})).images:batch()
+        - image.center_crop(image.resize(whole, covering), size)
+      lu.assertTrue(off:abs():mean():item() < 0.008, orientation)
+      lu.assertTrue(off:abs():max():item() < 0.035, orientation)
+    end
+  end
+end
+
+-- The right part of 803 columns is white, from column 401 on; 85 columns come of them, of which the
+-- middle 64 stay. Mirrored, the left part is.
+function T.test_edges_of_photos_stay_where_they_are()
+  local x = pl.arange(1, 803, "real"):gt(400):to("real"):reshape(1, 803):expand(601, 803)
+  for orientation, white in pairs {[1] = 74 - 400 * 85 / 803, [2] = 403 * 85 / 803 - 10} do
+    write_photo("cat/1.jpg", x, orientation)
+    local sums = assert(data.folder(folder, {size = 64})).images:batch():sum(4)
+    lu.assertTrue((sums - white):abs():max():item() < 0.02)
+  end
+end
+
 function T.test_sets_of_pictures_are_sets()
   write_classes(6)
   local set = assert(data.folder(folder))
