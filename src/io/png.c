@@ -31,18 +31,40 @@ static bool whole(const char *path, const unsigned char *file, size_t n) {
   return pl_file_fail("%s: the PNG is cut off", path);
 }
 
-/* 16 bits become 8. Transparency is laid on white, unless it is wanted as a channel. */
-static pl_tensor *decode(const char *path, png_image *image, bool alpha) {
+static pl_ints size_of(const png_image *image, int channels) {
   const int64_t h = image->height, w = image->width;
-  if (!pl_image_check_size(path, h, w)) return NULL;
-  const bool colour = alpha || image->format & PNG_FORMAT_FLAG_COLOR;
-  image->format = alpha ? PNG_FORMAT_RGBA : colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  return channels == 1 ? pl_list(h, w) : pl_list(h, w, channels);
+}
+
+/* 16 bits become 8. The last of two or four channels is alpha. */
+static pl_tensor *read_pixels(const char *path, png_image *image, int channels) {
+  static const png_uint_32 format[] = {0, PNG_FORMAT_GRAY, PNG_FORMAT_GA, PNG_FORMAT_RGB,
+                                       PNG_FORMAT_RGBA};
+  pl_tensor *t = pl_empty(PL_UINT8, size_of(image, channels));
+  image->format = format[channels];
   image->flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-  pl_tensor *t = pl_empty(PL_UINT8, colour ? pl_list(h, w, alpha ? 4 : 3) : pl_list(h, w));
-  const png_color white = {255, 255, 255};
-  if (t && !png_image_finish_read(image, &white, pl_data(t), 0, NULL))
+  if (t && !png_image_finish_read(image, NULL, pl_data(t), 0, NULL))
     return pl_file_fail("%s: damaged PNG (%s)", path, image->message), NULL;
   return t;
+}
+
+/* Mixes stored values, not amounts of light, as most programs and browsers do. libpng would mix light. */
+static pl_tensor *on_white(const png_image *image, pl_tensor *t, int channels) {
+  pl_tensor *y = t ? pl_empty(PL_UINT8, size_of(image, channels)) : NULL;
+  if (!y) return NULL;
+  const uint8_t *from = pl_data(t), *end = from + pl_numel(t);
+  for (uint8_t *to = pl_data(y); from < end; from += channels + 1)
+    for (int k = 0, alpha = from[channels]; k < channels; k++)
+      *to++ = (uint8_t)((from[k] * alpha + 255 * (255 - alpha) + 127) / 255);
+  return y;
+}
+
+static pl_tensor *decode(const char *path, png_image *image, bool alpha) {
+  if (!pl_image_check_size(path, image->height, image->width)) return NULL;
+  const int channels = image->format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
+  if (alpha) return read_pixels(path, image, 4);
+  if (!(image->format & PNG_FORMAT_FLAG_ALPHA)) return read_pixels(path, image, channels);
+  return on_white(image, read_pixels(path, image, channels + 1), channels);
 }
 
 pl_tensor *pl_png_decode(const char *path, const void *file, size_t n, bool alpha) {

@@ -413,6 +413,28 @@ static void test_kinds_of_png(void **state) {
   check_png(png((png_header){1, 1, 16, RGB, 0}, "\0\0\0\xff\xff\x80\x80", 7), WANT(0, 255, 128), 3);
 }
 
+/* What Pillow makes of them: Image.alpha_composite(white, image.convert("RGBA")). */
+static void test_png_on_white(void **state) {
+  (void)state;
+  check_png(
+      png((png_header){4, 1, 8, RGBA, 0}, "\0\0\0\0\200\377\310\0\310\12\24\36\1\12\24\36\376", 17),
+      WANT(127, 127, 127, 255, 212, 55, 254, 254, 254, 11, 21, 31), 3);
+  check_png(png((png_header){4, 1, 8, GREY_ALPHA, 0}, "\0\0\200\310\310\12\1\12\376", 9),
+            WANT(127, 212, 254, 11), 2);
+  check_png(png((png_header){1, 1, 16, RGBA, 0}, "\0\377\377\310\310\0\0\310\310", 9),
+            WANT(255, 212, 55), 3);
+  check_png(png((png_header){2, 1, 16, GREY_ALPHA, 0}, "\0\0\0\200\200\310\310\310\310", 9),
+            WANT(127, 212), 2);
+  check_png(png_of((png_header){4, 1, 2, PALETTE, 0}, "\0\0\0\377\310\0\12\24\36\7\10\11", 12,
+                   "\200\310\1", 3, "\0\x1b", 2),
+            WANT(127, 127, 127, 255, 212, 55, 254, 254, 254, 7, 8, 9), 3);
+  /* tRNS without a palette: that one colour is transparent */
+  check_png(png_of((png_header){2, 1, 8, GREY, 0}, NULL, 0, "\0\5", 2, "\0\5\6", 3), WANT(255, 6),
+            2);
+  check_png(png_of((png_header){2, 1, 8, RGB, 0}, NULL, 0, "\0\1\0\2\0\3", 6, "\0\1\2\3\4\5\6", 7),
+            WANT(255, 255, 255, 4, 5, 6), 3);
+}
+
 static void test_png_that_lie(void **state) {
   (void)state;
   static bytes b;
@@ -991,6 +1013,7 @@ int main(void) {
       TEST(bombs),
       TEST(gzip_checksums),
       TEST(kinds_of_png),
+      TEST(png_on_white),
       TEST(png_that_lie),
       TEST(spoilt_png),
       TEST(png_round_trips),

@@ -137,6 +137,17 @@ function T.test_alpha()
   eq(image.read(path, {mode = "gray"}):totable(), {{76, 255}})
 end
 
+-- As Pillow composes it with white, and then converts it to L.
+function T.test_half_transparent()
+  local t = pl.tensor({{{0, 0, 0, 128}, {255, 200, 0, 200}, {10, 20, 30, 1}, {10, 20, 30, 254}}}, "uint8")
+  assert(image.write(path, t))
+  eq(image.read(path, {mode = "rgba"}):totable(), t:totable())
+  local rgb = {{{127, 127, 127}, {255, 212, 55}, {254, 254, 254}, {11, 21, 31}}}
+  eq(image.read(path):totable(), rgb)
+  eq(image.read(path, {mode = "rgb"}):totable(), rgb)
+  eq(image.read(path, {mode = "gray"}):totable(), {{127, 207, 254, 19}})
+end
+
 function T.test_modes()
   local grey, colour = noise(3, 4), pl.tensor({{{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {9, 9, 9}}}, "uint8")
   assert(image.write(path, grey))
