@@ -25,6 +25,12 @@
 */
 
 /* What the binding knows of a Lua state. It hangs on the context in which the state's calls run. */
+/* What a userdata has besides memory of Lua's: its first member. */
+typedef struct plb_owned {
+  struct plb_owned *next, **link; /* in the list of its state; link = NULL: it has ended */
+  void (*end)(struct plb_owned *);
+} plb_owned;
+
 typedef struct plb_state {
   pl_context *context;
   bool own;                  /* the context was opened for the state */
@@ -35,6 +41,7 @@ typedef struct plb_state {
   int64_t limit;             /* of live bytes, from which on garbage is collected */
   int64_t boxes, most_boxes; /* that are there, and from where on garbage is collected */
   struct plb_guard *innermost, *innermost_tidy;
+  plb_owned *owned;                    /* what ends with the state at the latest */
   int n_ops;                           /* ops that its scripts know */
   bool watches;                        /* opens those that are new */
   bool watches_modules;                /* a profile looks at each module that is called */
@@ -57,6 +64,11 @@ lua_State *plb_alive(const plb_state *s);
 /* Notes which thread calls, and enters the context of its state if another is entered; functions
  * that test for a tensor or make a box have done so. */
 plb_state *plb_enter(lua_State *L);
+
+/* From now on `end` is called once: by plb_end_owned, or when the state ends. Lua finalizes nothing that
+   finalizers make while it closes. */
+void plb_own(lua_State *L, plb_owned *o, void (*end)(plb_owned *));
+void plb_end_owned(plb_owned *o);
 
 /* A box is this userdata; most code sees its tensor alone. */
 typedef struct plb_box {

@@ -422,6 +422,25 @@ static int keep(lua_State *L) {
 }
 
 /*
+** What other userdata have
+*/
+
+void plb_own(lua_State *L, plb_owned *o, void (*end)(plb_owned *)) {
+  plb_state *s = plb_enter(L);
+  *o = (plb_owned){.next = s->owned, .link = &s->owned, .end = end};
+  if (o->next) o->next->link = &o->next;
+  s->owned = o;
+}
+
+void plb_end_owned(plb_owned *o) {
+  if (!o->link) return;
+  *o->link = o->next;
+  if (o->next) o->next->link = o->link;
+  o->link = NULL;
+  o->end(o);
+}
+
+/*
 ** The beginning and the end of a state
 */
 
@@ -439,6 +458,7 @@ static void end_boxes(plb_state *s, lua_State *L) {
 static int end_state(lua_State *L) {
   plb_state *s = plb_state_of(L);
   be_in(s);
+  while (s->owned) plb_end_owned(s->owned);
   end_boxes(s, L);
   plb_close_calls(s);
   s->last_used = s->main = NULL;

@@ -161,8 +161,10 @@ static pl_tensor *compute(const walk *w, int i, pl_tensor *x) {
   const link *l = &w->c->links[i];
   pl_tensor *in[PL_MAX_IN] = {x}, *out[PL_MAX_OUT] = {NULL}, *y = NULL;
   lua_rawgeti(w->L, w->network, i + 1);
+  /* A function that gave a field of another layer may have taken this one away. */
+  const bool same = lua_topointer(w->L, w->layer) == l->layer;
   pl_scope_begin();
-  if (read_operands(w, l, in + 1) && pl_call(l->op, 1 + l->n_operands, in, l->attr, out))
+  if (same && read_operands(w, l, in + 1) && pl_call(l->op, 1 + l->n_operands, in, l->attr, out))
     y = pl_retain(out[0]);
   pl_scope_end();
   lua_settop(w->L, w->list);

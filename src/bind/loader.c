@@ -16,27 +16,40 @@
 
 #define NAMES "perilune.names"
 
-static int names_close(lua_State *L) {
-  pl_names_free(luaL_checkudata(L, 1, NAMES));
+static int close_owned(lua_State *L) {
+  plb_end_owned(lua_touserdata(L, 1));
   return 0;
 }
 
-static void set_closing(lua_State *L, const char *type, lua_CFunction close) {
+/* The userdata on top, which begins with a plb_owned. Its metatable is nobody's: without it, or with the
+   functions of another, there would be no end. */
+static void set_closing(lua_State *L, const char *type, void (*end)(plb_owned *),
+                        lua_CFunction close) {
+  plb_own(L, lua_touserdata(L, -1), end);
   if (luaL_newmetatable(L, type)) {
     lua_pushcfunction(L, close);
     lua_setfield(L, -2, "__gc");
     lua_pushcfunction(L, close);
     lua_setfield(L, -2, "__close");
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "__metatable");
   }
   lua_setmetatable(L, -2);
 }
 
+typedef struct {
+  plb_owned owned;
+  pl_names names;
+} names_box;
+
+static void end_names(plb_owned *o) { pl_names_free(&((names_box *)o)->names); }
+
 static pl_names *push_names(lua_State *L) {
-  pl_names *names = lua_newuserdatauv(L, sizeof *names, 0);
-  *names = (pl_names){0};
-  set_closing(L, NAMES, names_close);
+  names_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (names_box){0};
+  set_closing(L, NAMES, end_names, close_owned);
   lua_toclose(L, -1);
-  return names;
+  return &box->names;
 }
 
 static void push_list(lua_State *L, const pl_names *names) {
@@ -70,25 +83,29 @@ static int io_find_files(lua_State *L) {
 ** Pictures
 */
 
+typedef struct {
+  plb_owned owned;
+  pl_pictures *pictures; /* NULL: closed */
+} pictures_box;
+
 static pl_pictures *check_pictures(lua_State *L, int i) {
-  pl_pictures **p = luaL_testudata(L, i, PICTURES);
+  const pictures_box *p = luaL_testudata(L, i, PICTURES);
   if (!p) plb_expected(L, i, "what open_pictures gives");
-  plb_arg_check(L, *p != NULL, i, "the pictures were closed");
-  return *p;
+  plb_arg_check(L, p->pictures != NULL, i, "the pictures were closed");
+  return p->pictures;
 }
 
-static int pictures_close(lua_State *L) {
-  pl_pictures **p = luaL_checkudata(L, 1, PICTURES);
-  pl_pictures_release(*p);
-  *p = NULL;
-  return 0;
+static void end_pictures(plb_owned *o) {
+  pictures_box *p = (pictures_box *)o;
+  pl_pictures_release(p->pictures);
+  p->pictures = NULL;
 }
 
 static pl_pictures **push_pictures(lua_State *L) {
-  pl_pictures **p = lua_newuserdatauv(L, sizeof *p, 0);
-  *p = NULL;
-  set_closing(L, PICTURES, pictures_close);
-  return p;
+  pictures_box *p = lua_newuserdatauv(L, sizeof *p, 0);
+  *p = (pictures_box){0};
+  set_closing(L, PICTURES, end_pictures, close_owned);
+  return &p->pictures;
 }
 
 /* Copies the list at i, whose items are paths. */
@@ -108,6 +125,13 @@ static pl_names *push_paths(lua_State *L, int i) {
   return names;
 }
 
+static int whole_option(lua_State *L, int i, const char *who, const char *name, int fallback,
+                        int most) {
+  const double v = plb_number_option(L, i, who, name, fallback);
+  if (!(v >= 0 && v <= most)) luaL_error(L, "%s: %s: 0 to %d expected, got %f", who, name, most, v);
+  return (int)v;
+}
+
 static int open_pictures(lua_State *L) {
   pl_pictures **p;
   plb_enter(L);
@@ -118,9 +142,9 @@ static int open_pictures(lua_State *L) {
     pl_scope_end();
   } else {
     plb_need(L, 1, LUA_TTABLE);
-    const int channels = (int)plb_number_option(L, 2, "open_pictures", "channels", 3),
-              h = (int)plb_number_option(L, 2, "open_pictures", "height", 0),
-              w = (int)plb_number_option(L, 2, "open_pictures", "width", 0);
+    const int channels = whole_option(L, 2, "open_pictures", "channels", 3, 4),
+              h = whole_option(L, 2, "open_pictures", "height", 0, PL_MOST_PIXELS),
+              w = whole_option(L, 2, "open_pictures", "width", 0, PL_MOST_PIXELS);
     pl_names *names = push_paths(L, 1);
     p = push_pictures(L);
     *p = pl_pictures_in_files(names, channels, h, w);
@@ -129,13 +153,14 @@ static int open_pictures(lua_State *L) {
 }
 
 static int first_unreadable(lua_State *L) {
-  const pl_pictures *p = check_pictures(L, 1);
   const lua_Integer from = plb_whole(L, 2);
   plb_arg_check(L, from >= 1, 2, "a number from 1 expected");
   plb_enter(L);
-  const int64_t i = pl_pictures_unreadable(p, from - 1);
+  pl_pictures *p = pl_pictures_retain(check_pictures(L, 1)); /* a finalizer may close them */
+  const int64_t n = pl_pictures_count(p), i = pl_pictures_unreadable(p, from - 1);
+  pl_pictures_release(p);
   if (i < 0) return plb_raise(L);
-  if (i >= pl_pictures_count(p)) return 0;
+  if (i >= n) return 0;
   char text[PLB_MESSAGE];
   plb_take_error(text);
   lua_pushinteger(L, i + 1);
@@ -153,6 +178,7 @@ static int is_transform(lua_State *L) {
 }
 
 typedef struct {
+  plb_owned owned;
   pl_loader *loader; /* NULL: closed */
   bool busy;         /* Lua may run a finalizer meanwhile, which may know it */
 } loader_box;
@@ -164,38 +190,39 @@ static loader_box *check_loader(lua_State *L, int i) {
   return l;
 }
 
-static int loader_close(lua_State *L) {
-  loader_box *l = check_loader(L, 1);
+static void end_loader(plb_owned *o) {
+  loader_box *l = (loader_box *)o;
   pl_loader_close(l->loader);
   l->loader = NULL;
+}
+
+static int loader_close(lua_State *L) {
+  plb_end_owned(&check_loader(L, 1)->owned);
   return 0;
 }
 
-static int64_t count_option(lua_State *L, const char *name, int64_t fallback, int64_t most) {
-  const double v = plb_number_option(L, 3, "batches", name, (double)fallback);
-  if (!(v >= 0 && v <= (double)most))
-    luaL_error(L, "batches: %s: 0 to %I expected, got %f", name, (LUAI_UACINT)most, v);
-  return (int64_t)v;
+static int count_option(lua_State *L, const char *name, int fallback, int most) {
+  return whole_option(L, 3, "batches", name, fallback, most);
 }
 
+/* Those that are none are NULL. They stay on the stack: what gave them may have been a function. */
 static void read_transforms(lua_State *L, pl_loader_options *o) {
   lua_getfield(L, 3, "transforms");
-  plb_need(L, -1, LUA_TTABLE);
+  const int list = lua_gettop(L);
+  plb_need(L, list, LUA_TTABLE);
   for (int i = 0; i < PL_LOADER_TRANSFORMS; i++) {
-    lua_rawgeti(L, -1, i + 1);
+    lua_rawgeti(L, list, i + 1);
     o->transform[i] = plb_test_transform(L, -1);
-    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
 }
 
 static pl_loader_options read_options(lua_State *L) {
-  pl_loader_options o = {.pictures = check_pictures(L, 1)};
+  pl_loader_options o = {0};
   o.batch_size = count_option(L, "batch_size", 1, INT32_MAX);
   o.batches = count_option(L, "batches", 0, INT32_MAX);
   o.skip = count_option(L, "skip", 0, INT32_MAX);
-  o.workers = (int)count_option(L, "workers", 0, PL_LOADER_THREADS);
-  o.ahead = (int)count_option(L, "ahead", 2, 1000);
+  o.workers = count_option(L, "workers", 0, PL_LOADER_THREADS);
+  o.ahead = count_option(L, "ahead", 2, 1000);
   o.mean = plb_number_option(L, 3, "batches", "mean", 0);
   o.std = plb_number_option(L, 3, "batches", "std", 1);
   lua_getfield(L, 3, "key");
@@ -205,13 +232,16 @@ static pl_loader_options read_options(lua_State *L) {
 }
 
 static int open_loader(lua_State *L) {
+  check_pictures(L, 1);
   plb_check(L, 2);
   plb_need(L, 3, LUA_TTABLE);
   pl_loader_options o = read_options(L);
   read_transforms(L, &o);
   loader_box *l = lua_newuserdatauv(L, sizeof *l, 0);
   *l = (loader_box){0};
-  set_closing(L, LOADER, loader_close);
+  set_closing(L, LOADER, end_loader, loader_close);
+  plb_enter(L);
+  o.pictures = check_pictures(L, 1); /* last, for finalizers and functions of Lua may close them */
   pl_scope_begin();
   o.rows = plb_hold(L, 2);
   l->loader = pl_loader_open(&o);
@@ -222,6 +252,7 @@ static int open_loader(lua_State *L) {
 static int next_batch(lua_State *L) {
   loader_box *l = check_loader(L, 1);
   const lua_Integer i = plb_whole(L, 2);
+  plb_arg_check(L, i >= 1, 2, "a number from 1 expected");
   plb_make_room(L, 0);
   pl_tensor **box = plb_newbox(L);
   if (!check_loader(L, 1)->loader) return 0;

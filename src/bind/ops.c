@@ -203,6 +203,12 @@ static void begin_attributes(reader *r) {
   for (int k = 0; k < r->n; k++) r->attr[k] = r->spec[k].fallback, r->given[k] = false;
 }
 
+static void need_attributes(const reader *r) {
+  for (int k = 0; k < r->n; k++)
+    if (!r->given[k] && !r->spec[k].optional)
+      luaL_error(r->L, "%s: %s is missing", pl_op_name(r->op), r->spec[k].name);
+}
+
 static void read_attributes(reader *r, int i, int top) {
   bool spread = r->n == 1 && (r->spec[0].type == PL_ATTR_INTS || r->spec[0].type == PL_ATTR_DIMS);
   if (spread && i <= top && plb_as_number(r->L, i)) i = read_spread(r, i, top);
@@ -218,9 +224,7 @@ static void read_attributes(reader *r, int i, int top) {
     r->attr[k] = value(r, k, i);
     r->given[k] = true;
   }
-  for (int k = 0; k < r->n; k++)
-    if (!r->given[k] && !r->spec[k].optional)
-      luaL_error(r->L, "%s: %s is missing", pl_op_name(r->op), r->spec[k].name);
+  need_attributes(r);
 }
 
 void plb_read_attributes(lua_State *L, const pl_op *op, int i, pl_attr *attr) {
@@ -228,6 +232,7 @@ void plb_read_attributes(lua_State *L, const pl_op *op, int i, pl_attr *attr) {
   reader r = {.L = L, .op = op, .in = &none};
   begin_attributes(&r);
   if (!lua_isnil(L, i)) read_named(&r, i);
+  need_attributes(&r);
   for (int k = 0; k < r.n; k++) attr[k] = r.attr[k];
 }
 

@@ -90,22 +90,31 @@ static store new_store(lua_State *L, int n) {
 ** Transforms
 */
 
+typedef struct {
+  plb_owned owned;
+  pl_transform *transform; /* NULL: released */
+} transform_box;
+
+static void release_transform(plb_owned *o) {
+  transform_box *t = (transform_box *)o;
+  pl_transform_release(t->transform);
+  t->transform = NULL;
+}
+
 static int transform_end(lua_State *L) {
-  pl_transform **t = luaL_checkudata(L, 1, TRANSFORM);
-  pl_transform_release(*t);
-  *t = NULL;
+  plb_end_owned(luaL_checkudata(L, 1, TRANSFORM));
   return 0;
 }
 
 static pl_transform *check_transform(lua_State *L, int i) {
-  pl_transform **t = luaL_checkudata(L, i, TRANSFORM);
-  if (!*t) luaL_error(L, "transform: it was released");
-  return *t;
+  const transform_box *t = luaL_checkudata(L, i, TRANSFORM);
+  if (!t->transform) luaL_error(L, "transform: it was released");
+  return t->transform;
 }
 
 pl_transform *plb_test_transform(lua_State *L, int i) {
-  pl_transform **t = luaL_testudata(L, i, TRANSFORM);
-  return t ? *t : NULL;
+  const transform_box *t = luaL_testudata(L, i, TRANSFORM);
+  return t ? t->transform : NULL;
 }
 
 static int transform_text(lua_State *L) {
@@ -142,8 +151,9 @@ static int transform_call(lua_State *L) {
 
 /* Pushes an empty one. */
 static pl_transform **new_transform(lua_State *L) {
-  pl_transform **t = lua_newuserdatauv(L, sizeof *t, 0);
-  *t = NULL;
+  transform_box *t = lua_newuserdatauv(L, sizeof *t, 0);
+  *t = (transform_box){0};
+  plb_own(L, &t->owned, release_transform);
   if (luaL_newmetatable(L, TRANSFORM)) {
     lua_pushcfunction(L, transform_end);
     lua_setfield(L, -2, "__gc");
@@ -155,7 +165,7 @@ static pl_transform **new_transform(lua_State *L) {
     lua_setfield(L, -2, "__metatable");
   }
   lua_setmetatable(L, -2);
-  return t;
+  return &t->transform;
 }
 
 static pl_transform *finish_transform(lua_State *L, pl_transform **t, int n,
@@ -165,21 +175,30 @@ static pl_transform *finish_transform(lua_State *L, pl_transform **t, int n,
   return *t;
 }
 
+/* How many arguments the list at i has that begins with a name. Lua's length of a list with holes may be
+   any, also far beyond what is in it. */
+static int count_arguments(lua_State *L, const char *who, int i) {
+  const lua_Unsigned n = lua_rawlen(L, i);
+  if (n > PL_STEP_PARAMETERS + 1)
+    luaL_error(L, "%s: %d arguments; at most %d expected", who, (int)n - 1, PL_STEP_PARAMETERS);
+  return n ? (int)n - 1 : 0;
+}
+
 /* The step that stands as the k-th of the list at 1: its table is left on the stack. */
 static pl_step_call read_step(lua_State *L, int k) {
   if (lua_rawgeti(L, 1, k) != LUA_TTABLE)
     luaL_error(L, "transform: step %d is a %s; {name, ...} expected", k, plb_typename(L, -1));
   const int table = lua_gettop(L);
-  store s = new_store(L, count_entries(L, table));
-  pl_step_call call = {.arguments = s.next};
   if (lua_rawgeti(L, table, 1) != LUA_TSTRING)
     luaL_error(L, "transform: step %d begins with a %s; the name of a step expected", k,
                plb_typename(L, -1));
-  call.name = lua_tostring(L, -1);
-  const lua_Integer n = (lua_Integer)lua_rawlen(L, table);
-  for (lua_Integer i = 2; i <= n; i++, lua_pop(L, 1)) {
-    lua_rawgeti(L, table, i);
-    take_value(L, call.name, NULL, &s);
+  const char *name = lua_tostring(L, -1);
+  const int n = count_arguments(L, name, table);
+  store s = new_store(L, n + count_entries(L, table));
+  pl_step_call call = {.name = name, .arguments = s.next};
+  for (int i = 1; i <= n; i++, lua_pop(L, 1)) {
+    lua_rawgeti(L, table, i + 1);
+    take_value(L, name, NULL, &s);
   }
   take_named(L, call.name, table, &s);
   call.n = (int)(s.next - call.arguments);

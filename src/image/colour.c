@@ -109,7 +109,7 @@ static float hue_of(float r, float g, float b, float high, float range) {
 
 static void turn_hue(float *r, float *g, float *b, float by) {
   const float high = fmaxf(*r, fmaxf(*g, *b)), range = high - fminf(*r, fminf(*g, *b));
-  if (!(range > 0) || isinf(range)) return;
+  if (!(range > 0) || isinf(range) || isnan(*r + *g + *b)) return;
   float hue = hue_of(*r, *g, *b, high, range) + by;
   hue -= floorf(hue);
   const int sector = (int)(hue * 6);

@@ -42,7 +42,7 @@ typedef struct {
 
 struct pl_loader {
   pl_loader_options o;
-  const int32_t *row;
+  int32_t *row;   /* a copy: a script may change the tensor while threads read it */
   uint32_t *turn; /* how often the row's picture came before in this pass; NULL: no transforms */
   int64_t n;      /* rows */
   unsigned version;
@@ -487,16 +487,22 @@ static bool make_lock(pl_loader *l) {
   return l->has_lock;
 }
 
+static bool fail_memory(const pl_loader *l) {
+  return pl_fail_as(PL_ERROR_MEMORY, "batches: not enough memory for %lld rows", (long long)l->n);
+}
+
 /* Takes hold of all that it was given. */
 static bool hold(pl_loader *l) {
-  l->o.rows = pl_contiguous(l->o.rows);
-  if (!l->o.rows) return false;
-  pl_retain(l->o.rows);
   pl_pictures_retain(l->o.pictures);
   for (int i = 0; i < PL_LOADER_TRANSFORMS; i++)
     if (l->o.transform[i]) pl_transform_retain(l->o.transform[i]);
-  l->row = pl_int32s(l->o.rows);
-  l->n = pl_numel(l->o.rows);
+  const pl_tensor *rows = pl_contiguous(l->o.rows);
+  l->o.rows = NULL;
+  if (!rows) return false;
+  l->n = pl_numel(rows);
+  l->row = malloc(((size_t)l->n + 1) * sizeof *l->row);
+  if (!l->row) return fail_memory(l);
+  memcpy(l->row, pl_int32s(rows), (size_t)l->n * sizeof *l->row);
   return true;
 }
 
@@ -504,8 +510,7 @@ static bool begin(pl_loader *l) {
   const pl_pictures *s = l->o.pictures;
   if (!check_rows(l)) return false;
   l->ring = calloc((size_t)l->o.ahead + 1, sizeof *l->ring);
-  if (!l->ring || !make_lock(l) || !count_turns(l))
-    return pl_fail_as(PL_ERROR_MEMORY, "batches: not enough memory for %lld rows", (long long)l->n);
+  if (!l->ring || !make_lock(l) || !count_turns(l)) return fail_memory(l);
   l->taken = l->posted = PL_MIN(l->o.skip, l->o.batches);
   if (s->images) l->version = s->images->storage->version;
   if (is_plain(l)) l->shape = (shape){s->c, s->h, s->w};
@@ -520,8 +525,7 @@ pl_loader *pl_loader_open(const pl_loader_options *o) {
   l->o = *o;
   l->host = PL_HERE;
   l->process = getpid();
-  if (!hold(l)) return free(l), NULL;
-  if (begin(l)) return l;
+  if (hold(l) && begin(l)) return l;
   pl_loader_close(l);
   return NULL;
 }
@@ -540,7 +544,7 @@ void pl_loader_close(pl_loader *l) {
   end_workers(l);
   if (l->ring) drop_batches(l);
   end_lock(l);
-  pl_release(l->o.rows);
+  free(l->row);
   pl_pictures_release(l->o.pictures);
   for (int i = 0; i < PL_LOADER_TRANSFORMS; i++) pl_transform_release(l->o.transform[i]);
   free(l->reader.bytes);

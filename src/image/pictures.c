@@ -23,7 +23,9 @@ static pl_pictures *new_pictures(void) {
 }
 
 pl_pictures *pl_pictures_in_files(pl_names *files, int channels, int h, int w) {
-  pl_pictures *p = new_pictures();
+  const bool ok = (channels >= 0 && channels <= 4 && channels != 2) ||
+                  pl_fail("open_pictures: channels is %d; 0, 1, 3 or 4 expected", channels);
+  pl_pictures *p = ok ? new_pictures() : NULL;
   if (!p) {
     pl_names_free(files);
     return NULL;
@@ -81,8 +83,8 @@ static int least_side(const pl_pictures *s) {
 }
 
 static bool fit(pl_picture *p, int h, int w) {
-  if (h == 0) return true;
   const double high = p->window.h, wide = p->window.w;
+  if (h == 0 || (p->h == h && p->w == w && high == h && wide == w)) return true;
   const bool tall = high * w >= wide * h;
   const int64_t height = tall ? (int64_t)(high * w / wide) : h,
                 width = tall ? w : (int64_t)(wide * h / high);

@@ -425,7 +425,8 @@ static int fork_here(lua_State *L) {
 }
 
 static void test_fork(void) {
-  const pl_limits enough = {.size = sizeof enough, .seconds = 1}; /* for a fork with all sanitizers */
+  const pl_limits enough = {.size = sizeof enough,
+                            .seconds = 1}; /* for a fork with all sanitizers */
   const pid_t parent = getpid();
   int status = 1;
   pl_host *h = open_limited(&enough), *idle = open_limited(&short_time);

@@ -279,6 +279,39 @@ static void test_fork(void) {
   check(child_succeeds(other), "or ends");
 }
 
+/*
+** What finalizers open while a host closes, which Lua itself does not close any more
+*/
+
+static int count_threads(void) {
+  const struct dirent *e;
+  DIR *d = opendir("/proc/self/task");
+  int n = 0;
+  while (d && (e = readdir(d))) n += e->d_name[0] != '.';
+  if (d) closedir(d);
+  return n;
+}
+
+static void test_opened_at_the_end(void) {
+  pl_host *h = pl_host_open(NULL);
+  check(
+      works(h,
+            "local pl = require 'perilune'\n"
+            "local set = assert(pl.data.folder(folder .. '/box/small'))\n"
+            "pl.data.batches(set, {batch_size = 2})()\n"
+            "setmetatable({}, {__gc = function()\n"
+            "  local augment = pl.image.transform {{'random_flip'}}\n"
+            "  local again = pl.data.pictures(set.images:files(), {size = 8})\n"
+            "  last = pl.data.batches({images = again}, {batch_size = 2, workers = 3, ahead = 9,\n"
+            "    transform = augment})\n"
+            "  last()\n"
+            "end})"),
+      "begins");
+  const int before = count_threads();
+  pl_host_close(h);
+  check(count_threads() <= before, "threads end with their host, whenever they began");
+}
+
 int main(void) {
   if (!mkdtemp(folder)) return perror(folder), 1;
   pl_host *h = pl_host_open(NULL);
@@ -290,7 +323,8 @@ int main(void) {
   test_end();
   test_policy();
   test_bytes();
-  test_fork();
+  if (!SANITIZED) test_fork(); /* whose locks of memory do not survive one */
+  test_opened_at_the_end();
   test_interrupt();
   test_deadline(0);
   test_deadline(2);

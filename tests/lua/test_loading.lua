@@ -142,6 +142,8 @@ function T.test_folder_refuses_options()
     {unreadable = "leave"})
   write_picture("cat/1.png", 2, 2, 1)
   fails("folder: size: positive integer expected, got 0", data.folder, folder, {size = 0})
+  fails("folder: size is {1, 4294967297}; at most 65535 pixels a side expected", data.folder, folder,
+    {size = {1, 2 ^ 32 + 1}})
   fails("folder: size: a number of pixels, or {height, width}, expected, got a list of 3",
     data.folder, folder, {size = {1, 2, 3}})
   fails("folder: mode 'grey'; 'rgb' or 'gray' expected", data.folder, folder, {mode = "grey"})
@@ -535,7 +537,16 @@ function T.test_loaders_take_nothing_else()
   fails("batches of 0 rows", open, {batch_size = 0})
   fails("std is 0; a positive number expected", open, {std = 0})
   fails("batches: workers: 0 to 64 expected", open, {workers = 65})
+  for _, n in ipairs {2, 5, -1, 0 / 0} do
+    fails("open_pictures: channels", pl.open_pictures, {"1.png"}, {channels = n})
+    fails("open_pictures: height: 0 to 100000000 expected", pl.open_pictures, {"1.png"},
+      {height = -n * 2 ^ 40})
+  end
   local loader = open {workers = 1}
+  for _, i in ipairs {0, math.mininteger} do
+    fails("next_batch: argument 2: a number from 1 expected", pl.next_batch, loader, i)
+  end
+  eq({getmetatable(pictures), getmetatable(loader)}, {false, false})
   local meta = debug.getmetatable(pictures)
   meta.__close(pictures)
   fails("the pictures were closed", pl.first_unreadable, pictures, 1)
@@ -547,6 +558,42 @@ function T.test_loaders_take_nothing_else()
   debug.getmetatable(loader).__close(loader)
   eq(pl.next_batch(loader, 3), nil)
   fails("batch: at least one row expected", data.pictures({}).batch, data.pictures({}))
+end
+
+-- Options may be given by functions, which may close what they are options of.
+function T.test_options_that_are_functions()
+  write_classes(2)
+  local rows = pl.tensor({1, 2}, "int32")
+  local pictures = pl.open_pictures {folder .. "/cat/01.png", folder .. "/cat/02.png"}
+  local hostile = setmetatable({batches = 2}, {__index = function(_, name)
+    if name == "std" then local _ <close> = pictures end
+    return name == "transforms" and {} or nil
+  end})
+  fails("the pictures were closed", pl.open_loader, pictures, rows, hostile)
+  pictures = pl.open_pictures {folder .. "/cat/01.png", folder .. "/cat/02.png"}
+  local loader = pl.open_loader(pictures, rows, setmetatable({batches = 2, batch_size = 1}, {
+    __index = function(_, name)
+      if name ~= "transforms" then return nil end
+      return {image.transform {{"resize", 3}}}
+    end,
+  }))
+  collectgarbage()
+  eq(pl.next_batch(loader, 1):size(), {1, 3, 3, 3})
+end
+
+-- Threads read rows long after they were checked.
+function T.test_an_order_that_changes_meanwhile()
+  write_classes(6)
+  local images = assert(data.folder(folder)).images
+  for _, workers in ipairs {0, 2} do
+    local order, n = pl.arange(1, #images, "int32"), 0
+    local o = {order = order, batch_size = 2, workers = workers, transform = image.transform {{"flip"}}}
+    for batch in data.batches({images = images}, o) do
+      order:fill_(2000000000)
+      n = n + #batch.images
+    end
+    eq(n, 12)
+  end
 end
 
 function T.test_different_sizes_are_named()

@@ -282,12 +282,32 @@ function T.test_links_that_are_none_are_refused()
   fails("", made.new, {1})
   fails("", made.new, {{layer = io.stdout}})
   fails("", made.new, {{layer = {}, op = "no_such_op"}})
+  fails("reshape: size is missing", made.new, {{layer = {}, op = "reshape"}})
   fails("perilune.chain expected", made.run, io.stdout, {}, pl.ones(1))
   eq(made.run(made.new {}, {}, 1), nil)
   local spoilt = nn.Sequential {nn.ReLU()}
   spoilt(pl.ones(1))
   spoilt._plan.chain = io.stdout
   fails("", spoilt, pl.ones(1))
+end
+
+-- A field may be given by a function, which may change what was looked at before.
+function T.test_a_chain_whose_layers_change_while_it_looks()
+  local made, instead = require("perilune.core").chain, nil
+  local first, second = {other = pl.ones(3)}, {}
+  local net = {first, second}
+  setmetatable(second, {__index = function()
+    if instead ~= nil then net[1] = instead end
+    return 5
+  end})
+  local chain_of_two = made.new {
+    {layer = first, op = "add", operands = {"other"}}, {layer = second, fields = {"x"}, op = "neg"},
+  }
+  eq(made.run(chain_of_two, net, pl.ones(3)):totable(), {-2, -2, -2})
+  for _, value in ipairs {false, 5, "layer", print, {{}}, net} do
+    instead, net[1] = value, first
+    eq(made.run(chain_of_two, net, pl.ones(3)), nil)
+  end
 end
 
 function T.test_a_plan_notices_other_layers()

@@ -342,8 +342,24 @@ function T.test_lists_of_steps()
   } do
     fails(text, image.transform, list)
   end
+  fails("resize: 15 arguments; at most 8 expected", image.transform,
+    {{"resize", nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, 3}})
+  eq(tostring(image.transform {{"resize", 3, nil, false}}),
+    'transform: resize(size = 3, mode = "bilinear", antialias = false)')
   fails("transform: images expected, got number", image.transform {{"flip"}}, 3)
   fails("table expected", image.transform, "flip")
+end
+
+-- What is no number stays where it is, and has no hue.
+function T.test_pixels_that_are_no_numbers()
+  for channel = 1, 3 do
+    local pixels = pl.tensor {0.2, 0.4, 0.9}:expand(4, 4, 3):clone()
+    pixels:select(3, channel):fill_(0 / 0)
+    for _ = 1, 20 do
+      eq(image.jitter(pixels, {hue = 0.5}):isnan():to("real"):sum():item(), 16)
+      eq(image.jitter(pixels, {hue = 0.5, saturation = 0.5}):size(), {4, 4, 3})
+    end
+  end
 end
 
 function T.test_mixtures_are_checked()

@@ -19,6 +19,7 @@ Pictures.__rows = true -- a source; see perilune.data.entries
 pictures.OPTIONS = {size = option.absent, mode = "rgb", transform = option.absent}
 
 local CHANNELS <const> = {rgb = 3, gray = 1}
+local MOST_PIXELS <const> = 65535 -- of a side, as for steps of images
 
 --
 -- What it consists of
@@ -32,7 +33,12 @@ local function size_of(who, size)
     complain("%s: size: a number of pixels, or {height, width}, expected, got a list of %d", who,
       #size)
   end
-  return {check.count(who, "size", size[1]), check.count(who, "size", size[2])}
+  local result = {check.count(who, "size", size[1]), check.count(who, "size", size[2])}
+  if math.max(result[1], result[2]) > MOST_PIXELS then
+    complain("%s: size is {%d, %d}; at most %d pixels a side expected", who, result[1], result[2],
+      MOST_PIXELS)
+  end
+  return result
 end
 
 --- Makes a source of files.
