@@ -127,6 +127,9 @@ function T.test_batch_norms_that_are_not_folded()
     nn.BatchNorm2d(3, {affine = false}),
   }), pl.randn(2, 2, 5, 4))
   assert_same(disturbed(nn.Sequential {nn.BatchNorm1d(3)}), pl.randn(4, 3, 5))
+  -- of sequences it counts the rows of a linear layer, and not its results
+  assert_same(disturbed(nn.Sequential {nn.Linear(4, 3), nn.BatchNorm1d(3)}), pl.randn(2, 3, 4))
+  assert_same(disturbed(nn.Sequential {nn.Linear(4, 5), nn.BatchNorm1d(3)}), pl.randn(2, 3, 4))
 end
 
 function T.test_layer_norms()
@@ -152,6 +155,8 @@ function T.test_networks_without_a_layer_that_moves_numbers()
   assert_same(nn.Sequential {nn.Flatten(), nn.Tanh(), nn.ReLU()}, pl.randn(2, 3, 4))
   assert_same(nn.Sequential {nn.Flatten()}, pl.randn(2, 3, 4))
   assert_same(nn.Linear(3, 2), pl.randn(4, 3))
+  assert_same(nn.Conv2d(2, 3, 2), pl.randn(2, 2, 5, 4))
+  assert_same(nn.MaxPool2d(2), pl.randn(2, 2, 5, 4))
   assert_same(nn.Sequential {nn.Tanh(), nn.Linear(4, 4), nn.Softmax(2)}, pl.randn(2, 3, 4))
 end
 
@@ -230,6 +235,14 @@ function T.test_refuses()
   local broken = nn.Linear(2, 2)
   pl.no_grad(function() broken.weight[{1, 1}] = 0 / 0 end)
   refused("export_c: 1.weight has values that are infinite or NaN", nn.Sequential {broken})
+  local norm = nn.BatchNorm1d(2)
+  norm.running_var:fill_(-5)
+  refused("export_c: 1.scale has", nn.Sequential {norm})
+  refused("export_c: 1.weight has", nn.Sequential {nn.Linear(2, 2), norm})
+  refused("export_c: LeakyReLU(inf) has inf, which is no float", nn.LeakyReLU(math.huge))
+  local around = nn.Sequential {nn.Linear(2, 2), nn.Sequential {}}
+  around[2][1] = around
+  refused("export_c: 2.1 contains itself", around)
   refused("2 inputs against 3 (in Linear(3, 1))", nn.Linear(3, 1))
   refused("export_c: network expected, got number", 3)
   refused("export_c: the network has no layers", nn.Sequential {})

@@ -64,18 +64,21 @@ end
 local PER_LINE <const> = 6
 local FLT_MAX <const> = 0x1.fffffep127
 
--- What a program would see as infinite is refused; only a build in double has such weights.
+-- What C has no number for is refused: weights beyond floats, which only a build in double has, or
+-- what is infinite or NaN once a batch norm is a part of them.
 local function check_range(name, x)
-  if math.abs(x) > FLT_MAX then complain("export_c: %s has %g, which is no float", name, x) end
+  if not (math.abs(x) <= FLT_MAX) then
+    complain("export_c: %s has %g, which is no float", name, x)
+  end
   return x
 end
 
-local function array_text(name, values)
+local function array_text(name, what, values)
   local lines = {}
   for first = 1, #values, PER_LINE do
     local row = {}
     for i = first, math.min(first + PER_LINE - 1, #values) do
-      row[#row + 1] = literal(check_range(name, values[i]))
+      row[#row + 1] = literal(check_range(what, values[i]))
     end
     lines[#lines + 1] = "  " .. table.concat(row, ", ")
   end
@@ -105,7 +108,7 @@ local function window_text(name, step)
     for j, field in ipairs(names) do row[j] = (".%s = %d"):format(field, step.window[field]) end
     lines[i] = "  " .. table.concat(row, ", ")
   end
-  return ("static const %s_window %s = {\n%s\n};\n"):format(name,
+  return ("static const %s_moves %s = {\n%s\n};\n"):format(name,
     name_of(name, step.path, "window"), table.concat(lines, ",\n"))
 end
 
@@ -118,7 +121,8 @@ end
 
 local function argument_text(name, step, argument)
   if type(argument) == "table" then return name_of(name, step.owner, argument.array) end
-  return math.type(argument) == "float" and literal(argument) or tostring(argument)
+  if math.type(argument) ~= "float" then return tostring(argument) end
+  return literal(check_range(step.text, argument))
 end
 
 local function call_text(name, step)
@@ -154,7 +158,8 @@ local function data_text(name, steps)
   for _, step in ipairs(steps) do
     if step.window then texts[#texts + 1] = window_text(name, step) end
     for _, array in ipairs(step.owner == step.path and step.arrays or {}) do
-      texts[#texts + 1] = array_text(name_of(name, step.path, array.name), array.values)
+      texts[#texts + 1] = array_text(name_of(name, step.path, array.name),
+        step.path == "" and array.name or step.path .. "." .. array.name, array.values)
       written = written + #array.values
     end
   end

@@ -148,10 +148,11 @@ end
 local function nothing() end
 
 -- By class: the piece, whether it moves numbers, and the function that fills in a step. `folds`:
--- a batch norm behind it becomes a part of its weights.
+-- a batch norm behind it becomes a part of its weights, if an example has so many dims: of more
+-- rows, the batch norm counts these and not the results of the layer.
 local KINDS <const> = {
-  Linear = {piece = "linear", moves = true, fill = linear, folds = "BatchNorm1d"},
-  Conv2d = {piece = "conv2d", moves = true, fill = conv2d, folds = "BatchNorm2d"},
+  Linear = {piece = "linear", moves = true, fill = linear, folds = "BatchNorm1d", dims = 1},
+  Conv2d = {piece = "conv2d", moves = true, fill = conv2d, folds = "BatchNorm2d", dims = 3},
   MaxPool2d = {piece = "max_pool2d", moves = true, fill = pool},
   AvgPool2d = {piece = "avg_pool2d", moves = true, fill = pool},
   BatchNorm1d = {piece = "batch_norm", fill = batch_norm},
@@ -189,12 +190,15 @@ local function named(path)
   return path == "" and "the network" or path
 end
 
--- The layers in the order of their calls, those of nested lists too.
-local function collect(layer, path, list)
+-- The layers in the order of their calls, those of nested lists too; `around` has the lists around.
+local function collect(layer, path, list, around)
   if is_of(layer, "Sequential") then
+    if around[layer] then complain("export_c: %s contains itself", named(path)) end
+    around[layer] = true
     for i, inner in ipairs(layer) do
-      collect(inner, path == "" and tostring(i) or path .. "." .. i, list)
+      collect(inner, path == "" and tostring(i) or path .. "." .. i, list, around)
     end
+    around[layer] = nil
     return list
   end
   local name = layer.class_name or "module"
@@ -254,7 +258,10 @@ local function steps_of(list, x)
   while list[i] do
     local entry, follower = list[i], list[i + 1]
     local layer, from, norm = entry.layer, size_of(entry.path, x), nil
-    if follower and entry.kind.folds == follower.name and calls[layer] == 1 then norm = follower end
+    if follower and entry.kind.folds == follower.name and entry.kind.dims == #from
+      and calls[layer] == 1 then
+      norm = follower
+    end
     x = layer(x)
     if norm then x = norm.layer(x) end
     owners[layer] = owners[layer] or entry.path
@@ -270,7 +277,7 @@ end
 -- @param size of one example: list of integers
 -- @return list of steps
 function layers.steps(net, size)
-  local list = collect(net, "", {})
+  local list = collect(net, "", {}, {})
   check_mode(net)
   return pl.tidy(pl.no_grad, function()
     return steps_of(list, pl.zeros {1, table.unpack(size)})

@@ -11,14 +11,14 @@ pieces.list = {
     name = "window",
     text = [[
 /* How a kernel moves over maps. */
-typedef struct NAME_window {
+typedef struct NAME_moves {
   int channels, height, width;             /* of the input */
   int out_channels, out_height, out_width; /* of the result */
   int kernel_height, kernel_width;
   int stride_down, stride_right;
   int padding_above, padding_left;
   int dilation_down, dilation_right;
-} NAME_window;
+} NAME_moves;
 ]],
   }, {
     name = "linear",
@@ -41,7 +41,7 @@ static void NAME_linear(const float *x, float *y, int rows, int n_in, int n_out,
     name = "conv2d",
     text = [[
 /* The sum of one window in all channels of x times a kernel; what lies outside counts as 0. */
-static float NAME_conv2d_at(const float *x, const NAME_window *w, const float *kernel, int top,
+static float NAME_conv2d_at(const float *x, const NAME_moves *w, const float *kernel, int top,
                             int left)
 {
   float sum = 0.0f;
@@ -60,7 +60,7 @@ static float NAME_conv2d_at(const float *x, const NAME_window *w, const float *k
 }
 
 /* A convolution; the weight is out_channels kernels of channels x kernel_height x kernel_width. */
-static void NAME_conv2d(const float *x, float *y, const NAME_window *w, const float *weight,
+static void NAME_conv2d(const float *x, float *y, const NAME_moves *w, const float *weight,
                         const float *bias)
 {
   const int kernel_size = w->channels * w->kernel_height * w->kernel_width;
@@ -79,7 +79,7 @@ static void NAME_conv2d(const float *x, float *y, const NAME_window *w, const fl
     name = "max_pool2d", math = true,
     text = [[
 /* The greatest number of one window of a map. */
-static float NAME_max_at(const float *x, const NAME_window *w, int top, int left)
+static float NAME_max_at(const float *x, const NAME_moves *w, int top, int left)
 {
   float greatest = -INFINITY;
   for (int i = 0; i < w->kernel_height; i++) {
@@ -93,7 +93,7 @@ static float NAME_max_at(const float *x, const NAME_window *w, int top, int left
   return greatest;
 }
 
-static void NAME_max_pool2d(const float *x, float *y, const NAME_window *w)
+static void NAME_max_pool2d(const float *x, float *y, const NAME_moves *w)
 {
   for (int c = 0; c < w->channels; c++, x += w->height * w->width) {
     for (int i = 0; i < w->out_height; i++) {
@@ -109,7 +109,7 @@ static void NAME_max_pool2d(const float *x, float *y, const NAME_window *w)
     name = "avg_pool2d",
     text = [[
 /* The sum of one window of a map; what lies outside counts as 0. */
-static float NAME_sum_at(const float *x, const NAME_window *w, int top, int left)
+static float NAME_sum_at(const float *x, const NAME_moves *w, int top, int left)
 {
   float sum = 0.0f;
   for (int i = 0; i < w->kernel_height; i++) {
@@ -122,7 +122,7 @@ static float NAME_sum_at(const float *x, const NAME_window *w, int top, int left
   return sum;
 }
 
-static void NAME_avg_pool2d(const float *x, float *y, const NAME_window *w)
+static void NAME_avg_pool2d(const float *x, float *y, const NAME_moves *w)
 {
   const float area = (float)(w->kernel_height * w->kernel_width);
   for (int c = 0; c < w->channels; c++, x += w->height * w->width) {
