@@ -405,6 +405,83 @@ function T.test_unknown_operators_are_named()
                        "it has operators Tank, which cannot be read")
 end
 
+-- Files by hand, for graphs that no export writes: fields of one message.
+local function varint(n)
+  local bytes = ""
+  repeat
+    bytes = bytes .. string.char(n & 127 | (n >> 7 ~= 0 and 128 or 0))
+    n = n >> 7
+  until n == 0
+  return bytes
+end
+local function int(field, n) return varint(field << 3) .. varint(n) end
+local function text(field, t) return varint(field << 3 | 2) .. varint(#t) .. t end
+local function texts(field, list)
+  local parts = {}
+  for i, t in ipairs(list) do parts[i] = text(field, t) end
+  return table.concat(parts)
+end
+local function node(operator, inputs, outputs, ...)
+  return text(1, texts(1, inputs) .. texts(2, outputs) .. text(3, "n") .. text(4, operator)
+    .. texts(5, {...}))
+end
+local function weight(name, dims, kind, bytes)
+  local sizes = {}
+  for i, n in ipairs(dims) do sizes[i] = int(1, n) end
+  return text(5, table.concat(sizes) .. int(2, kind) .. text(8, name) .. text(9, bytes))
+end
+local function value(field, name) return text(field, text(1, name)) end
+
+local OPSET <const> = text(8, text(1, "") .. int(2, 17))
+local function import_graph(graph, opset)
+  return import_bytes(int(1, 8) .. text(7, graph) .. (opset or OPSET))
+end
+
+function T.test_graphs_that_cannot_be()
+  local ends, one = value(11, "x") .. value(12, "y"), ("<f"):pack(1)
+  local softmax = {"x"}
+  for message, graph in pairs {
+    ["it has Relu 'n' with the unknown input 'b', which cannot be read"] =
+      node("Relu", {"b"}, {"y"}) .. node("Relu", {"y"}, {"b"}) .. ends,
+    ["it has Relu 'n' with the unknown input 'y'"] = node("Relu", {"y"}, {"y"}) .. ends,
+    ["it has the unknown output 'y'"] = node("Relu", {"x"}, {"z"}) .. ends,
+    ["it has the value 'y' twice"] = node("Neg", {"x"}, {"y"}) .. node("Neg", {"x"}, {"y"}) .. ends,
+    ["it has the value 'x' twice"] = node("Relu", {"x"}, {"x"}) .. value(11, "x") .. value(12, "x"),
+    ["it has MatMul with 1 inputs instead of 2"] = node("MatMul", {"x", ""}, {"y"}) .. ends,
+    ["it has Softmax with axis = hi instead of an integer"] =
+      node("Softmax", softmax, {"y"}, text(1, "axis") .. text(4, "hi")) .. ends,
+    ["it has Softmax with axis = table instead of an integer"] =
+      node("Softmax", softmax, {"y"}, text(1, "axis") .. int(8, 1)) .. ends,
+    ["it has Transpose with perm = 1 instead of a list of integers"] =
+      node("Transpose", softmax, {"y"}, text(1, "perm") .. int(3, 1)) .. ends,
+    ["it has Concat without axis"] = node("Concat", softmax, {"y"}) .. ends,
+    ["an impossible size"] = weight("w", {1 << 41}, 1, one) .. ends,
+    ["not the bytes of its size"] = weight("w", {1 << 40}, 1, one) .. ends,
+    ["read: from_bytes: sizes [0,4611686018427387904] are too large"] =
+      weight("w", {0, 1 << 62}, 1, "") .. ends,
+  } do
+    lu.assertStrContains(select(2, import_graph(graph)), message)
+  end
+  local relu = node("Relu", {"x"}, {"y"}) .. ends
+  eq(import_graph(relu)(-pl.ones(2)):totable(), {0, 0})
+  lu.assertStrContains(select(2, import_graph(relu, "")), "it does not say of which opset it is")
+  lu.assertStrContains(select(2, import_graph(relu, text(8, text(1, "ai.onnx") .. int(2, 5)))),
+    "it is of opset 5; 13 to 21 are read")
+end
+
+-- Weights of any name are parameters, and messages name no line of the library.
+function T.test_names_and_messages_of_graphs()
+  local ends, bytes = value(11, "x") .. value(12, "y"), ("<ffff"):pack(1, 2, 3, 4)
+  local net = assert(import_graph(node("MatMul", {"x", "_w"}, {"w_w"}) .. node("Neg", {"w_w"}, {"y"})
+    .. weight("_w", {2, 2}, 1, bytes) .. ends))
+  eq(#net:parameters(), 1)
+  eq(net(pl.ones(1, 2)):totable(), {{-4, -6}})
+  fails("MatMul 'n': matmul: ", net, pl.ones(3, 3))
+  local zero = weight("s", {1}, 7, ("<i8"):pack(0))
+  fails("Slice 'n': a step of 0", assert(import_graph(
+    node("Slice", {"x", "s", "s", "s", "s"}, {"y"}) .. zero .. ends)), pl.ones(2))
+end
+
 -- Damaged files end with one message each, or are a network that runs or raises.
 function T.test_damaged_files()
   assert(onnx.export(path, nn.Sequential {

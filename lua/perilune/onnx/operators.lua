@@ -108,6 +108,7 @@ function O.Slice(_, x, starts, ends, axes, steps)
   starts, ends, axes, steps = ints(starts), ints(ends), axes and ints(axes), steps and ints(steps)
   for i, first in ipairs(starts) do
     local d, step = dim(x, axes and axes[i] or i - 1), steps and steps[i] or 1
+    if step == 0 then fail "a step of 0" end
     local n, last, back = x:size(d), ends[i], step < 0 and 1 or 0
     first = math.max(0, math.min(first < 0 and first + n or first, n - back))
     last = math.max(-back, math.min(last < 0 and last >= -n and last + n or last, n))

@@ -112,14 +112,25 @@ local function read_graph(data, place)
   return g
 end
 
-local function check_opset(data, place)
+-- The version of ONNX's own operators that the file asks for, or nil.
+local function opset_of(data, place)
   local domain, version = "", 0
   each(data, place, function(field, v)
     if field == 1 then domain = text(data, v) elseif field == 2 and integer(v) then version = v end
   end)
-  if domain == "" and (version < OLDEST or version > NEWEST) then
+  return (domain == "" or domain == "ai.onnx") and version or nil
+end
+
+local function check_opset(version)
+  if not version then error("it does not say of which opset it is", 0) end
+  if version < OLDEST or version > NEWEST then
     error(("it is of opset %d; %d to %d are read"):format(version, OLDEST, NEWEST), 0)
   end
+end
+
+-- Without the line of the library in which something failed.
+local function bare(why)
+  return (tostring(why):gsub("^[^\n:]+:%d+: ", ""))
 end
 
 --- Reads a file.
@@ -128,12 +139,16 @@ end
 return function(path)
   local data, why = core.read_file(path)
   if not data then return nil, why end
-  local g
-  local ok, problem = pcall(each, data, {1, #data}, function(field, v)
-    if field == F.model.graph then g = read_graph(data, v)
-    elseif field == F.model.opset_import then check_opset(data, v) end
+  local place, opset
+  local ok, result = pcall(function()
+    each(data, {1, #data}, function(field, v)
+      if field == F.model.graph then place = v
+      elseif field == F.model.opset_import then opset = opset_of(data, v) or opset end
+    end)
+    if not place then error("it has no graph", 0) end
+    check_opset(opset)
+    return read_graph(data, place)
   end)
-  if ok and not g then ok, problem = false, "it has no graph" end
-  if not ok then return nil, ("%s: not an ONNX file that can be read: %s"):format(path, problem) end
-  return g
+  if ok then return result end
+  return nil, ("%s: not an ONNX file that can be read: %s"):format(path, bare(result))
 end
