@@ -288,11 +288,11 @@ static void test_net_of_ops(void) {
       "net[2] = pl.nn.LeakyReLU(0.3)",
       "net[2].slope = 0.6",
       "net[1]:register_forward_hook(function(_, _, y) return y * 3 end)",
-      "hook = net:register_forward_hook(function(_, _, y) return y + 1 end)\n"
-      "plain = layers function layers(x) return plain(x) + 1 end",
+      ("hook = net:register_forward_hook(function(_, _, y) return y + 1 end) "
+       "plain = layers function layers(x) return plain(x) + 1 end"),
       "hook:remove() layers = plain",
-      "function net:forward(x) return layers(x) * 2 end layers_ = layers\n"
-      "function layers(x) return layers_(x) * 2 end function net:forward(x) return layers(x) end"};
+      ("function net:forward(x) return layers(x) * 2 end layers_ = layers "
+       "function layers(x) return layers_(x) * 2 end function net:forward(x) return layers(x) end")};
   pl_scope_begin();
   pl_tensor *x = pl_full(PL_REAL, pl_list(3, 4), 0.25), *y, *z;
   pl_net *net = pl_net_find(h, "net");
