@@ -119,13 +119,12 @@ struct pl_context {
   pl_print_options print;
 
   /* autograd/call.c */
-  bool recording_off;
   uint64_t serial;       /* of the newest node */
   struct pl_node *dying; /* nodes that are being released, when `draining` */
-  bool draining;
-  pl_tracer *tracer; /* NULL, but while a computation is traced */
-  int place;         /* of the call that is being traced */
-  bool recomputing;  /* what was computed before: running statistics stay as they are */
+  pl_tracer *tracer;     /* NULL, but while a computation is traced */
+  int place;             /* of the call that is being traced */
+  bool recording_off, draining;
+  bool recomputing; /* what was computed before: running statistics stay as they are */
 
   /* image/loader.c */
   int loader_threads;

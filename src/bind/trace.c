@@ -146,7 +146,8 @@ static int trace_call(lua_State *L) {
   plb_need(L, 1, LUA_TTABLE);
   plb_need(L, 2, LUA_TFUNCTION);
   plb_need(L, 3, LUA_TFUNCTION);
-  trace t = {.tracer = {called, copied, read_value, changed}, .state = plb_enter(L)};
+  trace t = {.tracer = {called, copied, read_value, changed, NULL, NULL, false},
+             .state = plb_enter(L)};
   pl_context *c = t.state->context;
   if (c->tracer) return luaL_error(L, "a computation is being traced already");
   lua_createtable(L, 2, 0);

@@ -292,7 +292,8 @@ static void test_net_of_ops(void) {
        "plain = layers function layers(x) return plain(x) + 1 end"),
       "hook:remove() layers = plain",
       ("function net:forward(x) return layers(x) * 2 end layers_ = layers "
-       "function layers(x) return layers_(x) * 2 end function net:forward(x) return layers(x) end")};
+       "function layers(x) return layers_(x) * 2 end function net:forward(x) return layers(x) "
+       "end")};
   pl_scope_begin();
   pl_tensor *x = pl_full(PL_REAL, pl_list(3, 4), 0.25), *y, *z;
   pl_net *net = pl_net_find(h, "net");
