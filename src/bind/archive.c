@@ -49,7 +49,8 @@ static pl_named_tensor *check_tensors(lua_State *L, int i, int *n) {
 
 /* Fills the block in: the copy has its order. */
 static void hold_tensors(lua_State *L, int copy, pl_named_tensor *next) {
-  for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1), next++) next->tensor = plb_hold(L, -1);
+  for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1), next++)
+    next->tensor = plb_hold_read(L, -1);
 }
 
 static pl_named_text *check_texts(lua_State *L, int i, int *n) {

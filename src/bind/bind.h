@@ -113,7 +113,9 @@ pl_tensor *plb_test(lua_State *L, int i);
 /* The tensor of argument i, which was checked: the open scope owns it too from now on. If it was
  * released since, ends the scope and raises. */
 pl_tensor *plb_hold(lua_State *L, int i);
-/* The same, or NULL if the value is not a tensor. */
+/* The same for what is no op: whoever traces a computation is told that the tensor's numbers are read. */
+pl_tensor *plb_hold_read(lua_State *L, int i);
+/* As plb_hold, or NULL if the value is not a tensor. */
 pl_tensor *plb_hold_if(lua_State *L, int i);
 /* The same where Lua runs while the tensor is used: pushes a box that holds it, to be emptied by
  * plb_let_go at the end. */

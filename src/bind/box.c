@@ -109,6 +109,12 @@ static pl_tensor *hold(lua_State *L, const plb_box *box) {
 
 pl_tensor *plb_hold(lua_State *L, int i) { return hold(L, plb_box_at(L, i)); }
 
+pl_tensor *plb_hold_read(lua_State *L, int i) {
+  pl_tensor *t = plb_hold(L, i);
+  plb_note_read(t);
+  return t;
+}
+
 pl_tensor *plb_hold_if(lua_State *L, int i) { return plb_box_at(L, i) ? plb_hold(L, i) : NULL; }
 
 void plb_hold_list(lua_State *L, plb_list list) {

@@ -173,6 +173,7 @@ static int canvas_text(lua_State *L) {
 static int canvas_image(lua_State *L) {
   pl_canvas *c = check_canvas(L);
   pl_tensor *t = plb_check(L, 2);
+  plb_note_read(t);
   double x = number(L, 3), y = number(L, 4), width = number(L, 5), height = number(L, 6);
   plb_arg_check(L, width > 0, 5, "must be positive");
   plb_arg_check(L, height > 0, 6, "must be positive");

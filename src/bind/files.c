@@ -97,7 +97,7 @@ static int io_write_parts(lua_State *L) {
   plb_need(L, 2, LUA_TTABLE);
   const lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
   for (lua_Integer i = 1; i <= n; i++, lua_pop(L, 1))
-    if (lua_rawgeti(L, 2, i) != LUA_TSTRING) plb_check(L, -1);
+    if (lua_rawgeti(L, 2, i) != LUA_TSTRING) plb_note_read(plb_check(L, -1));
   pl_newfile *f = pl_newfile_open(path);
   bool ok = f != NULL;
   for (lua_Integer i = 1; ok && i <= n; i++, lua_pop(L, 1))

@@ -10,7 +10,7 @@ static int learn_frechet(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2);
   plb_make_room(L, 0);
   pl_scope_begin();
-  const bool ok = pl_frechet(plb_hold(L, 1), plb_hold(L, 2), &distance);
+  const bool ok = pl_frechet(plb_hold_read(L, 1), plb_hold_read(L, 2), &distance);
   pl_scope_end();
   if (!ok) return plb_raise(L);
   lua_pushnumber(L, distance);

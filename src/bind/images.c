@@ -29,7 +29,7 @@ static int io_write_image(lua_State *L) {
   const int quality = (int)plb_opt_whole(L, 3, 90);
   plb_check(L, 2);
   pl_scope_begin();
-  const bool ok = pl_image_write(path, plb_hold(L, 2), quality);
+  const bool ok = pl_image_write(path, plb_hold_read(L, 2), quality);
   pl_scope_end();
   return plb_result(L, ok);
 }
@@ -55,7 +55,7 @@ static int io_image_batch(lua_State *L) {
   plb_make_room(L, batch_bytes(plb_check(L, 1), plb_check(L, 2)));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  pl_tensor *images = plb_hold(L, 1), *rows = plb_hold(L, 2);
+  pl_tensor *images = plb_hold_read(L, 1), *rows = plb_hold_read(L, 2);
   plb_fill(L, box, pl_image_batch(images, rows, mean, std, flip, (int)shift));
   pl_scope_end();
   return *box ? 1 : plb_raise(L);

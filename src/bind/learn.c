@@ -37,7 +37,7 @@ static pl_map check_map(lua_State *L, int i) {
 
 /* Holds the points of a map that check_map read from i. */
 static void hold_map(lua_State *L, int i, pl_map *map) {
-  if (map->points) map->points = plb_hold(L, i + 1);
+  if (map->points) map->points = plb_hold_read(L, i + 1);
 }
 
 /* A call that gives one tensor: box = begin(L); return end(L, box, call(...)), of held tensors. */
@@ -62,7 +62,7 @@ static int learn_check(lua_State *L) {
   plb_check(L, 1);
   const char *who = who_at(L, 2);
   pl_scope_begin();
-  const bool ok = pl_examples_check(who, plb_hold(L, 1));
+  const bool ok = pl_examples_check(who, plb_hold_read(L, 1));
   pl_scope_end();
   return ok ? 0 : plb_raise(L);
 }
@@ -71,14 +71,14 @@ static int learn_classes(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2);
   const char *who = who_at(L, 3);
   pl_tensor **box = begin(L);
-  return end(L, box, checked_classes(who, plb_hold(L, 1), plb_hold(L, 2)));
+  return end(L, box, checked_classes(who, plb_hold_read(L, 1), plb_hold_read(L, 2)));
 }
 
 static int learn_gamma(lua_State *L) {
   double gamma = 0;
   plb_check(L, 1);
   pl_scope_begin();
-  pl_tensor *x = plb_hold(L, 1);
+  pl_tensor *x = plb_hold_read(L, 1);
   const bool ok = pl_examples_check("svm", x) && pl_gamma_scale(x, &gamma);
   pl_scope_end();
   if (!ok) return plb_raise(L);
@@ -91,7 +91,7 @@ static int learn_features(lua_State *L) {
   pl_map map = check_map(L, 2);
   if (size.n == 2)
     plb_make_room(L, (size_t)(size.v[0] * pl_map_features(&map, size.v[1])) * sizeof(pl_real));
-  pl_tensor **box = begin(L), *x = plb_hold(L, 1);
+  pl_tensor **box = begin(L), *x = plb_hold_read(L, 1);
   hold_map(L, 2, &map);
   return end(L, box, pl_map_apply(x, &map));
 }
@@ -100,7 +100,7 @@ static int learn_decide(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
   pl_map map = check_map(L, 4);
   pl_tensor **box = begin(L);
-  pl_tensor *x = plb_hold(L, 1), *weights = plb_hold(L, 2), *bias = plb_hold(L, 3);
+  pl_tensor *x = plb_hold_read(L, 1), *weights = plb_hold_read(L, 2), *bias = plb_hold_read(L, 3);
   hold_map(L, 4, &map);
   return end(L, box, pl_machine_decide(x, &map, weights, bias));
 }
@@ -109,7 +109,7 @@ static int learn_choose(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2);
   const bool pairs = lua_toboolean(L, 3);
   pl_tensor **box = begin(L);
-  return end(L, box, pl_machine_choose(plb_hold(L, 1), plb_hold(L, 2), pairs));
+  return end(L, box, pl_machine_choose(plb_hold_read(L, 1), plb_hold_read(L, 2), pairs));
 }
 
 static int learn_frequencies(lua_State *L) {
@@ -139,7 +139,7 @@ static int learn_train(lua_State *L) {
   const int top = lua_gettop(L);
   pl_svm_result r;
   pl_scope_begin();
-  pl_tensor *x = plb_hold(L, 1), *labels = plb_hold(L, 2), *classes = plb_hold(L, 3);
+  pl_tensor *x = plb_hold_read(L, 1), *labels = plb_hold_read(L, 2), *classes = plb_hold_read(L, 3);
   const bool ok = pl_svm_train(x, labels, classes, &o, &r);
   plb_fill(L, weights, ok ? r.weights : NULL);
   plb_fill(L, bias, ok ? r.bias : NULL);
@@ -161,8 +161,8 @@ static int learn_newton(lua_State *L) {
   pl_tensor **f = plb_newbox(L);
   pl_newton_report report;
   pl_scope_begin();
-  pl_tensor *x = plb_hold(L, 1), *share = plb_hold(L, 2), *cost = plb_hold(L, 3);
-  pl_tensor *weights = plb_hold(L, 4), *bias = plb_hold(L, 5);
+  pl_tensor *x = plb_hold_read(L, 1), *share = plb_hold_read(L, 2), *cost = plb_hold_read(L, 3);
+  pl_tensor *weights = plb_hold_read(L, 4), *bias = plb_hold_read(L, 5);
   plb_fill(L, f, pl_newton(x, share, cost, weights, bias, tolerance, &report));
   pl_scope_end();
   if (!*f) return plb_raise(L);
@@ -176,7 +176,7 @@ static int learn_balance(lua_State *L) {
   plb_check(L, 1), opt_tensor(L, 2), plb_check(L, 3);
   const double temperature = plb_number(L, 4);
   pl_tensor **box = begin(L);
-  pl_tensor *score = plb_hold(L, 1), *total = plb_hold_if(L, 2), *prices = plb_hold(L, 3);
+  pl_tensor *score = plb_hold_read(L, 1), *total = plb_hold_if(L, 2), *prices = plb_hold_read(L, 3);
   return end(L, box, pl_balance(score, total, prices, temperature));
 }
 
@@ -186,7 +186,7 @@ static int learn_neighbours(lua_State *L) {
   const lua_Integer k = plb_whole(L, 2);
   pl_tensor **first = plb_newbox(L), **second = plb_newbox(L);
   pl_scope_begin();
-  const bool ok = pl_neighbours(plb_hold(L, 1), k, &neighbours, &distances);
+  const bool ok = pl_neighbours(plb_hold_read(L, 1), k, &neighbours, &distances);
   plb_fill(L, first, ok ? neighbours : NULL);
   plb_fill(L, second, ok ? distances : NULL);
   pl_scope_end();
@@ -197,7 +197,8 @@ static int learn_spread(lua_State *L) {
   plb_check(L, 1), plb_check(L, 2), plb_check(L, 3);
   const double keep = plb_number(L, 4);
   pl_tensor **box = begin(L);
-  pl_tensor *neighbours = plb_hold(L, 1), *distances = plb_hold(L, 2), *source = plb_hold(L, 3);
+  pl_tensor *neighbours = plb_hold_read(L, 1), *distances = plb_hold_read(L, 2),
+            *source = plb_hold_read(L, 3);
   return end(L, box, pl_spread(neighbours, distances, source, keep));
 }
 

@@ -138,7 +138,7 @@ static int open_pictures(lua_State *L) {
   if (plb_test(L, 1)) {
     p = push_pictures(L);
     pl_scope_begin();
-    *p = pl_pictures_in_tensor(plb_hold(L, 1));
+    *p = pl_pictures_in_tensor(plb_hold_read(L, 1));
     pl_scope_end();
   } else {
     plb_need(L, 1, LUA_TTABLE);
@@ -243,7 +243,7 @@ static int open_loader(lua_State *L) {
   plb_enter(L);
   o.pictures = check_pictures(L, 1); /* last, for finalizers and functions of Lua may close them */
   pl_scope_begin();
-  o.rows = plb_hold(L, 2);
+  o.rows = plb_hold_read(L, 2);
   l->loader = pl_loader_open(&o);
   pl_scope_end();
   return l->loader ? 1 : plb_raise(L);

@@ -35,7 +35,7 @@ static int io_write_npy(lua_State *L) {
   const char *path = plb_path(L, 1);
   plb_check(L, 2);
   pl_scope_begin();
-  const bool ok = pl_npy_write(path, plb_hold(L, 2));
+  const bool ok = pl_npy_write(path, plb_hold_read(L, 2));
   pl_scope_end();
   return plb_result(L, ok);
 }

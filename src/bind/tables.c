@@ -262,7 +262,7 @@ static int io_write_csv(lua_State *L) {
   pl_scope_begin();
   for (int i = 0; i < n; i++, lua_pop(L, 1)) {
     lua_rawgeti(L, 2, i + 1);
-    columns[i].values = plb_hold_if(L, -1);
+    if ((columns[i].values = plb_hold_if(L, -1))) plb_note_read(columns[i].values);
   }
   const bool ok = pl_csv_write(path, separator, n, columns, rows, text_at, L);
   pl_scope_end();

@@ -173,7 +173,7 @@ static int new_multinomial(lua_State *L) {
   bool replacement = lua_toboolean(L, 3);
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_multinomial(plb_hold(L, 1), n, replacement));
+  plb_fill(L, box, pl_multinomial(plb_hold_read(L, 1), n, replacement));
   pl_scope_end();
   return plb_done(L, box);
 }

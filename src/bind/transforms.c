@@ -132,7 +132,7 @@ static void push_images(lua_State *L, const pl_transform *t, int i) {
   plb_make_room(L, (size_t)pl_numel(plb_check(L, i)) * sizeof(pl_real));
   pl_tensor **box = plb_newbox(L);
   pl_scope_begin();
-  plb_fill(L, box, pl_transform_images(t, plb_hold(L, i)));
+  plb_fill(L, box, pl_transform_images(t, plb_hold_read(L, i)));
   pl_scope_end();
   if (!*box) raise_step(L);
 }

@@ -164,5 +164,5 @@ pl_tensor *pl_transform_images(const pl_transform *t, pl_tensor *images) {
   j.in = pl_data(x);
   j.read = layout_of(&j.from, dtype);
   j.in_bytes = (int64_t)j.from.c * j.from.h * j.from.w * (int64_t)pl_dtype_bytes(dtype);
-  return pl_cut(run(&j, pl_transform_leaves_range(t) ? PL_REAL : dtype), images, "transform");
+  return pl_cut_of(run(&j, pl_transform_leaves_range(t) ? PL_REAL : dtype), images, "transform");
 }

@@ -182,8 +182,12 @@ pl_tensor *pl_detach(pl_tensor *t) {
 
 pl_tensor *pl_cut(pl_tensor *y, pl_tensor *x, const char *by) {
   pl_tracer *tracer = PL_HERE->tracer;
+  if (y && tracer && tracer->copied) tracer->copied(tracer, x, y);
+  return pl_cut_of(y, x, by);
+}
+
+pl_tensor *pl_cut_of(pl_tensor *y, const pl_tensor *x, const char *by) {
   if (!y) return NULL;
-  if (tracer && tracer->copied) tracer->copied(tracer, x, y);
   y->cut = x->requires_grad ? by : x->cut;
   y->cut_in_no_grad = !x->requires_grad && x->cut_in_no_grad;
   return y;

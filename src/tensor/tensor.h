@@ -48,8 +48,10 @@ pl_tensor *pl_alias(pl_tensor *t, pl_ints size, const int64_t *stride, int64_t o
 pl_tensor *pl_open_to_threads(pl_tensor *t);
 /* The shape alone: storage NULL, history kept by the caller. */
 pl_tensor *pl_meta(const pl_tensor *t);
-/* y, made of the values of x: notes what ended the history of x, which is `by` if x has one. */
+/* y, which has the values of x: notes what ended the history of x, which is `by` if x has one. */
 pl_tensor *pl_cut(pl_tensor *y, pl_tensor *x, const char *by);
+/* The same of other values, made of those of x by what is no op. */
+pl_tensor *pl_cut_of(pl_tensor *y, const pl_tensor *x, const char *by);
 bool pl_same_size(const pl_tensor *a, const pl_tensor *b);
 bool pl_overlaps_itself(const pl_tensor *t);
 /* False with "what: ... is read only" if nobody may write into t's memory. */

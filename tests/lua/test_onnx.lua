@@ -437,6 +437,37 @@ local function import_graph(graph, opset)
   return import_bytes(int(1, 8) .. text(7, graph) .. (opset or OPSET))
 end
 
+-- What is no op and gives tensors, or files, reads the numbers.
+function T.test_what_is_no_op_reads_numbers()
+  local read = "a number of a tensor that depends on the inputs is read"
+  for _, example in ipairs {pl.zeros(2, 4, 4), pl.rand(2, 4, 4)} do
+    refuses(read, function(y) return pl.image.resize(y, 2) end, example)
+    refuses(read, function(y) return pl.image.transform {{"flip"}}(y) end, example)
+    refuses(read, function(y)
+      assert(pl.save(folder .. "/y.npy", y))
+      return pl.load(folder .. "/y.npy") * 2
+    end, example)
+    refuses(read, function(y)
+      assert(pl.image.write(folder .. "/y.png", y:select(1, 1)))
+      return pl.image.read(folder .. "/y.png"):to "real" + y
+    end, example)
+  end
+end
+
+function T.test_examples_and_results_that_contain_themselves()
+  local around = {}
+  around[1] = around
+  refuses("export: 'x2_1' is a table in which it lies itself", function(y) return y end,
+    {pl.ones(2), around})
+  refuses("export: 'y_2' is a table in which it lies itself", function(y)
+    local list = {y * 2}
+    list[2] = list
+    return list
+  end, pl.ones(2))
+  refuses("export: dynamic: no input has a dim 5", function(y) return y * 2 end, pl.ones(2, 3),
+    {dynamic = 5})
+end
+
 function T.test_graphs_that_cannot_be()
   local ends, one = value(11, "x") .. value(12, "y"), ("<f"):pack(1)
   local softmax = {"x"}

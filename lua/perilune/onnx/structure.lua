@@ -12,13 +12,18 @@ local function name_of(name, key, alone)
   return alone and name or name .. key
 end
 
-local function walk(value, name, list, complain)
+-- `around` has the tables in which the value lies.
+local function walk(value, name, list, around, complain)
   if check.is_tensor(value) then
     list.tensors[#list.tensors + 1], list.names[#list.names + 1] = value, name
   elseif type(value) == "table" and not getmetatable(value) then
+    if around[value] then complain("'%s' is a table in which it lies itself", name) end
+    around[value] = true
     for _, key in ipairs(fields.sorted_keys(value)) do
-      walk(value[key], type(key) == "string" and key or name_of(name .. "_", key), list, complain)
+      walk(value[key], type(key) == "string" and key or name_of(name .. "_", key), list,
+        around, complain)
     end
+    around[value] = nil
   elseif value ~= nil then
     complain("'%s' is a %s; tensors, and tables of tensors, expected", name, check.type(value))
   end
@@ -31,7 +36,7 @@ end
 -- @return {tensors =, names =, values =}
 function structure.flatten(values, name, complain)
   local list = {tensors = {}, names = {}, values = values}
-  for i = 1, values.n do walk(values[i], name_of(name, i, values.n == 1), list, complain) end
+  for i = 1, values.n do walk(values[i], name_of(name, i, values.n == 1), list, {}, complain) end
   if #list.tensors == 0 and name == "y" then
     complain("the network gives no tensor")
   end

@@ -44,7 +44,11 @@ end
 local function read(tensors, names, dynamic, complain)
   if dynamic == false then return {} end
   if dynamic == true then return same_dim(tensors, 1) end
-  if math.type(dynamic) == "integer" and dynamic >= 1 then return same_dim(tensors, dynamic) end
+  if math.type(dynamic) == "integer" and dynamic >= 1 then
+    local places = same_dim(tensors, dynamic)
+    if #places == 0 then complain("dynamic: no input has a dim %d", dynamic) end
+    return places
+  end
   if type(dynamic) == "table" and not check.is_tensor(dynamic) then
     return by_name(tensors, names, dynamic, complain)
   end
