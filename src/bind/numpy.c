@@ -62,7 +62,7 @@ static int to_bytes(lua_State *L) {
   plb_check(L, 1);
   pl_tensor **box = plb_newbox(L); /* holds what is copied while Lua makes the string */
   pl_scope_begin();
-  plb_fill(L, box, pl_contiguous(plb_hold(L, 1)));
+  plb_fill(L, box, pl_contiguous(plb_hold_read(L, 1)));
   pl_scope_end();
   if (!*box) return plb_raise(L);
   const pl_dtype dtype = pl_dtype_of(*box);

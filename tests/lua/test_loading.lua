@@ -596,6 +596,18 @@ function T.test_an_order_that_changes_meanwhile()
   end
 end
 
+function T.test_an_iterator_that_outlives_a_tidy()
+  write_classes(3)
+  local set, next_batch = assert(data.folder(folder)), nil
+  for _, workers in ipairs {0, 2} do
+    pl.tidy(function()
+      next_batch = data.batches(set, {batch_size = 2, workers = workers})
+      next_batch()
+    end)
+    eq({#next_batch(), #next_batch(), next_batch()}, {2, 2, nil})
+  end
+end
+
 function T.test_different_sizes_are_named()
   write_picture("cat/1.png", 4, 5, 1)
   write_picture("cat/2.png", 4, 6, 2)

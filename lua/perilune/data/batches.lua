@@ -211,6 +211,7 @@ function batches.batches(set, options)
   check_options("batches", list, o, options)
   o.skip = check.natural("batches", "skip", o.skip)
   local order = order_of(list, o)
+  if not o.order then core.keep(order) end -- the iterator may outlive a tidy around this call
   local size, batch, n = o.batch_size, o.skip, #order
   local count = count_of(n, size, o.drop_last)
   local loaders, closing = loading.open(list, o, order, count)
