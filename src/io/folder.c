@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "access.h"
+#include "base/base.h"
 #include "io.h"
 
 /*
@@ -112,12 +114,21 @@ bool pl_folder_list(const char *path, pl_names *folders, pl_names *files) {
 ** All that is below one
 */
 
-enum { DEEPEST = 100 };
+enum { DEEPEST = 100, MOST_LINKS = 10000 };
 
 typedef struct above {
   const struct above *next;
   identity id;
+  int *links; /* to folders, that were followed on all ways */
 } above;
+
+/* Folders with links to one another have more ways through them than anybody can go. */
+static bool may_follow(const char *path, int *links) {
+  struct stat st;
+  if (PL_HERE->access || lstat(path, &st) != 0 || !S_ISLNK(st.st_mode)) return true;
+  return ++*links <= MOST_LINKS ||
+         pl_file_fail("%s is one of more than %d links to folders", path, MOST_LINKS);
+}
 
 /* A link may lead to a folder in which it lies. */
 static bool is_among(const above *a, identity id) {
@@ -161,12 +172,13 @@ static bool add_files(const char *below, const pl_names *files, pl_names *all) {
 static bool find_below(const char *root, const char *below, const above *outer, int depth,
                        pl_names *all) {
   pl_names folders = {0}, files = {0};
-  above here = {.next = outer};
+  int links = 0;
+  above here = {.next = outer, .links = outer ? outer->links : &links};
   char *path = *below ? joined(root, below) : strdup(root);
   bool ok = path != NULL || fail_memory();
   if (ok && depth > DEEPEST)
     ok = pl_file_fail("%s lies in more than %d folders below %s", path, DEEPEST, root);
-  ok = ok && list(path, &folders, &files, &here.id);
+  ok = ok && may_follow(path, here.links) && list(path, &folders, &files, &here.id);
   if (ok && !is_among(outer, here.id))
     ok = add_files(below, &files, all) && find_in_folders(root, below, &here, depth, &folders, all);
   free(path);

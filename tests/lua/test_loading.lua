@@ -116,6 +116,18 @@ function T.test_folder_follows_links_that_end()
   for _, file in ipairs(files) do lu.assertTrue(#file < 100) end
 end
 
+-- Of nine folders with links to one another there are a million ways.
+function T.test_folders_that_are_linked_to_one_another()
+  write_picture("cat/1/x.png", 2, 2, 1)
+  for i = 2, 9 do assert(pl.mkdir(folder .. "/cat/" .. i)) end
+  for i = 1, 81 do
+    os.execute(("ln -s ../%d '%s/cat/%d/to%d'"):format((i - 1) % 9 + 1, folder, (i - 1) // 9 + 1, i))
+  end
+  local set, why = data.folder(folder)
+  eq(set, nil)
+  lu.assertStrContains(why, "is one of more than 10000 links to folders")
+end
+
 local function refused(text, ...)
   local set, why = data.folder(...)
   eq(set, nil)
