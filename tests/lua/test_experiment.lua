@@ -438,7 +438,7 @@ function T.test_sets()
   assert_failure("unknown option '--set'; --help lists all", parse, {"--set", "mnist"})
   local list = require("perilune.experiment.option").declare_all({{"set"}}, 1)
   local page = require("perilune.experiment.usage").page({summary = "A toy.", notes = ""}, list, {"perilune", "toy.lua"})
-  lu.assertStrContains(page, ("the images: %s (default fashion-mnist)"):format(sets))
+  lu.assertStrContains(page:gsub("%s+", " "), ("the images: %s (default fashion-mnist)"):format(sets))
   local folder = temporary "digits"
   open_set("--set mnist --out " .. folder)
   lu.assertEquals(open_set("--resume " .. folder).options.set, "mnist")
