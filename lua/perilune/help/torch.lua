@@ -318,9 +318,7 @@ AdaptiveMaxPool2d, AdaptiveMaxPool1d  x:amax({3, 4}), for one value a channel
 GroupNorm, RMSNorm, LocalResponseNorm, SyncBatchNorm  - there are LayerNorm, BatchNorm1d,
     BatchNorm2d and InstanceNorm2d
 Dropout1d, Dropout2d, Dropout3d, AlphaDropout, SpatialDropout  nn.Dropout(p), or nn.LockedDropout(p)
-ELU, SELU, GELU, SiLU, Mish, Hardtanh, Hardsigmoid, Hardswish, LogSigmoid  nn.module {forward =
-    function(_, x) return x:gelu() end} and their like
-ReLU6, CELU, PReLU, RReLU, GLU, Hardshrink, Softshrink, Softsign, Tanhshrink, Threshold,
+ReLU6, CELU, RReLU, Hardshrink, Softshrink, Softsign, Tanhshrink, Threshold,
     Softmin  nn.module {forward = function(_, x) return x:clamp(0, 6) end} and their like
 Softmax2d, SpatialSoftMax  nn.Softmax(2)
 SoftMax  nn.Softmax(dim)
