@@ -7,51 +7,14 @@ local complain = require("perilune.internal.blame").complain
 local check = require "perilune.internal.check"
 local option = require "perilune.internal.option"
 local words = require "perilune.internal.words"
-local init = require "perilune.nn.initializers"
+local arguments = require "perilune.nn.arguments"
 local module = require "perilune.nn.module"
 
 local class, parameter = module.class, module.parameter
+local attribute, described = arguments.attribute, arguments.described
+local pair, pair_text = arguments.pair, arguments.pair_text
+local weight_and_bias = arguments.weight_and_bias
 local layers = {}
-
--- The weight of a layer, and its n_out biases unless there are to be none. PyTorch counts the
--- elements of weight[1] as the inputs of one output, which in a transposed convolution they are
--- not.
-local function weight_and_bias(self, size, n_out, bias)
-  self.weight = parameter(init.kaiming_uniform_(pl.empty(size), {a = math.sqrt(5)}))
-  local bound = 1 / math.sqrt(self.weight:numel() // size[1])
-  if bias then self.bias = parameter(pl.empty(n_out):uniform_(-bound, bound)) end
-end
-
--- Two integers from one or from a pair.
-local function pair(who, what, value, least)
-  value = check.unwrapped(value)
-  if math.type(value) then value = {value, value} end
-  local a, b
-  if type(value) == "table" and #value == 2 then
-    a, b = math.tointeger(value[1]), math.tointeger(value[2])
-  end
-  if not a or not b or a < least or b < least then
-    complain("%s: %s: integer of at least %d, or two of them, expected", who, what, least)
-  end
-  return {a, b}
-end
-
--- A pair as an op takes it with the least to read: an integer for two equal ones, nil for those
--- that it has by itself.
-local function attribute(p, usual)
-  if p[1] ~= p[2] then return p end
-  return p[1] ~= usual and p[1] or nil
-end
-
-local function pair_text(p)
-  if type(p) ~= "table" then return tostring(p) end
-  return p[1] == p[2] and tostring(p[1]) or ("{%d, %d}"):format(p[1], p[2])
-end
-
--- ", name=value" for an attribute that there is.
-local function described(p, name)
-  return p and (", %s=%s"):format(name, pair_text(p)) or ""
-end
 
 --- y = x W' + b, over the last dimension.
 -- @param n_in number of inputs
