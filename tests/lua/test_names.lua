@@ -39,7 +39,7 @@ function T.test_messages()
     ["pl.clone(x)"] = "pl has no 'clone'; write x:clone(...)",
     ["pl.qqqq"] = "pl has no 'qqqq'; help(pl) lists what there is",
     ["nn.Lineal(1, 1)"] = "pl.nn has no 'Lineal'; did you mean 'Linear'?",
-    ["nn.Conv1d(1, 1, 3)"] = "pl.nn has no 'Conv1d'; write nn.Conv2d(n, m, {1, k}) on x:unsqueeze(3)",
+    ["nn.RNN(1, 1, 3)"] = "pl.nn has no 'RNN'; write nn.GRU(n, m), or nn.LSTM(n, m)",
     ["nn.SpatialConvolution"] = "pl.nn has no 'SpatialConvolution'; write nn.Conv2d(n, m, k)",
     ["nn.Adam()"] = "pl.nn has no 'Adam'; write pl.optim.Adam",
     ["nn.init.xavier_normal(x)"] = "pl.nn.init has no 'xavier_normal'; did you mean 'xavier_normal_'?",
@@ -135,7 +135,7 @@ end
 function T.test_help_reads_the_table()
   lu.assertStrContains(help.text "shape", "write x:size()")
   lu.assertStrContains(help.text "torch.cuda", "leave it out")
-  lu.assertStrContains(help.text "nn.Conv1d", "write nn.Conv2d")
+  lu.assertStrContains(help.text "nn.TemporalConvolution", "write nn.Conv1d")
 end
 
 --

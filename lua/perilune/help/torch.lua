@@ -297,10 +297,8 @@ LazyLinear, LazyConv1d, LazyConv2d, LazyConv3d, LazyConvTranspose1d, LazyConvTra
     LazyInstanceNorm2d, LazyInstanceNorm3d  - a layer is told its sizes when it is made
 Container, Concat, ConcatTable, ParallelTable, JoinTable, CAddTable, CMulTable, SplitTable,
     SelectTable, gModule  nn.module {..., forward = function(self, x) ... end}
-Conv1d, TemporalConvolution  nn.Conv2d(n, m, {1, k}) on x:unsqueeze(3)
-ConvTranspose1d  nn.ConvTranspose2d(n, m, {1, k}) on x:unsqueeze(3)
-MaxPool1d, TemporalMaxPooling  nn.MaxPool2d {1, k} on x:unsqueeze(3)
-AvgPool1d  nn.AvgPool2d {1, k} on x:unsqueeze(3)
+TemporalConvolution  nn.Conv1d(n, m, k)
+TemporalMaxPooling  nn.MaxPool1d(k)
 Conv3d, ConvTranspose3d, MaxPool3d, AvgPool3d, BatchNorm3d, VolumetricConvolution,
     AdaptiveAvgPool3d,
     AdaptiveMaxPool3d, InstanceNorm3d, FractionalMaxPool3d, LPPool3d, MaxUnpool3d, ConstantPad3d,
@@ -312,12 +310,12 @@ SpatialMaxPooling  nn.MaxPool2d(k)
 SpatialAveragePooling  nn.AvgPool2d(k)
 SpatialBatchNormalization  nn.BatchNorm2d(n)
 BatchNormalization  nn.BatchNorm1d(n)
-InstanceNorm1d  nn.InstanceNorm2d(n) on x:unsqueeze(3)
-AdaptiveAvgPool2d, AdaptiveAvgPool1d  x:mean({3, 4}), for one value a channel
 AdaptiveMaxPool2d, AdaptiveMaxPool1d  x:amax({3, 4}), for one value a channel
-GroupNorm, RMSNorm, LocalResponseNorm, SyncBatchNorm  - there are LayerNorm, BatchNorm1d,
-    BatchNorm2d and InstanceNorm2d
-Dropout1d, Dropout2d, Dropout3d, AlphaDropout, SpatialDropout  nn.Dropout(p), or nn.LockedDropout(p)
+LocalResponseNorm, SyncBatchNorm  - there are LayerNorm, BatchNorm1d, BatchNorm2d, GroupNorm,
+    InstanceNorm1d, InstanceNorm2d and RMSNorm
+Dropout1d, Dropout3d, AlphaDropout  nn.Dropout(p), nn.Dropout2d(p) or nn.LockedDropout(p)
+SpatialDropout  nn.Dropout2d(p)
+StochasticDepth  nn.DropPath(p)
 ReLU6, CELU, RReLU, Hardshrink, Softshrink, Softsign, Tanhshrink, Threshold,
     Softmin  nn.module {forward = function(_, x) return x:clamp(0, 6) end} and their like
 Softmax2d, SpatialSoftMax  nn.Softmax(2)
@@ -331,11 +329,12 @@ EmbeddingBag  nn.Embedding(n, m), and sum
 LookupTable  nn.Embedding(n, m)
 Bilinear  pl.einsum("bi,oij,bj->bo", x, weight, y)
 Reshape, View  nn.Unflatten(dim, sizes), or nn.Flatten()
-ZeroPad2d, ConstantPad2d, SpatialZeroPadding, ReflectionPad2d, ReplicationPad2d  pl.pad, which
-    puts zeros; a convolution has padding =
-ChannelShuffle, PixelUnshuffle, FractionalMaxPool2d, LPPool2d, MaxUnpool1d, Upsample,
-    UpsamplingNearest2d, UpsamplingBilinear2d, PixelShuffle, Fold, Unfold, MaxUnpool2d  -
-    nn.ConvTranspose2d makes larger images
+ZeroPad2d, ConstantPad2d, SpatialZeroPadding, ReplicationPad2d  pl.pad, which puts zeros, or
+    nn.ReflectionPad2d; a convolution has padding =
+UpsamplingNearest2d, UpsamplingBilinear2d  nn.Upsample {scale_factor = 2, mode = "bilinear"}
+ChannelShuffle, PixelUnshuffle, FractionalMaxPool2d, LPPool2d, MaxUnpool1d, Fold, Unfold,
+    MaxUnpool2d  - reshape and permute rearrange; nn.ConvTranspose2d, nn.Upsample and
+    nn.PixelShuffle make larger images
 CrossEntropyCriterion  nn.CrossEntropyLoss()
 MSECriterion  nn.MSELoss()
 BCECriterion  nn.BCELoss()

@@ -42,6 +42,23 @@ function arguments.pair(who, what, value, least)
   return {a, b}
 end
 
+--- Sizes of dimensions from one or from a list.
+-- @param who the layer's class
+-- @param what the argument
+-- @param value as it was given
+-- @return list
+function arguments.sizes(who, what, value)
+  value = check.unwrapped(value)
+  local list = math.type(value) and {value} or value
+  if type(list) ~= "table" or #list == 0 then
+    complain("%s: %s: integer or list of integers expected, got %s", who, what,
+      type(list) == "table" and "an empty list" or type(list))
+  end
+  local sizes = {}
+  for i, n in ipairs(list) do sizes[i] = check.count(who, what, n) end
+  return sizes
+end
+
 --- A pair as an op takes it with the least to read: an integer for two equal ones, nil for those
 -- that it has by itself.
 -- @param p list of two

@@ -20,8 +20,8 @@ local nn = {
   Sequential = require "perilune.nn.sequential",
 }
 
-local PARTS <const> = {"module", "layers", "recurrent", "activations", "losses", "torch",
-                       "summary", "checkpoint"}
+local PARTS <const> = {"module", "layers", "signals", "norms", "resampling", "recurrent",
+                       "activations", "losses", "torch", "summary", "checkpoint"}
 
 for _, part in ipairs(PARTS) do
   for name, value in next, (require("perilune.nn." .. part)) do nn[name] = value end

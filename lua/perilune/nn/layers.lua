@@ -240,14 +240,7 @@ local LayerNorm = layers.LayerNorm
 LayerNorm.normalizes, LayerNorm.op, LayerNorm.operands = true, "layer_norm", {"weight", "bias"}
 
 function LayerNorm:init(normalized_shape, options)
-  normalized_shape = check.unwrapped(normalized_shape)
-  local shape = math.type(normalized_shape) and {normalized_shape} or normalized_shape
-  if type(shape) ~= "table" or #shape == 0 then
-    complain("LayerNorm: normalized_shape: integer or list of integers expected, got %s",
-      type(shape) == "table" and "an empty list" or type(shape))
-  end
-  local sizes = {}
-  for i, n in ipairs(shape) do sizes[i] = check.count("LayerNorm", "normalized_shape", n) end
+  local sizes = arguments.sizes("LayerNorm", "normalized_shape", normalized_shape)
   local o = option.read("LayerNorm", options, {eps = 1e-5, elementwise_affine = true})
   self._attributes = {normalized_shape = sizes, eps = o.eps}
   if o.elementwise_affine then
@@ -301,14 +294,17 @@ end
 layers.Dropout = class "Dropout"
 local Dropout = layers.Dropout
 
-function Dropout:init(p, ...)
+local function init_dropout(self, p, more)
+  local who = self.class_name
   p = check.unwrapped(p or 0.5)
-  if (...) ~= nil then complain("Dropout: one argument expected, p") end
+  if more ~= nil then complain("%s: one argument expected, p", who) end
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    complain("Dropout: p: number in [0, 1) expected, got %s", check.shown(p))
+    complain("%s: p: number in [0, 1) expected, got %s", who, check.shown(p))
   end
   self.p = p
 end
+
+function Dropout:init(p, ...) init_dropout(self, p, (...)) end
 
 function Dropout:forward(x)
   if not self.training or self.p == 0 then return x end
@@ -317,6 +313,40 @@ end
 
 function Dropout:extra()
   return ("%g"):format(self.p)
+end
+
+-- Drops whole parts: what has the same place in the first `kept` dimensions has one chance.
+local function drop_parts(self, x, kept)
+  if not self.training or self.p == 0 then return x end
+  local sizes = {}
+  for i = 1, x:dim() do sizes[i] = i <= kept and x:size(i) or 1 end
+  return x * pl.dropout(pl.ones(sizes), self.p, true)
+end
+
+--- Sets whole channels of images [N, channels, height, width] to zero with probability p during
+-- training, and scales the others so that the mean stays (Tompson et al. 2015).
+-- @param[opt=0.5] p probability
+layers.Dropout2d = class "Dropout2d"
+function layers.Dropout2d:init(p, ...) init_dropout(self, p, (...)) end
+layers.Dropout2d.extra = Dropout.extra
+
+function layers.Dropout2d:forward(x)
+  if x:dim() ~= 4 then
+    complain("Dropout2d: images [N,channels,height,width] expected, got %s", words.shape(x))
+  end
+  return drop_parts(self, x, 2)
+end
+
+--- Sets whole examples [N, ...] to zero with probability p during training, and scales the others
+-- so that the mean stays: what stands beside a shortcut, `x + drop(f(x))`, is left out for them
+-- (stochastic depth, Huang et al. 2016).
+-- @param[opt=0.5] p probability
+layers.DropPath = class "DropPath"
+function layers.DropPath:init(p, ...) init_dropout(self, p, (...)) end
+layers.DropPath.extra = Dropout.extra
+
+function layers.DropPath:forward(x)
+  return drop_parts(self, x, 1)
 end
 
 --- Joins all dimensions from a given one on into one.
