@@ -90,6 +90,16 @@ function T.test_parts_that_are_dropped()
   drops(nn.DropPath(0.25), pl.rand(200, 2, 2) + 1, function(t) return t:unbind() end)
 end
 
+function T.test_the_vector_of_padding()
+  local words = nn.Embedding(4, 2, {padding_idx = 2})
+  lu.assertEquals(words.weight[2]:totable(), {0, 0})
+  local index = pl.tensor({{1, 2}, {4, 2}}, "int32")
+  words(index):sum():backward()
+  lu.assertEquals(words.weight.grad:totable(), {{1, 1}, {0, 0}, {0, 0}, {1, 1}})
+  pl.no_grad(words.weight.fill_, words.weight, 3)
+  lu.assertEquals(words(index):sum():item(), 24)
+end
+
 function T.test_bad_arguments()
   local x = pl.ones(2, 3)
   for _, row in ipairs {
@@ -119,6 +129,7 @@ function T.test_bad_arguments()
     {"interpolate: input [N,channels,length] (linear) or", nn.interpolate, x, {size = 2}},
     {"interpolate: size: a positive number, or 1 of them", nn.interpolate, pl.ones(1, 1, 2),
      {size = {1, 2}}},
+    {"Embedding: padding_idx: 1 to 3 expected, got 4", nn.Embedding, 3, 2, {padding_idx = 4}},
     {"GLU: dim: integer expected, got 0.5", nn.GLU, 0.5},
     {"GLU: an even size of dim -1 expected, got [2,3] (in GLU(-1))", nn.GLU(), x},
   } do

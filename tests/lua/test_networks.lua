@@ -106,7 +106,7 @@ local cases = {
   Unflatten = {rows, {2, {2, 2}}, {-1, {-1, 1}}},
   Identity = {rows, {}},
   Embedding = {function() return pl.tensor({{1, 3}, {5, 2}}, "int32") end, {5, 3},
-               {5, 3, {dropout = 0.4}}},
+               {5, 3, {dropout = 0.4}}, {5, 3, {padding_idx = 5}}},
   LSTM = {sequence, {4, 3}, {4, 3, {num_layers = 2, dropout = 0.5, variational = true,
                                     weight_dropout = 0.1, bias = false}}},
   GRU = {sequence, {4, 3}, {4, 3, {num_layers = 3, dropout = 0.5}}},

@@ -45,31 +45,40 @@ end
 --- A vector for each word: int32 token ids from 1, of any shape, -> [..., n].
 --
 -- With `dropout` whole words are left out in training (Gal and Ghahramani 2016): each with
--- that probability, everywhere in the batch at once, the others scaled up.
+-- that probability, everywhere in the batch at once, the others scaled up. The vector of the word
+-- `padding_idx`, which fills up rows, is zero at first and gets no gradient.
 -- @param words number of words
 -- @param n size of a vector
--- @param[opt={dropout=0}] options
+-- @param[opt={dropout=0, padding_idx=none}] options
 recurrent.Embedding = class "Embedding"
 local Embedding = recurrent.Embedding
 
 function Embedding:init(words, n, options)
   words = check.count("Embedding", "number of words", words)
   n = check.count("Embedding", "size of a vector", n)
-  local o = option.read("Embedding", options, {dropout = 0})
+  local o = option.read("Embedding", options, {dropout = 0, padding_idx = option.absent})
   self.dropout = check_probability("Embedding", "dropout", o.dropout)
   self.weight = parameter(pl.randn(words, n))
+  if o.padding_idx == nil then return end
+  self._padding = math.tointeger(check.unwrapped(o.padding_idx))
+  if not self._padding or self._padding < 1 or self._padding > words then
+    complain("Embedding: padding_idx: 1 to %d expected, got %s", words, check.shown(o.padding_idx))
+  end
+  pl.no_grad(function() self.weight[self._padding] = 0 end)
 end
 
 function Embedding:forward(index)
   local x = pl.embedding(index, self.weight)
+  if self._padding then x = pl.where(index:eq(self._padding):unsqueeze(-1), x:detach(), x) end
   if not self.training or self.dropout == 0 then return x end
   local mask = pl.dropout(pl.ones(self.weight:size(1), 1), self.dropout, true)
   return x * pl.embedding(index, mask)
 end
 
 function Embedding:extra()
-  return ("%d, %d%s"):format(self.weight:size(1), self.weight:size(2),
-                             self.dropout == 0 and "" or (", dropout=%g"):format(self.dropout))
+  return ("%d, %d%s%s"):format(self.weight:size(1), self.weight:size(2),
+    self._padding and (", padding_idx=%d"):format(self._padding) or "",
+    self.dropout == 0 and "" or (", dropout=%g"):format(self.dropout))
 end
 
 --- Dropout of a sequence x [steps, batch, n] with one mask for all steps, the so-called
