@@ -384,9 +384,16 @@ static pl_tensor *take_posted(pl_loader *l) {
   return out;
 }
 
+/* One that was not posted. In the child of a fork nobody gives back the lock, and nobody else counts. */
+static void skip(pl_loader *l) {
+  if (l->started) pthread_mutex_lock(&l->lock);
+  l->taken = ++l->posted;
+  if (l->started) pthread_mutex_unlock(&l->lock);
+}
+
 static pl_tensor *next_here(pl_loader *l) {
   pl_tensor *out = make_here(l, l->taken);
-  if (out || !pl_interrupted()) l->taken = ++l->posted;
+  if (out || !pl_interrupted()) skip(l);
   return out;
 }
 
@@ -414,7 +421,7 @@ static bool pass_over(pl_loader *l) {
     pl_release(b->out);
     take(l);
   } else {
-    l->taken = ++l->posted;
+    skip(l);
   }
   return true;
 }
