@@ -178,7 +178,7 @@ static bool find_below(const char *root, const char *below, const above *outer, 
   bool ok = path != NULL || fail_memory();
   if (ok && depth > DEEPEST)
     ok = pl_file_fail("%s lies in more than %d folders below %s", path, DEEPEST, root);
-  ok = ok && may_follow(path, here.links) && list(path, &folders, &files, &here.id);
+  ok = ok && path && may_follow(path, here.links) && list(path, &folders, &files, &here.id);
   if (ok && !is_among(outer, here.id))
     ok = add_files(below, &files, all) && find_in_folders(root, below, &here, depth, &folders, all);
   free(path);
