@@ -175,10 +175,10 @@ static bool find_below(const char *root, const char *below, const above *outer, 
   int links = 0;
   above here = {.next = outer, .links = outer ? outer->links : &links};
   char *path = *below ? joined(root, below) : strdup(root);
-  bool ok = path != NULL || fail_memory();
-  if (ok && depth > DEEPEST)
-    ok = pl_file_fail("%s lies in more than %d folders below %s", path, DEEPEST, root);
-  ok = ok && path && may_follow(path, here.links) && list(path, &folders, &files, &here.id);
+  if (!path) return fail_memory();
+  bool ok = depth <= DEEPEST ||
+            pl_file_fail("%s lies in more than %d folders below %s", path, DEEPEST, root);
+  ok = ok && may_follow(path, here.links) && list(path, &folders, &files, &here.id);
   if (ok && !is_among(outer, here.id))
     ok = add_files(below, &files, all) && find_in_folders(root, below, &here, depth, &folders, all);
   free(path);
