@@ -90,6 +90,18 @@ function T.test_parts_that_are_dropped()
   drops(nn.DropPath(0.25), pl.rand(200, 2, 2) + 1, function(t) return t:unbind() end)
 end
 
+-- Which place is taken is a matter of whole numbers.
+function T.test_nearest_places()
+  for n = 1, 100, 9 do
+    for n_out = 1, 130, 3 do
+      local x, expected = pl.arange(0, n - 1):reshape(1, 1, n), {}
+      for i = 0, n_out - 1 do expected[i + 1] = i * n // n_out end
+      local y = nn.interpolate(x, {size = n_out})
+      lu.assertTrue(y:reshape(-1):equal(pl.tensor(expected)), n .. " to " .. n_out)
+    end
+  end
+end
+
 function T.test_the_vector_of_padding()
   local words = nn.Embedding(4, 2, {padding_idx = 2})
   lu.assertEquals(words.weight[2]:totable(), {0, 0})

@@ -92,9 +92,14 @@ end
 local resize = {}
 
 function resize.nearest(x, dim, n_out, scale)
-  local n = x:size(dim)
-  local from = (pl.arange(0, n_out - 1) / scale):floor():clamp(0, n - 1)
-  return x:index_select((from + 1):to("int32"), dim)
+  local n, from = x:size(dim), {}
+  -- In whole numbers where the scale is their ratio: a quotient that is rounded may fall below.
+  local is_ratio = math.abs(scale * n - n_out) < 1e-9 * n_out
+  for i = 0, n_out - 1 do
+    local at = is_ratio and i * n // n_out or math.floor(i / scale)
+    from[i + 1] = math.min(at, n - 1) + 1
+  end
+  return x:index_select(pl.tensor(from, "int32"), dim)
 end
 
 function resize.linear(x, dim, n_out, scale, align_corners)
